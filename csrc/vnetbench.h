@@ -1,0 +1,132 @@
+/*
+ * vnetbench.h - the one public header: what Python (through cffi) and the C tests may call.
+ *
+ * Theory of operation. Everything is a plain function over descriptors that the caller opened
+ * and owns. Functions that can fail return 0 or a non-negative result, or -errno; nothing here
+ * prints, exits, installs a signal handler or keeps a global. Functions that loop (vnb_pump_run,
+ * vnb_pong) end when their stop descriptor (an eventfd) becomes readable; cffi releases the GIL
+ * for as long as they run. Addresses and ports are in network byte order unless a name says
+ * otherwise.
+ *
+ * csrc/build.py feeds the lines between the CDEF markers to cffi, so only declarations that
+ * cffi's parser knows (no macros with arguments, no inline functions) may stand there.
+ */
+#ifndef VNETBENCH_H
+#define VNETBENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* CDEF BEGIN */
+
+/* ---- tun and tap devices (tun.c) ---------------------------------------------------------- */
+
+enum vnb_port_kind {
+	VNB_PORT_TUN, /* a tun descriptor: one read or write is one IP packet */
+	VNB_PORT_TAP, /* a tap descriptor: one read or write is one Ethernet frame */
+	VNB_PORT_UDP, /* a bound UDP socket: one datagram is one whole inner IP packet */
+};
+
+/*
+ * Create the tun or tap device `name` in the calling thread's network namespace, or attach to it
+ * when it exists and is free. The device has no packet-information header (IFF_NO_PI) and is not
+ * persistent: it goes with its last descriptor. Attaching leaves an existing device's flags as
+ * they were, so they are read back (TUNGETIFF) and a device of the other kind, or one with
+ * framing this pump does not speak, is refused.
+ *
+ * Returns a blocking, close-on-exec descriptor, or -errno: -EINVAL (name empty or too long, or kind is not
+ * TUN or TAP), -EMEDIUMTYPE (the existing device has another kind or framing), -EBUSY (somebody
+ * holds it), -EPERM, -ENOENT (no /dev/net/tun).
+ */
+int vnb_tun_open(const char *name, enum vnb_port_kind kind);
+
+/* ---- routes (routes.c) -------------------------------------------------------------------- */
+
+struct vnb_route {
+	uint32_t prefix;   /* IPv4 prefix */
+	uint32_t next_hop; /* IPv4 address of the peer that owns it */
+	uint16_t port;     /* the peer's UDP port */
+	uint8_t length;    /* prefix length, 0..32 */
+};
+
+struct vnb_routes; /* an immutable longest-prefix table */
+
+/*
+ * Build a table from `count` routes; host bits of a prefix must be zero. Of two routes with the same prefix and length the later wins.
+ * Stores the table in *table and returns 0, or -EINVAL (length above 32, host bits set), -ENOMEM.
+ */
+int vnb_routes_new(const struct vnb_route *routes, size_t count, struct vnb_routes **table);
+
+/* Free a table; NULL is allowed. No pump may still be using it. */
+void vnb_routes_free(struct vnb_routes *table);
+
+/* Look up `address`: fills *route with the longest match and returns 0, or -ENETUNREACH. */
+int vnb_routes_find(const struct vnb_routes *table, uint32_t address, struct vnb_route *route);
+
+/* ---- counters (counters.c) ---------------------------------------------------------------- */
+
+/*
+ * Counters are an array of uint64_t, one writer (the pump), any number of readers; place it in
+ * shared memory to read it from another process while the pump runs. Index and name of each are
+ * one entry of the table in counters.h.
+ */
+size_t vnb_counter_count(void);
+const char *vnb_counter_name(size_t index); /* "udp.recv.eagain"; NULL past the end */
+
+/* ---- the pump (pump.c) -------------------------------------------------------------------- */
+
+struct vnb_port {
+	enum vnb_port_kind kind;
+	int fd;
+};
+
+struct vnb_pump {
+	struct vnb_port port[2];         /* tun and udp (in that order), tun and tun, or tap and tap */
+	const struct vnb_routes *routes; /* where a packet read from the tun goes; with a UDP port only */
+	uint32_t icmp_source;            /* source of the ICMP errors sent back; 0: send none */
+	uint32_t buffer_size;            /* bytes of the largest packet carried; longer ones are cut short by the kernel and dropped */
+	int stop_fd;                     /* an eventfd; the loop ends when it is readable */
+};
+
+/*
+ * Move packets between the two ports until stop_fd is readable, with the loop called `engine`.
+ * Puts both descriptors in non-blocking mode. Counts into `counters` (vnb_counter_count() long).
+ *
+ * Returns 0 when stopped, or -errno: -EINVAL (unknown engine, a pair of ports no engine joins,
+ * routes missing or superfluous, buffer_size below 20 or above 65535), -ENOMEM, or the error of a descriptor that has
+ * become unusable (-EBADF, -EIO, -EBADFD when the device is gone).
+ */
+int vnb_pump_run(const char *engine, const struct vnb_pump *pump, uint64_t *counters);
+
+/* Name of the index-th engine, NULL past the end. */
+const char *vnb_engine_name(size_t index);
+
+/* ---- traffic (traffic.c) ------------------------------------------------------------------ */
+
+/* Send every datagram that arrives on the bound UDP socket `fd` back to where it came from. */
+int vnb_pong(int fd, int stop_fd);
+
+/*
+ * Closed loop: send a datagram of `size` bytes (at least 16: a sequence number leads it) on the
+ * connected UDP socket `fd`, wait for its echo, `rounds` times, one outstanding at any time.
+ * A late echo of an earlier round is discarded, not mistaken for the answer.
+ *
+ * Returns 0 and the elapsed CLOCK_MONOTONIC seconds for all rounds in *seconds, or -errno: -EINVAL (size),
+ * -ETIMEDOUT (no echo within timeout_ms), -ECONNREFUSED (nobody listens there).
+ */
+int vnb_ping(int fd, size_t size, uint64_t rounds, int timeout_ms, double *seconds);
+
+/* ---- the kernel calls Python 3.11 lacks ---------------------------------------------------- */
+
+int vnb_unshare(int flags);        /* unshare(2), or -errno */
+int vnb_setns(int fd, int nstype); /* setns(2), or -errno */
+
+/* Have the kernel send `signal` to the caller when the thread that forked it dies; survives exec. */
+int vnb_die_with_parent(int signal);
+
+/* Let other processes of the same user open /proc/<pid>/fd after a change of user namespace. */
+int vnb_set_dumpable(void);
+
+/* CDEF END */
+
+#endif
