@@ -1,0 +1,19 @@
+"""Scenario files: their structure, reading, checking, and the path a packet takes through them."""
+
+from bench.scenario.load import Variant, find, load, shipped_scenarios, variants
+from bench.scenario.model import DeviceRef, Scenario, parse_ref
+from bench.scenario.paths import Hop, server_address, trace
+
+__all__ = [
+    "DeviceRef",
+    "Hop",
+    "Scenario",
+    "Variant",
+    "find",
+    "load",
+    "parse_ref",
+    "server_address",
+    "shipped_scenarios",
+    "trace",
+    "variants",
+]

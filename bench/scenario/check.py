@@ -1,0 +1,312 @@
+"""What types cannot say of a scenario: names, references, addresses, and that the ends can talk.
+
+`check` raises a ScenarioError for the first thing that is wrong; its key names the place in the
+file and its text what was expected there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
+
+from bench.errors import ScenarioError
+from bench.scenario.model import (
+    Bridge,
+    Device,
+    DeviceRef,
+    Host,
+    Pump,
+    Scenario,
+    Tap,
+    Tun,
+    Veth,
+    Vxlan,
+    parse_ref,
+)
+from bench.scenario.paths import NoPath, trace
+
+_Fail = Callable[[str, str], ScenarioError]
+
+
+def check(scenario: Scenario, source: str) -> None:
+    """Raise ScenarioError (naming `source`) if the scenario cannot be built or carries no path."""
+    fail: _Fail = partial(ScenarioError, source)
+    for name, host in scenario.hosts.items():
+        _check_host(name, host, fail)
+    _check_addresses(scenario, fail)
+    _check_links(scenario, fail)
+    for name, host in scenario.hosts.items():
+        _check_bridges(name, host, fail)
+        _check_vxlans(name, host, scenario, fail)
+    _check_forwarders(scenario, fail)
+    _check_endpoints(scenario, fail)
+    _check_congestion_control(scenario, fail)
+
+
+def devices(scenario: Scenario) -> Iterator[tuple[DeviceRef, Device]]:
+    """Every device of the scenario, in the file's order."""
+    for host_name, host in scenario.hosts.items():
+        for device_name, device in host.devices.items():
+            yield DeviceRef(host_name, device_name), device
+
+
+def _check_host(name: str, host: Host, fail: _Fail) -> None:
+    key = f"hosts.{name}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", name):
+        raise fail(key, "a host's name is at most 32 letters, digits, '-', '_' or '.'")
+    for device_name, device in host.devices.items():
+        where = f"{key}.devices.{device_name}"
+        # The kernel's own rule (net/core/dev.c: dev_valid_name), and no ':' as references use it.
+        if not re.fullmatch(r"[^/:\s]{1,15}", device_name) or device_name in (".", "..", "lo"):
+            raise fail(
+                where, "a device's name is 1 to 15 characters without '/', ':', blanks, and not lo"
+            )
+        for text in device.addresses:
+            _interface(text, f"{where}.addresses", fail)
+    _check_routes(name, host, fail)
+    for sysctl in host.sysctls:
+        if not re.fullmatch(r"net\.[A-Za-z0-9_.-]+", sysctl) or ".." in sysctl:
+            raise fail(f'{key}.sysctls."{sysctl}"', "expected a sysctl of the namespace, net.…")
+
+
+def _check_routes(name: str, host: Host, fail: _Fail) -> None:
+    seen: set[str] = set()
+    for i, route in enumerate(host.routes):
+        where = f"hosts.{name}.routes[{i}]"
+        if route.to in seen:
+            raise fail(f"{where}.to", f"{name} has another route to {route.to}; expected one")
+        seen.add(route.to)
+        if route.to != "default":
+            _network(route.to, f"{where}.to", fail)
+        if route.via is None and route.dev is None:
+            raise fail(where, 'expected "via", "dev" or both')
+        if route.dev is not None and route.dev not in host.devices:
+            raise fail(f"{where}.dev", _no_device(route.dev, name, host))
+        if route.via is not None:
+            gateway = _address(route.via, f"{where}.via", fail)
+            near = [host.devices[route.dev]] if route.dev else host.devices.values()
+            networks = [IPv4Interface(a).network for d in near for a in d.addresses]
+            if not route.onlink and not any(gateway in network for network in networks):
+                raise fail(
+                    f"{where}.via",
+                    f"{gateway} is on no network of {route.dev or name}; "
+                    "expected one that is, or onlink = true",
+                )
+            if route.onlink and route.dev is None:
+                raise fail(f"{where}.dev", "an onlink route needs the device it leaves by")
+
+
+def _check_addresses(scenario: Scenario, fail: _Fail) -> None:
+    owner: dict[IPv4Address, DeviceRef] = {}
+    for ref, device in devices(scenario):
+        for text in device.addresses:
+            address = IPv4Interface(text).ip
+            if address in owner:
+                raise fail(
+                    f"hosts.{ref.host}.devices.{ref.device}.addresses",
+                    f"{address} is already the address of {owner[address]}; expected each once",
+                )
+            owner[address] = ref
+
+
+def _check_links(scenario: Scenario, fail: _Fail) -> None:
+    used: dict[DeviceRef, int] = {}
+    for i, ends in enumerate(scenario.links):
+        for text in ends:
+            ref = _device(text, Veth, f"links[{i}]", scenario, fail)
+            if ref in used:
+                raise fail(f"links[{i}]", f"{ref} is already an end of links[{used[ref]}]")
+            used[ref] = i
+    for ref, device in devices(scenario):
+        if isinstance(device, Veth) and ref not in used:
+            raise fail(
+                f"hosts.{ref.host}.devices.{ref.device}",
+                f'no link has the end "{ref}"; expected one in links',
+            )
+
+
+def _check_bridges(name: str, host: Host, fail: _Fail) -> None:
+    master: dict[str, str] = {}
+    for bridge_name, bridge in host.devices.items():
+        if not isinstance(bridge, Bridge):
+            continue
+        key = f"hosts.{name}.devices.{bridge_name}.ports"
+        for port in bridge.ports:
+            device = host.devices.get(port)
+            if device is None:
+                raise fail(key, _no_device(port, name, host))
+            if isinstance(device, Bridge | Tun):
+                raise fail(
+                    key, f"{port} cannot be a bridge port; expected a veth, tap or vxlan device"
+                )
+            if port in master:
+                raise fail(key, f"{port} is already a port of {master[port]}")
+            if device.addresses:
+                raise fail(
+                    key, f"{port} has addresses; a bridge port has none, the bridge has them"
+                )
+            master[port] = bridge_name
+
+
+def _check_vxlans(name: str, host: Host, scenario: Scenario, fail: _Fail) -> None:
+    for device_name, vxlan in host.devices.items():
+        if not isinstance(vxlan, Vxlan):
+            continue
+        key = f"hosts.{name}.devices.{device_name}"
+        local = _address(vxlan.local, f"{key}.local", fail)
+        if local not in _local_addresses(host):
+            raise fail(f"{key}.local", f"{local} is no address of {name}")
+        for text in vxlan.peers:
+            ref = _device(text, Vxlan, f"{key}.peers", scenario, fail)
+            peer = scenario.device(ref)
+            assert isinstance(peer, Vxlan)  # noqa: S101 - _device has made sure
+            if ref.host == name:
+                raise fail(f"{key}.peers", f"{ref} is on the same host; expected a remote VTEP")
+            if (peer.vni, peer.port) != (vxlan.vni, vxlan.port):
+                raise fail(
+                    f"{key}.peers",
+                    f"{ref} has vni {peer.vni}, port {peer.port}; "
+                    f"expected {vxlan.vni} and {vxlan.port}",
+                )
+
+
+def _check_forwarders(scenario: Scenario, fail: _Fail) -> None:
+    holder: dict[DeviceRef, int] = {}
+    listening: dict[tuple[str, int], int] = {}
+    for i, pump in enumerate(scenario.forwarders):
+        key = f"forwarders[{i}]"
+        refs = [_device(text, Tun | Tap, f"{key}.devices", scenario, fail) for text in pump.devices]
+        for ref in refs:
+            if ref in holder:
+                raise fail(f"{key}.devices", f"{ref} is already held by forwarders[{holder[ref]}]")
+            holder[ref] = i
+        _check_pump_shape(pump, [scenario.device(ref) for ref in refs], key, fail)
+        if pump.listen is None:
+            continue
+        address, port = _endpoint(pump.listen, f"{key}.listen", fail)
+        host = scenario.hosts[refs[0].host]
+        if address not in _local_addresses(host):
+            raise fail(f"{key}.listen", f"{address} is no address of {refs[0].host}")
+        if (str(address), port) in listening:
+            raise fail(
+                f"{key}.listen", f"forwarders[{listening[str(address), port]}] listens there"
+            )
+        listening[str(address), port] = i
+    for i, pump in enumerate(scenario.forwarders):
+        for prefix, hop in pump.routes.items():
+            where = f'forwarders[{i}].routes."{prefix}"'
+            _network(prefix, where, fail)
+            address, port = _endpoint(hop, where, fail)
+            if (str(address), port) not in listening:
+                raise fail(where, f"no forwarder listens on {hop}")
+    for ref, device in devices(scenario):
+        if isinstance(device, Tun | Tap) and ref not in holder:
+            raise fail(
+                f"hosts.{ref.host}.devices.{ref.device}",
+                f'no forwarder holds it; expected "{ref}" in the devices of one',
+            )
+
+
+def _check_pump_shape(pump: Pump, held: list[Device], key: str, fail: _Fail) -> None:
+    shape = [type(device) for device in held]
+    if pump.listen is not None:
+        if shape != [Tun]:
+            raise fail(f"{key}.devices", "a pump that listens holds one tun device")
+        if not pump.routes:
+            raise fail(f"{key}.routes", 'expected at least one, "prefix" = "address:port"')
+    elif shape not in ([Tun, Tun], [Tap, Tap]):
+        raise fail(f"{key}.devices", "expected two tuns or two taps, or one tun and listen")
+    elif pump.routes:
+        raise fail(f"{key}.routes", "a pump between two devices has no routes; expected none")
+
+
+def _check_endpoints(scenario: Scenario, fail: _Fail) -> None:
+    ends = {"client": scenario.endpoints.client, "server": scenario.endpoints.server}
+    refs = {}
+    for role, text in ends.items():
+        refs[role] = _device(text, Device, f"endpoints.{role}", scenario, fail)
+        if not scenario.device(refs[role]).addresses:
+            raise fail(
+                f"endpoints.{role}", f"{text} has no address; expected a device that has one"
+            )
+    if refs["client"].host == refs["server"].host:
+        raise fail("endpoints.server", "is on the client's host; expected another host")
+    for source, target in (("client", "server"), ("server", "client")):
+        try:
+            trace(scenario, refs[source], refs[target])
+        except NoPath as gap:
+            raise fail(
+                f"endpoints.{target}", f"{ends[source]} cannot reach {ends[target]}: {gap}"
+            ) from None
+
+
+def _check_congestion_control(scenario: Scenario, fail: _Fail) -> None:
+    if not re.fullmatch(r"[a-z0-9_-]{1,15}", scenario.congestion_control):
+        raise fail(
+            "parameters.congestion_control", "expected the name of a TCP algorithm, like cubic"
+        )
+
+
+# ---- small readers: a value, or an error that says what was expected ----------------------------
+
+
+def _device(text: str, kind: Any, key: str, scenario: Scenario, fail: _Fail) -> DeviceRef:
+    try:
+        ref = parse_ref(text)
+    except ValueError as error:
+        raise fail(key, f'{error}; expected "host:device"') from None
+    if ref.host not in scenario.hosts:
+        raise fail(
+            key, f'"{text}": there is no host {ref.host}; there are {", ".join(scenario.hosts)}'
+        )
+    host = scenario.hosts[ref.host]
+    if ref.device not in host.devices:
+        raise fail(key, f'"{text}": {_no_device(ref.device, ref.host, host)}')
+    if not isinstance(host.devices[ref.device], kind):
+        names = " or ".join(k.__name__.lower() for k in getattr(kind, "__args__", (kind,)))
+        found = type(host.devices[ref.device]).__name__.lower()
+        raise fail(key, f"{text} is a {found}; expected a {names}")
+    return ref
+
+
+def _no_device(device: str, host_name: str, host: Host) -> str:
+    return f"{host_name} has no device {device}; it has {', '.join(host.devices)}"
+
+
+def _local_addresses(host: Host) -> set[IPv4Address]:
+    return {IPv4Interface(text).ip for d in host.devices.values() for text in d.addresses}
+
+
+def _interface(text: str, key: str, fail: _Fail) -> IPv4Interface:
+    try:
+        if "/" not in text:
+            raise ValueError
+        return IPv4Interface(text)
+    except ValueError:
+        raise fail(
+            key, f'"{text}" is not an IPv4 address with prefix length, like "10.1.1.2/24"'
+        ) from None
+
+
+def _network(text: str, key: str, fail: _Fail) -> IPv4Network:
+    try:
+        return IPv4Network(text)
+    except ValueError as error:
+        raise fail(key, f'expected an IPv4 prefix like "10.244.2.0/24": {error}') from None
+
+
+def _address(text: str, key: str, fail: _Fail) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise fail(key, f'"{text}" is not an IPv4 address') from None
+
+
+def _endpoint(text: str, key: str, fail: _Fail) -> tuple[IPv4Address, int]:
+    address, _, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 2**16:
+        raise fail(key, f'"{text}" is not of the form "address:port"')
+    return _address(address, key, fail), int(port)

@@ -1,0 +1,222 @@
+"""Which way a packet takes through a scenario, worked out from the file alone.
+
+The trace follows the kernel's own decisions: on each host the longest matching prefix chooses the
+device; on the link behind it the frame travels over veth pairs, bridges, VXLAN devices and pumps
+between taps to the device that owns the next hop's address; a tun device hands the packet to its
+pump, which sends it to the pump that owns the destination's prefix. Tunnels are followed
+underneath: their outer packets cross the underlay, and its devices are on the path too.
+
+So that a scenario is known to work before anything is built, and the devices whose counters must
+move when it is measured need not be listed by hand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from bench.scenario.model import (
+    Bridge,
+    DeviceRef,
+    Host,
+    Pump,
+    Scenario,
+    Tap,
+    Tun,
+    Vxlan,
+    parse_ref,
+)
+
+_MAX_HOPS = 32
+"""IP hops and nested tunnels a path may have; more means a loop."""
+
+
+class NoPath(Exception):
+    """The packet gets no further; the text says at which host and why."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One device on a path.
+
+    counted: whether every packet of the path moves the device's own counters. A bridge that only
+        switches a frame between two of its ports does not count it.
+    """
+
+    ref: DeviceRef
+    counted: bool = True
+
+
+def trace(scenario: Scenario, client: DeviceRef, server: DeviceRef) -> tuple[Hop, ...]:
+    """The devices a packet crosses from `client`'s to `server`'s address, in order.
+
+    Raises NoPath where it would not arrive.
+    """
+    target = IPv4Interface(scenario.device(server).addresses[0]).ip
+    return tuple(_route(_wire(scenario), client.host, target, 0))
+
+
+def server_address(scenario: Scenario) -> IPv4Address:
+    """The address that the client endpoint talks to."""
+    return IPv4Interface(scenario.device(parse_ref(scenario.endpoints.server)).addresses[0]).ip
+
+
+@dataclass(frozen=True)
+class _Wiring:
+    """A scenario with what connects to what looked up once."""
+
+    scenario: Scenario
+    link_peer: dict[DeviceRef, DeviceRef]
+    bridge_of: dict[DeviceRef, DeviceRef]
+    held_by: dict[DeviceRef, Pump]
+
+
+def _wire(scenario: Scenario) -> _Wiring:
+    ends = [(parse_ref(a), parse_ref(b)) for a, b in scenario.links]
+    return _Wiring(
+        scenario,
+        link_peer=dict(ends) | {b: a for a, b in ends},
+        bridge_of={
+            DeviceRef(host_name, port): DeviceRef(host_name, name)
+            for host_name, host in scenario.hosts.items()
+            for name, device in host.devices.items()
+            if isinstance(device, Bridge)
+            for port in device.ports
+        },
+        held_by={parse_ref(text): pump for pump in scenario.forwarders for text in pump.devices},
+    )
+
+
+def _route(wiring: _Wiring, host_name: str, target: IPv4Address, depth: int) -> Iterator[Hop]:
+    """Follow an IP packet for `target` from `host_name`, yielding each device it crosses."""
+    start = host_name
+    for hop in range(_MAX_HOPS):
+        host = wiring.scenario.hosts[host_name]
+        if any(target == interface.ip for _, interface in _interfaces(host)):
+            return
+        if hop and not host.forwarding:
+            raise NoPath(
+                f"{host_name} would have to forward from {start} to {target}; "
+                f"set hosts.{host_name}.forwarding = true"
+            )
+        device, next_hop = _look_up(host_name, host, target)
+        ref = DeviceRef(host_name, device)
+        if isinstance(host.devices[device], Tun):
+            hops = list(_through_tun(wiring, ref, target, depth))
+        else:
+            hops = list(_across_link(wiring, ref, next_hop, depth))
+        yield from hops
+        host_name = hops[-1].ref.host
+    raise NoPath(f"the packet for {target} is routed in a circle")
+
+
+def _interfaces(host: Host) -> Iterator[tuple[str, IPv4Interface]]:
+    for name, device in host.devices.items():
+        for text in device.addresses:
+            yield name, IPv4Interface(text)
+
+
+def _look_up(name: str, host: Host, target: IPv4Address) -> tuple[str, IPv4Address]:
+    """The device and next hop of the longest matching route of `host`."""
+    matches: list[tuple[int, str, IPv4Address]] = [
+        (interface.network.prefixlen, device, target)
+        for device, interface in _interfaces(host)
+        if target in interface.network
+    ]
+    for route in host.routes:
+        network = IPv4Network("0.0.0.0/0" if route.to == "default" else route.to)
+        if target in network:
+            next_hop = IPv4Address(route.via) if route.via else target
+            device = route.dev or next(d for d, i in _interfaces(host) if next_hop in i.network)
+            matches.append((network.prefixlen, device, next_hop))
+    if not matches:
+        raise NoPath(f"{name} has no route to {target}")
+    _, device, next_hop = max(matches, key=lambda match: match[0])
+    return device, next_hop
+
+
+def _through_tun(wiring: _Wiring, ref: DeviceRef, target: IPv4Address, depth: int) -> Iterator[Hop]:
+    """From a tun device through its pump (and, with a socket, the underlay) to the far tun."""
+    if depth >= _MAX_HOPS:
+        raise NoPath(f"{ref} is tunnelled through itself")
+    yield Hop(ref)
+    pump, far = _held_by(wiring, ref)
+    if far is not None:
+        yield Hop(far)
+        return
+    routes = [(IPv4Network(prefix), hop) for prefix, hop in pump.routes.items()]
+    matching = [(network.prefixlen, hop) for network, hop in routes if target in network]
+    if not matching:
+        raise NoPath(f"the pump on {ref} has no route to {target}")
+    next_hop = max(matching)[1]
+    peer = next(p for p in wiring.scenario.forwarders if p.listen == next_hop)
+    yield from _route(wiring, ref.host, IPv4Address(next_hop.rpartition(":")[0]), depth + 1)
+    yield Hop(parse_ref(peer.devices[0]))
+
+
+def _held_by(wiring: _Wiring, ref: DeviceRef) -> tuple[Pump, DeviceRef | None]:
+    """The pump that holds `ref`, and the other device it holds, if any."""
+    pump = wiring.held_by[ref]
+    others = [parse_ref(text) for text in pump.devices]
+    return pump, next((other for other in others if other != ref), None)
+
+
+def _across_link(
+    wiring: _Wiring, start: DeviceRef, next_hop: IPv4Address, depth: int
+) -> Iterator[Hop]:
+    """From `start` over layer 2 to the device that owns `next_hop`, breadth first."""
+    if depth >= _MAX_HOPS:
+        raise NoPath(f"{start} is tunnelled through itself")
+    came_from: dict[DeviceRef, DeviceRef | None] = {start: None}
+    queue = deque([start])
+    while queue:
+        ref = queue.popleft()
+        addresses = wiring.scenario.device(ref).addresses
+        if ref != start and any(IPv4Interface(text).ip == next_hop for text in addresses):
+            yield from _walk_back(wiring, came_from, ref, depth)
+            return
+        for neighbour in _neighbours(wiring, ref):
+            if neighbour not in came_from:
+                came_from[neighbour] = ref
+                queue.append(neighbour)
+    raise NoPath(f"nothing behind {start} has the address {next_hop}")
+
+
+def _walk_back(
+    wiring: _Wiring,
+    came_from: dict[DeviceRef, DeviceRef | None],
+    end: DeviceRef,
+    depth: int,
+) -> Iterator[Hop]:
+    chain = [end]
+    while (previous := came_from[chain[-1]]) is not None:
+        chain.append(previous)
+    chain.reverse()
+    for i, ref in enumerate(chain):
+        device = wiring.scenario.device(ref)
+        after = chain[i + 1] if i + 1 < len(chain) else None
+        switched = isinstance(device, Bridge) and 0 < i < len(chain) - 1
+        yield Hop(ref, counted=not switched)
+        if isinstance(device, Vxlan) and after is not None and after.host != ref.host:
+            peer = wiring.scenario.device(after)
+            assert isinstance(peer, Vxlan)  # noqa: S101 - VXLAN neighbours are VXLAN
+            yield from _route(wiring, ref.host, IPv4Address(peer.local), depth + 1)
+
+
+def _neighbours(wiring: _Wiring, ref: DeviceRef) -> Iterator[DeviceRef]:
+    """The devices that a frame leaving or entering `ref` reaches next."""
+    device = wiring.scenario.device(ref)
+    if ref in wiring.bridge_of:
+        yield wiring.bridge_of[ref]
+    if ref in wiring.link_peer:
+        yield wiring.link_peer[ref]
+    if isinstance(device, Bridge):
+        yield from (DeviceRef(ref.host, port) for port in device.ports)
+    elif isinstance(device, Vxlan):
+        yield from (parse_ref(text) for text in device.peers)
+    elif isinstance(device, Tap):
+        far = _held_by(wiring, ref)[1]
+        if far is not None:
+            yield far
