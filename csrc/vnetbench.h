@@ -24,7 +24,7 @@
 enum vnb_port_kind {
 	VNB_PORT_TUN, /* a tun descriptor: one read or write is one IP packet */
 	VNB_PORT_TAP, /* a tap descriptor: one read or write is one Ethernet frame */
-	VNB_PORT_UDP, /* a bound UDP socket: one datagram is one whole inner IP packet */
+	VNB_PORT_UDP, /* a bound IPv4 UDP socket: one datagram is one whole inner IP packet */
 };
 
 /*
@@ -34,9 +34,10 @@ enum vnb_port_kind {
  * they were, so they are read back (TUNGETIFF) and a device of the other kind, or one with
  * framing this pump does not speak, is refused.
  *
- * Returns a blocking, close-on-exec descriptor, or -errno: -EINVAL (name empty or too long, or kind is not
- * TUN or TAP), -EMEDIUMTYPE (the existing device has another kind or framing), -EBUSY (somebody
- * holds it), -EPERM, -ENOENT (no /dev/net/tun).
+ * Returns a blocking, close-on-exec descriptor, or -errno: -EINVAL (no valid device name, a name
+ * with a % pattern, or kind is not TUN or TAP), -EMEDIUMTYPE (the existing device has another kind
+ * or framing, or is no tun device at all), -EBUSY (somebody holds it), -EPERM, -ENOENT or -EACCES
+ * (/dev/net/tun is missing or closed to the caller).
  */
 int vnb_tun_open(const char *name, enum vnb_port_kind kind);
 
@@ -52,8 +53,9 @@ struct vnb_route {
 struct vnb_routes; /* an immutable longest-prefix table */
 
 /*
- * Build a table from `count` routes; host bits of a prefix must be zero. Of two routes with the same prefix and length the later wins.
- * Stores the table in *table and returns 0, or -EINVAL (length above 32, host bits set), -ENOMEM.
+ * Build a table from `count` routes; host bits of a prefix must be zero. Of two routes with the
+ * same prefix and length the later wins. Stores the table in *table and returns 0, or -EINVAL
+ * (length above 32, host bits set), -ENOMEM.
  */
 int vnb_routes_new(const struct vnb_route *routes, size_t count, struct vnb_routes **table);
 
@@ -71,7 +73,7 @@ int vnb_routes_find(const struct vnb_routes *table, uint32_t address, struct vnb
  * one entry of the table in counters.h.
  */
 size_t vnb_counter_count(void);
-const char *vnb_counter_name(size_t index); /* "udp.recv.eagain"; NULL past the end */
+const char *vnb_counter_name(size_t index); /* "port0.rx_packets"; NULL past the end */
 
 /* ---- the pump (pump.c) -------------------------------------------------------------------- */
 
@@ -84,17 +86,23 @@ struct vnb_pump {
 	struct vnb_port port[2];         /* tun and udp (in that order), tun and tun, or tap and tap */
 	const struct vnb_routes *routes; /* where a packet read from the tun goes; with a UDP port only */
 	uint32_t icmp_source;            /* source of the ICMP errors sent back; 0: send none */
-	uint32_t buffer_size;            /* bytes of the largest packet carried; longer ones are cut short by the kernel and dropped */
+	uint32_t buffer_size;            /* bytes of the largest packet carried; longer ones are dropped */
 	int stop_fd;                     /* an eventfd; the loop ends when it is readable */
 };
 
 /*
- * Move packets between the two ports until stop_fd is readable, with the loop called `engine`.
- * Puts both descriptors in non-blocking mode. Counts into `counters` (vnb_counter_count() long).
+ * Move packets between the two ports until stop_fd is readable (at most some 50 ms later, whatever
+ * the traffic), with the loop called `engine`. Adds to `counters` (vnb_counter_count() long; the
+ * caller clears them). Layer-3 ports carry IPv4 only: each crossing takes one from the TTL.
  *
- * Returns 0 when stopped, or -errno: -EINVAL (unknown engine, a pair of ports no engine joins,
- * routes missing or superfluous, buffer_size below 20 or above 65535), -ENOMEM, or the error of a descriptor that has
- * become unusable (-EBADF, -EIO, -EBADFD when the device is gone).
+ * The mode of the descriptors belongs to the pump while it runs and stays set afterwards: devices
+ * non-blocking; a UDP socket blocking, with a send timeout, so that a full send queue slows the
+ * pump down as it slows flannel's proxy instead of losing datagrams.
+ *
+ * Returns 0 when stopped, or -errno: -EINVAL (unknown engine, a pair of ports that cannot be
+ * joined, routes missing or superfluous, buffer_size below 20 or above 65535, a UDP port that is
+ * no IPv4 datagram socket), -ENOMEM, or the error of a descriptor that has become unusable
+ * (-EBADF, -EIO, -EBADFD when the device is gone). A device that is merely down is waited for.
  */
 int vnb_pump_run(const char *engine, const struct vnb_pump *pump, uint64_t *counters);
 
@@ -103,16 +111,25 @@ const char *vnb_engine_name(size_t index);
 
 /* ---- traffic (traffic.c) ------------------------------------------------------------------ */
 
-/* Send every datagram that arrives on the bound UDP socket `fd` back to where it came from. */
+/*
+ * Send every datagram that arrives on the bound UDP socket `fd` back to where it came from, until
+ * stop_fd is readable (at most some 100 ms later). Under traffic a round trip costs one recvfrom
+ * and one sendto and nothing else. Sets `fd` blocking, with a receive and a send timeout.
+ *
+ * Returns 0 when stopped, or -errno: -ENOMEM, or the error of an unusable descriptor (-EBADF,
+ * -ENOTSOCK).
+ */
 int vnb_pong(int fd, int stop_fd);
 
 /*
- * Closed loop: send a datagram of `size` bytes (at least 16: a sequence number leads it) on the
- * connected UDP socket `fd`, wait for its echo, `rounds` times, one outstanding at any time.
- * A late echo of an earlier round is discarded, not mistaken for the answer.
+ * Closed loop: send a datagram of `size` bytes (16 to 65507: a mark of this call and a sequence
+ * number lead it) on the connected UDP socket `fd`, wait for its echo, `rounds` times, one
+ * outstanding at any time. A late echo of an earlier round or call is discarded, not mistaken for
+ * the answer. Sets `fd` blocking, with a receive timeout.
  *
- * Returns 0 and the elapsed CLOCK_MONOTONIC seconds for all rounds in *seconds, or -errno: -EINVAL (size),
- * -ETIMEDOUT (no echo within timeout_ms), -ECONNREFUSED (nobody listens there).
+ * Returns 0 and the elapsed CLOCK_MONOTONIC seconds for all rounds in *seconds, or -errno: -EINVAL
+ * (size, timeout_ms below 1), -ENOMEM, -ETIMEDOUT (no echo within timeout_ms), -ECONNREFUSED
+ * (nobody listens there), or what else send(2) and recv(2) report.
  */
 int vnb_ping(int fd, size_t size, uint64_t rounds, int timeout_ms, double *seconds);
 
@@ -121,10 +138,13 @@ int vnb_ping(int fd, size_t size, uint64_t rounds, int timeout_ms, double *secon
 int vnb_unshare(int flags);        /* unshare(2), or -errno */
 int vnb_setns(int fd, int nstype); /* setns(2), or -errno */
 
-/* Have the kernel send `signal` to the caller when the thread that forked it dies; survives exec. */
+/*
+ * Have the kernel send `signal` to the caller when the *thread* that forked it dies; survives exec
+ * of anything but a set-id program. Or -errno: -EINVAL (no such signal).
+ */
 int vnb_die_with_parent(int signal);
 
-/* Let other processes of the same user open /proc/<pid>/fd after a change of user namespace. */
+/* Let processes of the same user open /proc/<pid>/fd after a change of user namespace; or -errno. */
 int vnb_set_dumpable(void);
 
 /* CDEF END */

@@ -1,0 +1,32 @@
+/* descriptor.h - what every loop here needs of its descriptors; see descriptor.c. */
+#ifndef DESCRIPTOR_H
+#define DESCRIPTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Set or clear O_NONBLOCK. Returns 0 or -errno. */
+int descriptor_set_blocking(int fd, bool blocking);
+
+/* Set SO_RCVTIMEO or SO_SNDTIMEO of a socket. Returns 0 or -errno. */
+int descriptor_set_timeout(int fd, int option, int milliseconds);
+
+/* Whether `error` (a positive errno) says that the descriptor, not one packet, is unusable. */
+bool descriptor_is_lost(int error);
+
+/* Looks at a stop descriptor, rarely enough that a busy loop can ask all the time. */
+struct stop_watch {
+	int fd;
+	int64_t looked_ms; /* when stop_is_due() was last true */
+};
+
+/* Whether it is time to look at the descriptor again; costs no system call. */
+bool stop_is_due(struct stop_watch *stop);
+
+/* One poll() that does not wait: 1 if the stop was asked for, 0 if not, or -errno. */
+int stop_is_asked(const struct stop_watch *stop);
+
+/* What poll() reported about the stop descriptor, in the same terms. */
+int stop_from_poll(short revents);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * process.c - system calls that Python 3.11 has no function for.
+ *
+ * Theory of operation. Thin wrappers that turn errno into a return value, since errno does not
+ * survive the way back into Python reliably. Namespaces and the parent-death signal belong to the
+ * calling thread, not to the process.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include "vnetbench.h"
+
+int vnb_unshare(int flags)
+{
+	return unshare(flags) < 0 ? -errno : 0;
+}
+
+int vnb_setns(int fd, int nstype)
+{
+	return setns(fd, nstype) < 0 ? -errno : 0;
+}
+
+int vnb_die_with_parent(int signal)
+{
+	return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int vnb_set_dumpable(void)
+{
+	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
