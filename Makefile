@@ -1,0 +1,40 @@
+# `make bench` and `make test` are all it takes on a fresh machine; docs/setup.md has the details.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help bench test setup setup-test lint check-c lock clean
+
+BIN := .venv/bin
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@echo '  PYTHON=path chooses the interpreter, ARGS="..." is passed on to vnetbench or pytest'
+
+bench: setup ## set up, then measure all scenarios with the quick profile
+	@$(BIN)/vnetbench run --profile quick $(ARGS)
+
+test: lint check-c ## set up, then lint, type-check and run all tests
+	@$(BIN)/pytest $(ARGS)
+
+setup: ## install what a run needs: system packages, .venv, the C extension
+	@tools/bootstrap.sh
+
+setup-test: ## the same with what the tests need
+	@tools/bootstrap.sh --test
+
+lint: setup-test ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy tools
+
+check-c: setup-test ## the C tests, plain and under the sanitizers
+	$(MAKE) -C csrc test test-sanitized
+
+lock: ## pin the Python dependencies anew (UPGRADE=1: to their newest releases)
+	@tools/lock.sh
+
+clean: ## remove everything that make made
+	rm -rf .venv build *.egg-info bench/_vnetbench* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find bench csrc tests tools -name __pycache__ -prune -exec rm -rf {} +
+	$(MAKE) -C csrc clean
