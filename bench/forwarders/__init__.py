@@ -1,0 +1,31 @@
+"""The user-space programs that move packets on a path. A new one is a line in `_FORWARDERS`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from bench.forwarders import pump
+from bench.forwarders.base import Forwarder, Running
+from bench.scenario.model import Pump, Scenario
+from bench.topology import Topology
+
+_FORWARDERS: dict[type, Forwarder] = {Pump: pump}
+
+
+@contextmanager
+def forwarding(topology: Topology) -> Iterator[list[Running]]:
+    """Run every forwarder of the topology's scenario; yields when all are ready."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(_FORWARDERS[type(spec)].running(topology, spec))
+            for spec in topology.scenario.forwarders
+        ]
+
+
+def commands(scenario: Scenario) -> list[str]:
+    """The commands that start the scenario's forwarders, in order."""
+    return [_FORWARDERS[type(spec)].command(scenario, spec) for spec in scenario.forwarders]
+
+
+__all__ = ["Forwarder", "Running", "commands", "forwarding"]

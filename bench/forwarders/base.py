@@ -1,0 +1,31 @@
+"""What a forwarder is, whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bench.process import Child
+from bench.scenario.model import Scenario
+from bench.topology import Topology
+
+
+@dataclass(frozen=True)
+class Running:
+    """A forwarder that is moving packets. `counters` reads what it counts, if it counts."""
+
+    name: str
+    child: Child
+    counters: Callable[[], dict[str, int]] | None = None
+
+
+class Forwarder(Protocol):
+    """One kind of forwarder; `spec` is its table in the scenario file."""
+
+    def running(self, topology: Topology, spec: Any) -> AbstractContextManager[Running]:
+        """Run it in `topology` for the length of a `with` block; yields when it is ready."""
+
+    def command(self, scenario: Scenario, spec: Any) -> str:
+        """The equivalent shell command, for `vnetbench show --commands`."""

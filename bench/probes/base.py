@@ -1,0 +1,112 @@
+"""What a probe is: one way to measure a path, once, on a freshly built topology."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.errors import CannotMeasure
+from bench.process import Child, spawn
+from bench.scenario import DeviceRef, parse_ref, server_address
+from bench.topology import Topology
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one trial gave.
+
+    samples: metric id → raw values, in the metric's unit.
+    raw: file name within the result set → the tool's own output.
+    pyperf: for metrics that pyperf measured, its JSON (one benchmark), to be merged into rtt.json.
+    """
+
+    samples: Mapping[str, list[float]]
+    raw: Mapping[str, bytes] = field(default_factory=dict)
+    pyperf: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Path:
+    """A path that is known to carry packets.
+
+    name: of the variant and arm, for the tools' own records.
+    rtt: rough round-trip time of a small datagram, seconds, to size loops with.
+    """
+
+    topology: Topology
+    name: str
+    rtt: float
+
+    @property
+    def client(self) -> DeviceRef:
+        """The client endpoint."""
+        return parse_ref(self.topology.scenario.endpoints.client)
+
+    @property
+    def server(self) -> DeviceRef:
+        """The server endpoint."""
+        return parse_ref(self.topology.scenario.endpoints.server)
+
+    @property
+    def server_address(self) -> str:
+        """The address the client talks to."""
+        return str(server_address(self.topology.scenario))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One entry in the table of probes.
+
+    metrics: ids of the metrics its samples are of.
+    settings: profile name → what `measure` is given; plain data, recorded with the results.
+    duration: seconds a trial takes with some settings, for the first estimate of time left.
+    missing: why this machine cannot run the probe, or None.
+    """
+
+    id: str
+    metrics: tuple[str, ...]
+    settings: Mapping[str, Mapping[str, Any]]
+    measure: Callable[[Path, Mapping[str, Any]], Measurement]
+    duration: Callable[[Mapping[str, Any]], float]
+    missing: Callable[[], str | None]
+
+
+def client(path: Path, name: str, task: Callable[..., Any]) -> AbstractContextManager[Child]:
+    """Run `task` in the client's namespace."""
+    host = path.client.host
+    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host))
+
+
+def server(path: Path, name: str, task: Callable[..., Any]) -> AbstractContextManager[Child]:
+    """Run `task` in the server's namespace."""
+    host = path.server.host
+    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host))
+
+
+def wait_for_listener(child: Child, port: int, timeout: float) -> None:
+    """Wait until a TCP socket listens on `port` in the child's namespace.
+
+    The kernel announces no such event, so this looks again until it is so. Raises CannotMeasure
+    when the child dies first or time runs out.
+    """
+    deadline = time.monotonic() + timeout
+    while not _listens(child.pid, port):
+        if not child.alive():
+            child.receive(0)  # raises, with what the child had to say
+        if time.monotonic() > deadline:
+            raise CannotMeasure(f"{child.name}: does not listen on port {port} after {timeout:g} s")
+        time.sleep(0.001)
+
+
+def _listens(pid: int, port: int) -> bool:
+    """Whether /proc/net/tcp of the process's namespace has a socket in state LISTEN (0A)."""
+    suffix = f":{port:04X}"
+    try:
+        with open(f"/proc/{pid}/net/tcp") as table:
+            rows = [line.split() for line in table.readlines()[1:]]
+    except OSError:
+        return False
+    return any(row[1].endswith(suffix) and row[3] == "0A" for row in rows)

@@ -1,0 +1,95 @@
+"""`rtt`: pyperf around a closed ping-pong loop in C.
+
+pyperf's manager runs in the client's namespace, which its worker processes inherit; the responder
+runs in the server's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from bench import native
+from bench.errors import CannotMeasure
+from bench.probes.base import Measurement, Path, Probe, server
+from bench.process import Child, Send, execute
+
+PAYLOAD = 64
+"""Bytes of UDP payload of each datagram."""
+ROUND_TIMEOUT = 1.0
+"""Seconds without an echo after which the datagram counts as lost and the trial as failed."""
+_PORT = 7007
+_START_TIMEOUT = 5.0
+_OVERHEAD = 20.0
+"""Seconds granted for starting interpreters, beyond the time the loops take."""
+
+
+@contextmanager
+def responder(path: Path) -> Iterator[tuple[Child, str]]:
+    """Run an echo server at the server endpoint; yields it and its "address:port"."""
+
+    def serve(send: Send) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((path.server_address, _PORT))
+            send({"ready": True})
+            native.pong(sock.fileno(), os.eventfd(0))
+
+    with server(path, "responder", serve) as child:
+        child.receive(_START_TIMEOUT)
+        yield child, f"{path.server_address}:{_PORT}"
+
+
+def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
+    """Measure the round-trip time of `path` with pyperf.
+
+    settings: pyperf's `processes`, `values` and `warmups`, and `seconds` of each value.
+    Raises CannotMeasure.
+    """
+    loops = max(1, round(settings["seconds"] / path.rtt))
+    rounds = settings["processes"] * (settings["values"] + settings["warmups"])
+    report = os.memfd_create("rtt", 0)
+    with os.fdopen(report, "rb") as file, responder(path) as (_, address):
+        arguments = [
+            *(sys.executable, "-m", "bench.probes.rtt_worker"),
+            *("--server", address, "--name", path.name, "--report", f"/proc/self/fd/{report}"),
+            *("--processes", str(settings["processes"]), "--values", str(settings["values"])),
+            *("--warmups", str(settings["warmups"]), "--loops", str(loops), "--quiet"),
+        ]
+        host = path.client.host
+        netns = path.topology.netns(host)
+        with execute(f"{host}: pyperf", arguments, netns=netns, keep=[report]) as manager:
+            status = manager.wait(_OVERHEAD + 5 * rounds * settings["seconds"])
+            if status != 0:
+                last = manager.output().strip().splitlines()[-1:] or ["it said nothing"]
+                raise CannotMeasure(f"{host}: pyperf exited with status {status}: {last[0]}")
+        text = file.read()
+    return Measurement({"rtt": _values(text)}, pyperf=text)
+
+
+def _values(text: bytes) -> list[float]:
+    # Imported here because it costs as much as everything else together.
+    import pyperf  # noqa: PLC0415
+
+    return list(pyperf.Benchmark.loads(text.decode()).get_values())
+
+
+PROBE = Probe(
+    id="rtt",
+    metrics=("rtt",),
+    settings={
+        "quick": {"processes": 1, "values": 5, "warmups": 1, "seconds": 0.05},
+        "standard": {"processes": 2, "values": 10, "warmups": 1, "seconds": 0.1},
+        "rigorous": {"processes": 3, "values": 20, "warmups": 1, "seconds": 0.1},
+    },
+    measure=measure,
+    duration=lambda settings: (
+        0.4
+        + settings["processes"]
+        * (0.3 + settings["seconds"] * (settings["values"] + settings["warmups"]))
+    ),
+    missing=lambda: None,
+)

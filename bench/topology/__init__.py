@@ -1,0 +1,18 @@
+"""Scenarios as namespaces and devices: the plan, carrying it out, and what is there then."""
+
+from bench.topology.build import Topology, Traffic, build
+from bench.topology.facts import facts
+from bench.topology.namespaces import enter_user_namespace_if_needed, inside, namespace
+from bench.topology.plan import Arm, plan
+
+__all__ = [
+    "Arm",
+    "Topology",
+    "Traffic",
+    "build",
+    "enter_user_namespace_if_needed",
+    "facts",
+    "inside",
+    "namespace",
+    "plan",
+]

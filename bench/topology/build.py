@@ -1,0 +1,182 @@
+"""A scenario stood up in unnamed namespaces, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from bench import native
+from bench.errors import CannotMeasure, MissingCapability
+from bench.scenario.model import Bridge, DeviceRef, Scenario
+from bench.topology.namespaces import inside, namespace
+from bench.topology.plan import Arm, plan
+from bench.topology.steps import Step
+
+_RTMGRP_LINK = 1
+_READY_TIMEOUT = 5.0
+_UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENODEV, errno.EPROTONOSUPPORT}
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a device has counted since it was made."""
+
+    rx_packets: int
+    rx_bytes: int
+    tx_packets: int
+    tx_bytes: int
+
+
+class Topology:
+    """The namespaces and devices of a scenario. Use through `build`, which removes them."""
+
+    def __init__(self, scenario: Scenario, stack: ExitStack) -> None:
+        self.scenario = scenario
+        self._stack = stack
+        self._netns = {host: stack.enter_context(namespace()) for host in scenario.hosts}
+        self._netlink: dict[str, IPRoute] = {}
+        self._index: dict[DeviceRef, int] = {}
+        self._held: dict[DeviceRef, int] = {}
+
+    def netns(self, host: str) -> int:
+        """The descriptor of the host's namespace."""
+        return self._netns[host]
+
+    def netlink(self, host: str) -> IPRoute:
+        """A netlink socket in the host's namespace, opened when first asked for."""
+        if host not in self._netlink:
+            with inside(self.netns(host)):
+                self._netlink[host] = self._stack.enter_context(IPRoute())
+        return self._netlink[host]
+
+    def index(self, host: str, device: str) -> int:
+        """The device's interface index."""
+        ref = DeviceRef(host, device)
+        if ref not in self._index:
+            self._index[ref] = self.netlink(host).link_lookup(ifname=device)[0]
+        return self._index[ref]
+
+    def enter(self, host: str) -> None:
+        """Have the calling thread be in the host's namespace; `build` brings it back."""
+        native.setns(self.netns(host), native.CLONE_NEWNET)
+
+    def hold(self, host: str, device: str, fd: int) -> None:
+        """Keep the descriptor of a tun or tap device for its forwarder."""
+        self._held[DeviceRef(host, device)] = fd
+        self._stack.callback(self.release, DeviceRef(host, device))
+
+    def held(self, ref: DeviceRef) -> int:
+        """The descriptor of a tun or tap device that no forwarder has taken yet."""
+        return self._held[ref]
+
+    def release(self, ref: DeviceRef) -> None:
+        """Close our descriptor of a tun or tap device: its forwarder has its own now.
+
+        From here on the device goes when the forwarder does, as it would in real life.
+        """
+        fd = self._held.pop(ref, None)
+        if fd is not None:
+            os.close(fd)
+
+    def traffic(self, host: str) -> dict[str, Traffic]:
+        """What each device of the host has counted, by device name."""
+        counted = {}
+        for link in self.netlink(host).get_links():
+            stats = link.get("stats64")
+            counted[link.get("ifname")] = Traffic(
+                stats["rx_packets"], stats["rx_bytes"], stats["tx_packets"], stats["tx_bytes"]
+            )
+        return counted
+
+
+@contextmanager
+def build(scenario: Scenario, arm: Arm = Arm.NATIVE) -> Iterator[Topology]:
+    """Stand `scenario` up; yields when every device is ready to carry packets.
+
+    Forwarders are not started: their devices exist and wait. On leaving, namespaces and devices
+    are gone as soon as no other process is in them. Raises MissingCapability where kernel or user
+    lack what a step needs, CannotMeasure where a step fails otherwise.
+    """
+    with ExitStack() as stack:
+        topology = Topology(scenario, stack)
+        with _coming_back():
+            for step in plan(scenario, arm):
+                _apply(step, topology)
+        for host in scenario.hosts:
+            _wait_until_up(topology, host)
+        yield topology
+
+
+@contextmanager
+def _coming_back() -> Iterator[None]:
+    """Return the thread to the namespace it is in now, wherever the block leaves it."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        yield
+    finally:
+        native.setns(home, native.CLONE_NEWNET)
+        os.close(home)
+
+
+def _apply(step: Step, topology: Topology) -> None:
+    try:
+        step.apply(topology)
+    except (NetlinkError, OSError) as error:
+        code = error.code if isinstance(error, NetlinkError) else error.errno
+        reason = os.strerror(code) if code else str(error)
+        kind = MissingCapability if code in _UNSUPPORTED else CannotMeasure
+        raise kind(f"{step.host}: cannot {step.command()}: {reason}") from error
+
+
+def _wait_until_up(topology: Topology, host: str) -> None:
+    """Wait until each device carries packets; the kernel says so a moment after `up` returns."""
+    with inside(topology.netns(host)):
+        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    with events:
+        events.bind((0, _RTMGRP_LINK))
+        poll = select.poll()
+        poll.register(events, select.POLLIN)
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while waiting := _not_ready(topology, host):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                names = ", ".join(waiting)
+                raise CannotMeasure(f"{host}: {names} not up after {_READY_TIMEOUT:g} s")
+            poll.poll(remaining * 1000)
+            _drain(events)
+
+
+def _drain(events: socket.socket) -> None:
+    try:
+        while events.recv(1 << 16):
+            pass
+    except BlockingIOError:
+        pass
+
+
+def _not_ready(topology: Topology, host: str) -> list[str]:
+    """Devices of the host without carrier, or not yet forwarding as a port of their bridge."""
+    waiting = []
+    declared = topology.scenario.hosts[host].devices
+    for link in topology.netlink(host).get_links():
+        name = link.get("ifname")
+        device = declared.get(name)
+        if device is None or (isinstance(device, Bridge) and not device.ports):
+            continue
+        port_state = link.get(("linkinfo", "info_slave_data", "br_port_state"))
+        forwarding = port_state in (None, _BR_STATE_FORWARDING)
+        if link.get("operstate") not in ("UP", "UNKNOWN") or not forwarding:
+            waiting.append(name)
+    return waiting
+
+
+_BR_STATE_FORWARDING = 3

@@ -1,0 +1,182 @@
+"""From a scenario to the steps that build it, in order.
+
+Nothing is left to the host's defaults where it could differ between machines: sysctls, MAC
+addresses and offloads are all set by a step. Congestion control is set by the probe on its own
+sockets: a namespace may not change its default to an algorithm that the machine restricts
+(net/ipv4/tcp_cong.c: tcp_set_default_congestion_control), a socket of its root may use any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from ipaddress import IPv4Interface
+
+from bench.scenario.check import devices
+from bench.scenario.model import (
+    Bridge,
+    Device,
+    DeviceRef,
+    Scenario,
+    Tap,
+    Tun,
+    Veth,
+    Vxlan,
+    parse_ref,
+)
+from bench.topology.steps import (
+    AddAddress,
+    AddBridge,
+    AddForwarding,
+    AddNeighbour,
+    AddRoute,
+    AddTunTap,
+    AddVeth,
+    AddVxlan,
+    SetMaster,
+    SetOffload,
+    SetSysctl,
+    SetUp,
+    Step,
+)
+
+
+class Arm(StrEnum):
+    """With which offloads a path is measured."""
+
+    NATIVE = "native"
+    """As each device ships them."""
+    PARITY = "parity"
+    """Segmentation and receive offload off on every device."""
+
+
+PARITY_OFF = (
+    "tcp-segmentation-offload",
+    "generic-segmentation-offload",
+    "generic-receive-offload",
+)
+"""Features switched off in the parity arm, in the kernel's long names."""
+
+_SYSCTLS = {
+    # A namespace inherits these from the machine, and they decide TCP's speed.
+    "net.ipv4.tcp_rmem": "4096 131072 6291456",
+    "net.ipv4.tcp_wmem": "4096 16384 4194304",
+    # Router solicitations and multicast listener reports would be packets nobody asked for.
+    "net.ipv6.conf.all.disable_ipv6": "1",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+}
+
+_FIRST_INDEX = 1000
+"""Interface index of the first veth device, out of the way of those the kernel chooses."""
+
+
+def plan(scenario: Scenario, arm: Arm) -> list[Step]:
+    """The steps that build `scenario` in `arm`, each after those it needs."""
+    macs = _macs(scenario)
+    return [
+        *_sysctls(scenario),
+        *_create(scenario, macs),
+        *(_offloads(scenario) if arm is Arm.PARITY else ()),
+        *_connect(scenario, macs),
+        *_routes(scenario),
+    ]
+
+
+def _macs(scenario: Scenario) -> dict[DeviceRef, str]:
+    """A locally administered address for every device, the same in every run."""
+    return {
+        ref: f"02:00:{number >> 24 & 255:02x}:{number >> 16 & 255:02x}"
+        f":{number >> 8 & 255:02x}:{number & 255:02x}"
+        for number, (ref, _) in enumerate(devices(scenario), start=1)
+    }
+
+
+def _sysctls(scenario: Scenario) -> Iterator[Step]:
+    for name, host in scenario.hosts.items():
+        settings = {
+            **_SYSCTLS,
+            "net.ipv4.ip_forward": int(host.forwarding),
+            **host.sysctls,
+        }
+        for key, value in settings.items():
+            yield SetSysctl(name, key, str(value))
+
+
+def _create(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
+    for number, ends in enumerate(scenario.links):
+        a, b = (parse_ref(text) for text in ends)
+        mtus = scenario.device(a).mtu, scenario.device(b).mtu
+        index = _FIRST_INDEX + 2 * number
+        yield AddVeth(
+            *(a.host, a.device, index, macs[a], mtus[0]),
+            *(b.host, b.device, index + 1, macs[b], mtus[1]),
+        )
+    for ref, device in devices(scenario):
+        match device:
+            case Veth():
+                pass
+            case Bridge():
+                yield AddBridge(ref.host, ref.device, macs[ref], device.mtu)
+            case Tun():
+                yield AddTunTap(ref.host, ref.device, "tun", None, device.mtu)
+            case Tap():
+                yield AddTunTap(ref.host, ref.device, "tap", macs[ref], device.mtu)
+            case Vxlan():
+                yield AddVxlan(
+                    ref.host,
+                    ref.device,
+                    macs[ref],
+                    device.mtu,
+                    device.vni,
+                    device.local,
+                    device.port,
+                )
+
+
+def _offloads(scenario: Scenario) -> Iterator[Step]:
+    for ref, _ in devices(scenario):
+        for feature in PARITY_OFF:
+            yield SetOffload(ref.host, ref.device, feature)
+
+
+def _connect(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
+    """Ports into bridges, addresses, and everything up: a bridge before its ports."""
+    for ref, device in devices(scenario):
+        if isinstance(device, Bridge):
+            for port in device.ports:
+                yield SetMaster(ref.host, port, ref.device)
+    for name in scenario.hosts:
+        yield SetUp(name, "lo")
+    for ref, device in sorted(devices(scenario), key=lambda item: _rises(item[1])):
+        for address in device.addresses:
+            yield AddAddress(ref.host, ref.device, address)
+        yield SetUp(ref.host, ref.device)
+        if isinstance(device, Vxlan):
+            yield from _vxlan_entries(scenario, ref, device, macs)
+
+
+def _rises(device: Device) -> int:
+    """Bridges come up before their ports, so that a port finds its bridge running."""
+    return 0 if isinstance(device, Bridge) else 1
+
+
+def _vxlan_entries(
+    scenario: Scenario, ref: DeviceRef, device: Vxlan, macs: dict[DeviceRef, str]
+) -> Iterator[Step]:
+    """What learning would find out: each peer's addresses, and the VTEP it is behind."""
+    for text in device.peers:
+        remote = parse_ref(text)
+        peer = scenario.device(remote)
+        assert isinstance(peer, Vxlan)  # noqa: S101 - `check` has made sure
+        for address in peer.addresses:
+            ip = str(IPv4Interface(address).ip)
+            yield AddNeighbour(ref.host, ref.device, ip, macs[remote])
+        yield AddForwarding(ref.host, ref.device, macs[remote], peer.local)
+
+
+def _routes(scenario: Scenario) -> Iterator[Step]:
+    for name, host in scenario.hosts.items():
+        for route in host.routes:
+            yield AddRoute(name, route.to, route.via, route.dev, route.onlink)

@@ -1,0 +1,341 @@
+"""The steps that build a topology: each can be carried out, and each can be written as a command.
+
+One class a step, with both sides next to each other, so that what `vnetbench show --commands`
+prints is what a run does. `apply` works through netlink in the host's unnamed namespace;
+`command` is what one would type as root with named ones.
+"""
+
+from __future__ import annotations
+
+import shlex
+from abc import ABC, abstractmethod
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pyroute2 import IPRoute
+from pyroute2.ethtool.ioctl import IoctlEthtool
+
+from bench import native
+
+_AF_BRIDGE = 7
+_NTF_SELF, _NUD_PERMANENT = 0x02, 0x80
+_RTNH_F_ONLINK = 4
+
+
+class Net(Protocol):
+    """What a step needs of the topology being built."""
+
+    def netns(self, host: str) -> int:
+        """The descriptor of the host's namespace."""
+
+    def netlink(self, host: str) -> IPRoute:
+        """A netlink socket in the host's namespace."""
+
+    def index(self, host: str, device: str) -> int:
+        """The device's interface index."""
+
+    def enter(self, host: str) -> None:
+        """Have the calling thread be in the host's namespace."""
+
+    def hold(self, host: str, device: str, fd: int) -> None:
+        """Keep the descriptor of a tun or tap device for its forwarder."""
+
+
+@dataclass(frozen=True)
+class Step(ABC):
+    """One step on one host."""
+
+    host: str
+
+    @abstractmethod
+    def apply(self, net: Net) -> None:
+        """Carry it out. Raises NetlinkError or OSError where the kernel refuses."""
+
+    @abstractmethod
+    def command(self) -> str:
+        """The equivalent shell command."""
+
+
+@dataclass(frozen=True)
+class SetSysctl(Step):
+    """Set a sysctl of the namespace, before it has devices."""
+
+    name: str
+    value: str
+
+    def apply(self, net: Net) -> None:
+        net.enter(self.host)
+        Path("/proc/sys", *self.name.split(".")).write_text(self.value)
+
+    def command(self) -> str:
+        setting = shlex.quote(f"{self.name}={self.value}")
+        return f"ip netns exec {self.host} sysctl -qw {setting}"
+
+
+@dataclass(frozen=True)
+class AddVeth(Step):
+    """Create a pair of veth devices, one end in each of two namespaces.
+
+    The ends get different interface indexes because two that are equal by chance look like no
+    pair to the kernel, which then takes up to a second to say that they have a carrier
+    (net/core/link_watch.c: linkwatch_urgent_event).
+    """
+
+    name: str
+    index: int
+    mac: str
+    mtu: int
+    peer_host: str
+    peer_name: str
+    peer_index: int
+    peer_mac: str
+    peer_mtu: int
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).link(
+            "add",
+            kind="veth",
+            ifname=self.name,
+            index=self.index,
+            address=self.mac,
+            mtu=self.mtu,
+            peer={
+                "ifname": self.peer_name,
+                "index": self.peer_index,
+                "address": self.peer_mac,
+                "mtu": self.peer_mtu,
+                "net_ns_fd": net.netns(self.peer_host),
+            },
+        )
+
+    def command(self) -> str:
+        return (
+            f"ip -n {self.host} link add {self.name} index {self.index} address {self.mac} "
+            f"mtu {self.mtu} type veth peer {self.peer_name} netns {self.peer_host} "
+            f"index {self.peer_index} address {self.peer_mac} mtu {self.peer_mtu}"
+        )
+
+
+@dataclass(frozen=True)
+class AddBridge(Step):
+    """Create a bridge: learning, no spanning tree, no multicast snooping."""
+
+    name: str
+    mac: str
+    mtu: int
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).link(
+            "add",
+            kind="bridge",
+            ifname=self.name,
+            address=self.mac,
+            mtu=self.mtu,
+            br_stp_state=0,
+            br_mcast_snooping=0,
+        )
+
+    def command(self) -> str:
+        return (
+            f"ip -n {self.host} link add {self.name} address {self.mac} mtu {self.mtu} "
+            "type bridge stp_state 0 mcast_snooping 0"
+        )
+
+
+@dataclass(frozen=True)
+class AddVxlan(Step):
+    """Create a VXLAN device without learning, bound to a local VTEP."""
+
+    name: str
+    mac: str
+    mtu: int
+    vni: int
+    local: str
+    port: int
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).link(
+            "add",
+            kind="vxlan",
+            ifname=self.name,
+            address=self.mac,
+            mtu=self.mtu,
+            vxlan_id=self.vni,
+            vxlan_local=self.local,
+            vxlan_port=self.port,
+            vxlan_learning=0,
+        )
+
+    def command(self) -> str:
+        return (
+            f"ip -n {self.host} link add {self.name} address {self.mac} mtu {self.mtu} "
+            f"type vxlan id {self.vni} local {self.local} dstport {self.port} nolearning"
+        )
+
+
+@dataclass(frozen=True)
+class AddTunTap(Step):
+    """Create a tun or tap device; its descriptor is what the forwarder moves packets through."""
+
+    name: str
+    kind: str
+    mac: str | None
+    mtu: int
+
+    def apply(self, net: Net) -> None:
+        net.enter(self.host)
+        fd = native.tun_open(self.name, native.PortKind[self.kind.upper()])
+        net.hold(self.host, self.name, fd)
+        settings = {"address": self.mac} if self.mac else {}
+        net.netlink(self.host).link(
+            "set", index=net.index(self.host, self.name), mtu=self.mtu, **settings
+        )
+
+    def command(self) -> str:
+        address = f"address {self.mac} " if self.mac else ""
+        return (
+            f"ip -n {self.host} tuntap add dev {self.name} mode {self.kind} && "
+            f"ip -n {self.host} link set {self.name} {address}mtu {self.mtu}"
+        )
+
+
+@dataclass(frozen=True)
+class SetOffload(Step):
+    """Switch an offload feature of a device off, by the names of ethtool(8)."""
+
+    name: str
+    feature: str
+
+    def apply(self, net: Net) -> None:
+        net.enter(self.host)
+        with closing(IoctlEthtool(self.name)) as ethtool:
+            ethtool.set_offload_flag(self.feature, False)
+
+    def command(self) -> str:
+        return f"ip netns exec {self.host} ethtool -K {self.name} {self.feature} off"
+
+
+@dataclass(frozen=True)
+class SetMaster(Step):
+    """Make a device a port of a bridge."""
+
+    name: str
+    bridge: str
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).link(
+            "set", index=net.index(self.host, self.name), master=net.index(self.host, self.bridge)
+        )
+
+    def command(self) -> str:
+        return f"ip -n {self.host} link set {self.name} master {self.bridge}"
+
+
+@dataclass(frozen=True)
+class AddAddress(Step):
+    """Give a device an address, with the broadcast address that ip(8) would leave out too."""
+
+    name: str
+    address: str
+
+    def apply(self, net: Net) -> None:
+        ip, _, length = self.address.partition("/")
+        net.netlink(self.host).addr(
+            "add", index=net.index(self.host, self.name), address=ip, prefixlen=int(length)
+        )
+
+    def command(self) -> str:
+        return f"ip -n {self.host} address add {self.address} dev {self.name}"
+
+
+@dataclass(frozen=True)
+class SetUp(Step):
+    """Bring a device up."""
+
+    name: str
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).link("set", index=net.index(self.host, self.name), state="up")
+
+    def command(self) -> str:
+        return f"ip -n {self.host} link set {self.name} up"
+
+
+@dataclass(frozen=True)
+class AddNeighbour(Step):
+    """Say which link-layer address an IP address has, for ever."""
+
+    name: str
+    address: str
+    mac: str
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).neigh(
+            "add",
+            ifindex=net.index(self.host, self.name),
+            dst=self.address,
+            lladdr=self.mac,
+            state=_NUD_PERMANENT,
+        )
+
+    def command(self) -> str:
+        return (
+            f"ip -n {self.host} neighbour add {self.address} lladdr {self.mac} "
+            f"dev {self.name} nud permanent"
+        )
+
+
+@dataclass(frozen=True)
+class AddForwarding(Step):
+    """Say behind which VTEP a link-layer address lives (a VXLAN forwarding-database entry)."""
+
+    name: str
+    mac: str
+    vtep: str
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).fdb(
+            "add",
+            ifindex=net.index(self.host, self.name),
+            lladdr=self.mac,
+            dst=self.vtep,
+            state=_NUD_PERMANENT,
+            flags=_NTF_SELF,
+        )
+
+    def command(self) -> str:
+        return (
+            f"bridge -n {self.host} fdb add {self.mac} dev {self.name} dst {self.vtep} "
+            "self permanent"
+        )
+
+
+@dataclass(frozen=True)
+class AddRoute(Step):
+    """Add a static route."""
+
+    to: str
+    via: str | None
+    dev: str | None
+    onlink: bool
+
+    def apply(self, net: Net) -> None:
+        route: dict[str, object] = {"dst": self.to}
+        if self.via:
+            route["gateway"] = self.via
+        if self.dev:
+            route["oif"] = net.index(self.host, self.dev)
+        if self.onlink:
+            route["flags"] = _RTNH_F_ONLINK
+        if not self.via:
+            route["scope"] = 253  # RT_SCOPE_LINK, as ip(8) sets it for a route without gateway
+        net.netlink(self.host).route("add", **route)
+
+    def command(self) -> str:
+        words = [f"ip -n {self.host} route add {self.to}"]
+        words += [f"via {self.via}"] if self.via else []
+        words += [f"dev {self.dev}"] if self.dev else []
+        words += ["onlink"] if self.onlink else []
+        return " ".join(words)
