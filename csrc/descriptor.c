@@ -52,13 +52,23 @@ bool descriptor_is_lost(int error)
 	}
 }
 
-bool stop_is_due(struct stop_watch *stop)
+static int64_t coarse_ms(void)
 {
 	struct timespec now;
-	int64_t now_ms;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void stop_was_seen(struct stop_watch *stop)
+{
+	stop->looked_ms = coarse_ms();
+}
+
+bool stop_is_due(struct stop_watch *stop)
+{
+	int64_t now_ms = coarse_ms();
+
 	if (now_ms - stop->looked_ms < STOP_INTERVAL_MS)
 		return false;
 	stop->looked_ms = now_ms;

@@ -17,10 +17,13 @@ bool descriptor_is_lost(int error);
 /* Looks at a stop descriptor, rarely enough that a busy loop can ask all the time. */
 struct stop_watch {
 	int fd;
-	int64_t looked_ms; /* when stop_is_due() was last true */
+	int64_t looked_ms; /* when it was last looked at */
 };
 
-/* Whether it is time to look at the descriptor again; costs no system call. */
+/* The caller has just seen, by a poll() of its own, that no stop was asked for. */
+void stop_was_seen(struct stop_watch *stop);
+
+/* Whether it is time to look (if so, do); costs no system call. */
 bool stop_is_due(struct stop_watch *stop);
 
 /* One poll() that does not wait: 1 if the stop was asked for, 0 if not, or -errno. */

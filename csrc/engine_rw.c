@@ -108,6 +108,7 @@ static int loop(struct pump *pump, uint8_t *buffer, size_t room)
 		result = stop_from_poll(fds[2].revents);
 		if (result != 0)
 			return result < 0 ? result : -ECANCELED;
+		stop_was_seen(&pump->stop);
 		/* Whatever else poll() reports, an error included, the receive call will name. */
 		result = move_all(pump, buffer, room);
 		if (result < 0)

@@ -118,12 +118,13 @@ static int echo_one(int fd, uint8_t *buffer)
 }
 
 /* Sleep until there is a datagram (0) or the stop (1), or -errno. */
-static int wait_idle(int fd, int stop_fd)
+static int wait_idle(int fd, struct stop_watch *stop)
 {
-	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = fd, .events = POLLIN}, {.fd = stop->fd, .events = POLLIN}};
 
 	if (poll(fds, 2, -1) < 0)
 		return errno == EINTR ? 0 : -errno;
+	stop_was_seen(stop);
 	return stop_from_poll(fds[1].revents);
 }
 
@@ -143,7 +144,7 @@ int vnb_pong(int fd, int stop_fd)
 	do {
 		result = echo_one(fd, buffer);
 		if (result == 0)
-			result = wait_idle(fd, stop_fd);
+			result = wait_idle(fd, &stop);
 		else if (result > 0)
 			result = stop_is_due(&stop) ? stop_is_asked(&stop) : 0;
 	} while (result == 0);

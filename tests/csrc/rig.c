@@ -1,0 +1,126 @@
+/* rig.c - see rig.h. */
+#include "rig.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void give_up_waiting(int fd)
+{
+	struct timeval timeout = {.tv_sec = LOST_AFTER_MS / 1000};
+
+	NEED(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) == 0);
+}
+
+static void device(struct rig *rig, unsigned int port, enum vnb_port_kind kind)
+{
+	int pair[2];
+
+	NEED(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	rig->pump.port[port] = (struct vnb_port){.kind = kind, .fd = pair[0]};
+	rig->end[port] = pair[1];
+	give_up_waiting(pair[1]);
+}
+
+int rig_udp_socket(struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	*address = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	NEED(fd >= 0 && bind(fd, (struct sockaddr *)address, length) == 0);
+	NEED(getsockname(fd, (struct sockaddr *)address, &length) == 0);
+	give_up_waiting(fd);
+	return fd;
+}
+
+struct rig rig_build(enum vnb_port_kind first, enum vnb_port_kind second)
+{
+	struct rig rig = {
+		.pump.buffer_size = BUFFER,
+		.pump.icmp_source = htonl(ROUTER),
+		.pump.stop_fd = eventfd(0, EFD_CLOEXEC),
+	};
+	struct vnb_route route = {.prefix = htonl(ADDRESS(10, 244, 2, 0)), .length = 24};
+	struct sockaddr_in ours, peer;
+
+	device(&rig, 0, first);
+	if (second != VNB_PORT_UDP) {
+		device(&rig, 1, second);
+		return rig;
+	}
+	rig.pump.port[1] = (struct vnb_port){.kind = VNB_PORT_UDP, .fd = rig_udp_socket(&ours)};
+	rig.end[1] = rig_udp_socket(&peer);
+	NEED(connect(rig.end[1], (struct sockaddr *)&ours, sizeof(ours)) == 0);
+	route.next_hop = peer.sin_addr.s_addr;
+	route.port = peer.sin_port;
+	NEED(vnb_routes_new(&route, 1, &rig.routes) == 0);
+	rig.pump.routes = rig.routes;
+	return rig;
+}
+
+void rig_demolish(struct rig *rig)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		close(rig->pump.port[i].fd);
+		close(rig->end[i]);
+	}
+	close(rig->pump.stop_fd);
+	vnb_routes_free(rig->routes);
+}
+
+static void *run(void *argument)
+{
+	struct rig *rig = argument;
+
+	rig->result = vnb_pump_run("rw", &rig->pump, rig->counters);
+	return NULL;
+}
+
+void rig_start(struct rig *rig)
+{
+	NEED(pthread_create(&rig->thread, NULL, run, rig) == 0);
+}
+
+void rig_finish(struct rig *rig)
+{
+	NEED(pthread_join(rig->thread, NULL) == 0);
+}
+
+void rig_stop(struct rig *rig)
+{
+	NEED(eventfd_write(rig->pump.stop_fd, 1) == 0);
+	rig_finish(rig);
+}
+
+void rig_put(struct rig *rig, unsigned int port, uint32_t from, uint32_t to, uint8_t ttl)
+{
+	uint8_t packet[SIZE];
+
+	test_packet(packet, SIZE, from, to, ttl);
+	NEED(send(rig->end[port], packet, SIZE, 0) == SIZE);
+}
+
+ssize_t rig_get(struct rig *rig, unsigned int port, uint8_t *packet, size_t size)
+{
+	return recv(rig->end[port], packet, size, 0);
+}
+
+bool rig_is_balanced(const uint64_t *counters)
+{
+	uint64_t in = counters[PORT0_RX_PACKETS] + counters[PORT1_RX_PACKETS];
+	uint64_t out = counters[PORT0_TX_PACKETS] + counters[PORT1_TX_PACKETS];
+
+	for (size_t i = 0; i < COUNTER_COUNT; i++) {
+		if (strncmp(vnb_counter_name(i), "icmp.", 5) == 0)
+			in += counters[i];
+		if (strncmp(vnb_counter_name(i), "drop.", 5) == 0)
+			out += counters[i];
+	}
+	return in == out;
+}
