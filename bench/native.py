@@ -116,7 +116,7 @@ def pump_run(
 
     routes: where packets from the tun go; for a pump with a UDP port only.
     buffer_size: bytes of the largest packet carried.
-    icmp_source: address that ICMP errors are sent from; None sends none.
+    icmp_source: address that ICMP errors are sent from; None: the address not reached.
     Raises OSError: see vnb_pump_run.
     """
     pump = ffi.new("struct vnb_pump *")

@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -149,6 +149,31 @@ def execute(
         yield child
 
 
+def run_in_foreground(arguments: Sequence[str], netns: int, environment: Mapping[str, str]) -> int:
+    """Run a program on our own terminal in the namespace of `netns`; returns its exit status.
+
+    Ctrl-C is the program's meanwhile. It dies with us.
+    """
+    parent = os.getpid()
+    sys.stdout.flush()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _die_with(parent)
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+                native.setns(netns, native.CLONE_NEWNET)
+                os.execvpe(arguments[0], list(arguments), environment)  # noqa: S606
+            except OSError as error:
+                os.write(2, f"{arguments[0]}: {error.strerror}\n".encode())
+            finally:
+                os._exit(127)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def _fork(
     name: str, run: Callable[[int], None], netns: int | None, keep: Sequence[int]
@@ -178,10 +203,14 @@ def _fork(
         child.end()
 
 
-def _become_child(parent: int, netns: int | None, output: int) -> None:
+def _die_with(parent: int) -> None:
     native.die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:  # the parent died before the line above
+    if os.getppid() != parent:  # it died before the line above
         os._exit(1)
+
+
+def _become_child(parent: int, netns: int | None, output: int) -> None:
+    _die_with(parent)
     # Ctrl-C reaches the whole process group; only the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,59 @@
+"""The command line: what the user types, and every word that is printed.
+
+Errors that are meant for the user end here as one line on standard error; see `bench.errors` for
+the exit codes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from bench import __version__
+from bench.cli.compare import compare
+from bench.cli.live import capture, shell
+from bench.cli.pump import pump
+from bench.cli.run import run
+from bench.cli.scenarios import list_, show
+from bench.errors import VnetbenchError
+
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vnetbench")
+def cli() -> None:
+    """Measure Linux virtual-network paths: veth, bridge, routes, VXLAN, tun and tap forwarding.
+
+    \b
+    Exit status: 0 success (compare: no regression shown), 1 regression, 2 bad usage or input,
+    3 something could not be measured, 130 interrupted.
+    """
+
+
+for command in (list_, show, run, compare, capture, shell, pump):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        status = cli.main(prog_name="vnetbench", standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except VnetbenchError as error:
+        click.echo(f"vnetbench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("vnetbench: interrupted", err=True)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (head, less) has had enough. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

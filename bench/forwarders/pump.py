@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from bench import native
 from bench.errors import UsageError
@@ -17,8 +17,8 @@ from bench.process import Send, spawn
 from bench.scenario.model import DeviceRef, Pump, Scenario, Tun, parse_ref
 from bench.topology import Topology
 
-_ETHERNET_HEADER = 18
-"""Bytes a frame may have beyond the MTU: addresses, type and one VLAN tag."""
+_BUFFER_SIZE = 65535
+"""Bytes of the largest packet or frame: an MTU may be raised while the pump runs."""
 _READY_TIMEOUT = 5.0
 
 
@@ -26,13 +26,11 @@ _READY_TIMEOUT = 5.0
 class PumpConfig:
     """What a pump does, once its descriptors are open.
 
-    buffer_size: bytes of the largest packet carried.
-    icmp_source: address that ICMP errors come from; None sends none.
+    icmp_source: address that ICMP errors come from; None is the address that was not reached.
     """
 
     engine: str
     routes: Mapping[IPv4Network, tuple[IPv4Address, int]]
-    buffer_size: int
     icmp_source: IPv4Address | None
 
 
@@ -68,7 +66,8 @@ def running(topology: Topology, spec: Pump) -> Iterator[Running]:
     refs = [parse_ref(text) for text in spec.devices]
     kinds = [_port_kind(topology.scenario, ref) for ref in refs]
     ports = [native.Port(kind, topology.held(ref)) for kind, ref in zip(kinds, refs, strict=True)]
-    config = _config(topology.scenario, spec, refs)
+    routes = {IPv4Network(p): parse_endpoint(hop) for p, hop in spec.routes.items()}
+    config = PumpConfig(spec.engine, routes, icmp_source=None)
     counters = native.Counters()
 
     def task(send: Send) -> None:
@@ -103,7 +102,7 @@ def run(
         counters,
         stop_fd,
         engine=config.engine,
-        buffer_size=config.buffer_size,
+        buffer_size=_BUFFER_SIZE,
         icmp_source=config.icmp_source,
     )
 
@@ -125,14 +124,3 @@ def command(scenario: Scenario, spec: Pump) -> str:
 
 def _port_kind(scenario: Scenario, ref: DeviceRef) -> native.PortKind:
     return native.PortKind.TUN if isinstance(scenario.device(ref), Tun) else native.PortKind.TAP
-
-
-def _config(scenario: Scenario, spec: Pump, refs: list[DeviceRef]) -> PumpConfig:
-    held = [scenario.device(ref) for ref in refs]
-    addresses = held[0].addresses if isinstance(held[0], Tun) else []
-    return PumpConfig(
-        engine=spec.engine,
-        routes={IPv4Network(p): parse_endpoint(hop) for p, hop in spec.routes.items()},
-        buffer_size=min(max(device.mtu for device in held) + _ETHERNET_HEADER, 65535),
-        icmp_source=IPv4Interface(addresses[0]).ip if addresses else None,
-    )

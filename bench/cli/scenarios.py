@@ -1,0 +1,75 @@
+"""`vnetbench list` and `vnetbench show`: what there is, and what it looks like."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.cli.options import override_option
+from bench.errors import CannotMeasure, UsageError
+from bench.forwarders import forwarding
+from bench.probes import PROBES, prove
+from bench.scenario import Variant, find, load, parse_ref, trace, variants
+from bench.topology import build, enter_user_namespace_if_needed
+from bench.recipe import shell_commands
+
+
+@click.command("list")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def list_(names: tuple[str, ...]) -> None:
+    """List the scenarios, and whether this machine can run each.
+
+    Each is stood up for a moment and a few datagrams cross it, so the answer is not a guess.
+    """
+    enter_user_namespace_if_needed()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("scenario")
+    table.add_column("what it is", ratio=1)
+    table.add_column("runs here")
+    for path in find(names):
+        variant = load(path)
+        table.add_row(variant.base, variant.scenario.title, _obstacle(variant) or "yes")
+    Console().print(table)
+    for probe in PROBES.values():
+        reason = probe.missing()
+        if reason:
+            click.echo(f"\nNot measured here: {probe.id}, because {reason}")
+
+
+def _obstacle(variant: Variant) -> str | None:
+    """Why the variant cannot run on this machine, found out by trying."""
+    try:
+        with build(variant.scenario) as topology, forwarding(topology):
+            prove(topology, variant.name)
+    except (CannotMeasure, UsageError) as error:
+        return f"no: {error}"
+    return None
+
+
+@click.command()
+@click.argument("name")
+@click.option("--commands", is_flag=True, help="Print the equivalent ip and bridge commands.")
+@override_option
+def show(name: str, commands: bool, overrides: tuple[str, ...]) -> None:
+    """Show a scenario: its drawing, parameters and path, or the commands that build it.
+
+    NAME is one of `vnetbench list`, or the path of a scenario file.
+    """
+    found = variants(find([name]), overrides)
+    if len(found) > 1:
+        raise UsageError("show: give one value for each parameter; there is one drawing")
+    if commands:
+        click.echo("\n".join(shell_commands(found[0])))
+    else:
+        _describe(found[0])
+
+
+def _describe(variant: Variant) -> None:
+    scenario = variant.scenario
+    client, server = parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server)
+    hops = [str(hop.ref) for hop in trace(scenario, client, server)]
+    click.echo(f"{variant.name}: {scenario.title}\n{scenario.drawing.rstrip()}\n")
+    click.echo(f"path: {' → '.join(hops)}")
+    click.echo(f"parameters: {', '.join(f'{k}={v}' for k, v in variant.parameters.items())}")
+    click.echo(f"file: {variant.source}")

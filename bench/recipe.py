@@ -1,0 +1,24 @@
+"""A variant as the shell commands that build it by hand, in named namespaces."""
+
+from __future__ import annotations
+
+from bench.forwarders import commands as forwarder_commands
+from bench.scenario import Variant, parse_ref, server_address
+from bench.topology.plan import Arm, plan
+
+
+def shell_commands(variant: Variant) -> list[str]:
+    """Commands to be typed in order, as root; the last lines, comments, say how to try and undo."""
+    scenario = variant.scenario
+    client = parse_ref(scenario.endpoints.client).host
+    hosts = list(scenario.hosts)
+    return [
+        f"# {variant.name}: {scenario.title}",
+        *(f"ip netns add {host}" for host in hosts),
+        *(step.command() for step in plan(scenario, Arm.NATIVE)),
+        *forwarder_commands(scenario),
+        f"# try it:  ip netns exec {client} ping -c 3 {server_address(scenario)}",
+        "# undo it: "
+        + "; ".join(f"ip netns delete {host}" for host in hosts)
+        + "; kill $(jobs -p)",
+    ]

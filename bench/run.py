@@ -1,0 +1,170 @@
+"""A run: blocks of trials in random order, each on a freshly built topology.
+
+A block holds every selected (variant, arm, probe) once; its order is drawn anew for each block
+from a recorded seed, so that a drift of the machine falls on all alike. A trial that cannot be
+measured is recorded with its reason and the others go on.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from bench.errors import CannotMeasure, MissingCapability
+from bench.forwarders import Running, forwarding
+from bench.probes import PROBES, Measurement, prove
+from bench.results import PlannedTrial, ResultWriter
+from bench.scenario import Variant
+from bench.topology import Arm, build, facts
+
+BLOCKS = {"quick": 4, "standard": 10, "rigorous": 20}
+"""Profile → number of blocks."""
+
+_ATTEMPTS = 2
+"""Blocks in which a cell may fail before the rest of the run leaves it out."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one trial ended: with a measurement, or with the reason why there is none."""
+
+    trial: PlannedTrial
+    seconds: float
+    failure: str | None
+
+
+Report = Callable[[Outcome, float], None]
+"""Told of each trial as it ends, and the seconds that the remaining ones will probably take."""
+
+
+def plan_trials(
+    variants: Sequence[str], arms: Sequence[Arm], probes: Sequence[str], blocks: int, seed: int
+) -> list[PlannedTrial]:
+    """Every (variant, arm, probe) once in each block, each block in an order of its own."""
+    shuffle = random.Random(seed).shuffle
+    trials: list[PlannedTrial] = []
+    for block in range(1, blocks + 1):
+        cells = [(v, a, p) for v in variants for a in arms for p in probes]
+        shuffle(cells)
+        for variant, arm, probe in cells:
+            trials.append(PlannedTrial(len(trials) + 1, block, variant, str(arm), probe))
+    return trials
+
+
+def run(
+    variants: Mapping[str, Variant],
+    settings: Mapping[str, Mapping[str, Any]],
+    writer: ResultWriter,
+    report: Report,
+) -> None:
+    """Carry out the trials that `writer` still has to do, recording each as it ends.
+
+    variants: by name. settings: probe id → what its `measure` is given.
+    KeyboardInterrupt passes through between two records, never inside one.
+    """
+    trials = writer.pending()
+    estimate = _Estimate(settings)
+    failures: Counter[tuple[str, str, str]] = Counter()
+    known_facts: set[tuple[str, str]] = set()
+    for position, trial in enumerate(trials):
+        cell = (trial.variant, trial.arm, trial.probe)
+        started = time.monotonic()
+        measurement, failure = None, None
+        if failures[cell] >= _ATTEMPTS:
+            failure = f"left out after {_ATTEMPTS} failures"
+        else:
+            try:
+                measurement, found = _measure(variants[trial.variant], trial, settings)
+            except (CannotMeasure, NetlinkError, OSError) as error:
+                failure = _one_line(error)
+                # What the machine lacks it will lack in every block.
+                failures[cell] += _ATTEMPTS if isinstance(error, MissingCapability) else 1
+        seconds = time.monotonic() - started
+        with _undisturbed():
+            if measurement is None:
+                writer.record_failure(trial, failure or "")
+            else:
+                writer.record(trial, measurement)
+                if (trial.variant, trial.arm) not in known_facts:
+                    writer.record_facts(trial.variant, trial.arm, found)
+                    known_facts.add((trial.variant, trial.arm))
+                estimate.learn(trial.probe, seconds)
+        remaining = trials[position + 1 :]
+        report(Outcome(trial, seconds, failure), estimate.of(remaining))
+
+
+def estimate_seconds(
+    trials: Sequence[PlannedTrial], settings: Mapping[str, Mapping[str, Any]]
+) -> float:
+    """How long `trials` will take, before anything has been measured."""
+    return _Estimate(settings).of(trials)
+
+
+def _measure(
+    variant: Variant, trial: PlannedTrial, settings: Mapping[str, Mapping[str, Any]]
+) -> tuple[Measurement, dict[str, Any]]:
+    """Build, prove, measure and remove: one trial, and what its namespaces looked like."""
+    probe = PROBES[trial.probe]
+    with build(variant.scenario, Arm(trial.arm)) as topology, forwarding(topology) as forwarders:
+        try:
+            path = prove(topology, f"{trial.probe}[{variant.name},{trial.arm}]")
+            measurement = probe.measure(path, settings[trial.probe])
+        except CannotMeasure as error:
+            raise CannotMeasure(_blame(error, forwarders)) from error
+        counters = {f.name: f.counters() for f in forwarders if f.counters}
+        if counters:
+            raw = {**measurement.raw, "pump": json.dumps(counters, indent=1).encode()}
+            measurement = Measurement(measurement.samples, raw, measurement.pyperf)
+        return measurement, facts(topology)
+
+
+def _blame(error: CannotMeasure, forwarders: Sequence[Running]) -> str:
+    """The error, and the forwarder that died, if one did: that is probably why."""
+    for forwarder in forwarders:
+        if not forwarder.child.alive():
+            try:
+                forwarder.child.receive(0)
+            except CannotMeasure as death:
+                return f"{error} (its forwarder has died: {death})"
+    return str(error)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+class _Estimate:
+    """Time left, from each probe's own figure until trials of it have been timed."""
+
+    def __init__(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        self._expected = {id_: PROBES[id_].duration(values) for id_, values in settings.items()}
+        self._timed: dict[str, list[float]] = {id_: [] for id_ in settings}
+
+    def learn(self, probe: str, seconds: float) -> None:
+        self._timed[probe].append(seconds)
+
+    def of(self, trials: Sequence[PlannedTrial]) -> float:
+        each = {
+            probe: sum(timed) / len(timed) if timed else self._expected[probe]
+            for probe, timed in self._timed.items()
+        }
+        return sum(each[trial.probe] for trial in trials)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back while a record is written; it takes effect right after."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
