@@ -32,7 +32,7 @@ def capture(name: str, folder: Path, count: int, overrides: tuple[str, ...]) -> 
     with _live(name, overrides) as topology:
         captures = capture_ping(topology, count, _PING_TIMEOUT)
     for taken, file in zip(captures, write(captures, folder), strict=True):
-        click.echo(f"{len(taken.frames):4} packets on {str(taken.ref):24} {file}")
+        click.echo(f"{len(taken.frames):4} packets on {taken.ref!s:24} {file}")
 
 
 @click.command()

@@ -10,9 +10,9 @@ from bench.cli.options import override_option
 from bench.errors import CannotMeasure, UsageError
 from bench.forwarders import forwarding
 from bench.probes import PROBES, prove
+from bench.recipe import shell_commands
 from bench.scenario import Variant, find, load, parse_ref, trace, variants
 from bench.topology import build, enter_user_namespace_if_needed
-from bench.recipe import shell_commands
 
 
 @click.command("list")
