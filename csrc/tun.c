@@ -2,9 +2,10 @@
  * tun.c - opening tun and tap devices.
  *
  * Theory of operation. TUNSETIFF on a fresh descriptor of /dev/net/tun creates the device, or
- * attaches to one that exists. Attaching does not take over the flags that were asked for: another
- * program may have left a virtio header or the packet-information header on it, and every packet
- * would be shifted. So the flags are read back, and what does not fit is refused.
+ * attaches to one that exists and is free. What the last holder of a persistent device left on it
+ * must not shift or swell our packets: attaching replaces its framing (packet-information and
+ * virtio header) by ours, but not on every kernel and for every device, so the flags are read back;
+ * segmentation offload stays as it was, so it is turned off.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +33,9 @@ static int attach(int fd, const char *name, int framing)
 	}
 	if (ioctl(fd, TUNGETIFF, &request) < 0)
 		return -errno;
-	return (request.ifr_flags & FRAMING) == framing ? 0 : -EMEDIUMTYPE;
+	if ((request.ifr_flags & FRAMING) != framing)
+		return -EMEDIUMTYPE;
+	return ioctl(fd, TUNSETOFFLOAD, 0) < 0 ? -errno : 0;
 }
 
 int vnb_tun_open(const char *name, enum vnb_port_kind kind)

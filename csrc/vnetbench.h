@@ -29,10 +29,9 @@ enum vnb_port_kind {
 
 /*
  * Create the tun or tap device `name` in the calling thread's network namespace, or attach to it
- * when it exists and is free. The device has no packet-information header (IFF_NO_PI) and is not
- * persistent: it goes with its last descriptor. Attaching leaves an existing device's flags as
- * they were, so they are read back (TUNGETIFF) and a device of the other kind, or one with
- * framing this pump does not speak, is refused.
+ * when it exists and is free. The device has neither a packet-information header (IFF_NO_PI) nor a
+ * virtio header nor segmentation offload, whatever its last holder left on it. A created device is
+ * not persistent: it goes with its last descriptor.
  *
  * Returns a blocking, close-on-exec descriptor, or -errno: -EINVAL (no valid device name, a name
  * with a % pattern, or kind is not TUN or TAP), -EMEDIUMTYPE (the existing device has another kind
@@ -82,6 +81,11 @@ struct vnb_port {
 	int fd;
 };
 
+/*
+ * icmp_source is best an address that nobody has: the kernel takes a packet that a tun brings from
+ * one of the host's own addresses for a forgery and drops it (it "comes from a martian"), unless
+ * net.ipv4.conf.<tun>.accept_local is set.
+ */
 struct vnb_pump {
 	struct vnb_port port[2];         /* tun and udp (in that order), tun and tun, or tap and tap */
 	const struct vnb_routes *routes; /* where a packet read from the tun goes; with a UDP port only */

@@ -1,0 +1,71 @@
+"""What test_extension_calls.py runs under strace: one pump, with all packets there beforehand.
+
+Usage: strace_subject.py (out|in) COUNT. `out` sends COUNT datagrams from the tun into the tunnel,
+`in` the other way. Prints, as JSON, the pump's thread, its descriptors and its counters.
+"""
+
+import json
+import os
+import socket
+import sys
+import threading
+from contextlib import ExitStack
+from ipaddress import IPv4Address, IPv4Network
+
+from overlay import LEFT, PORT, RIGHT, inner_packet, quiet_namespace, side
+from pyroute2 import IPRoute
+
+from bench import native
+from bench.native import Port, PortKind
+from bench.topology.namespaces import inside
+
+
+def main(direction: str, count: int) -> None:
+    with ExitStack() as stack:
+        netns = stack.enter_context(quiet_namespace())
+        left = side(stack, netns, LEFT, 16, PortKind.TUN)
+        stack.enter_context(inside(netns))
+        with IPRoute() as ip:
+            ip.link("set", index=1, state="up")  # the loopback
+        tunnel, peer, inner = (stack.enter_context(udp()) for _ in range(3))
+        tunnel.bind(("127.0.0.1", PORT))
+        peer.bind(("127.0.0.1", 0))
+        inner.bind((LEFT, 7))
+        for _ in range(count):
+            if direction == "out":
+                inner.sendto(b"out", (RIGHT, 7))
+            else:
+                peer.sendto(inner_packet(RIGHT, LEFT, 7, b"in"), ("127.0.0.1", PORT))
+
+        stop = os.eventfd(0)
+        sink = peer if direction == "out" else inner
+        stopper = threading.Thread(target=stop_after, args=(sink, count, stop))
+        stopper.start()
+        counters = native.Counters()
+        native.pump_run(
+            (Port(PortKind.TUN, left.device), Port(PortKind.UDP, tunnel.fileno())),
+            {IPv4Network("10.244.2.0/24"): (IPv4Address("127.0.0.1"), peer.getsockname()[1])},
+            counters,
+            stop,
+            engine="rw",
+            buffer_size=1500,
+            icmp_source=IPv4Address(LEFT),
+        )
+        stopper.join()
+        tun, sock = left.device, tunnel.fileno()
+        report = {"tid": threading.get_native_id(), "tun": tun, "udp": sock, "stop": stop}
+        sys.stdout.write(json.dumps({**report, "counters": counters.read()}))
+
+
+def udp() -> socket.socket:
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def stop_after(sink: socket.socket, count: int, stop: int) -> None:
+    for _ in range(count):
+        sink.recv(2048)
+    os.eventfd_write(stop, 1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

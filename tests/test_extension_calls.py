@@ -1,0 +1,76 @@
+"""The rw engine makes flannel's system calls in flannel's order; strace is the witness."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from capabilities import require_strace, require_tun
+
+SUBJECT = Path(__file__).with_name("strace_subject.py")
+COUNT = 20
+
+
+@pytest.fixture(params=["out", "in"])
+def direction(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def trace(direction: str, folder: Path) -> tuple[dict[str, int], list[str]]:
+    """Run the subject; return its counters, and the calls of its pump in order of their making.
+
+    A call is written as its name and descriptor, with "?" if it returned EAGAIN: "read tun?".
+    """
+    prefix = folder / "trace"
+    result = subprocess.run(
+        ["strace", "-ff", "-o", str(prefix), sys.executable, str(SUBJECT), direction, str(COUNT)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    report = json.loads(result.stdout)
+    names = {str(report[name]): name for name in ("tun", "udp", "stop")}
+    lines = prefix.with_suffix(f".{report['tid']}").read_text().splitlines()
+    waits = [i for i, line in enumerate(lines) if line.startswith("poll(") and ", 3, -1)" in line]
+    calls = [call(line, names) for line in lines[waits[0] : waits[-1] + 1]]
+    return report["counters"], calls
+
+
+def call(line: str, names: dict[str, str]) -> str:
+    matched = re.match(r"(\w+)\((?:\[\{fd=)?(\d+)", line)
+    assert matched, line
+    name, descriptor = matched.groups()
+    if name == "poll":
+        return "look for stop" if ", 1, 0)" in line else "poll"
+    return f"{name} {names[descriptor]}{'?' if '= -1 EAGAIN' in line else ''}"
+
+
+def test_one_way_traffic_makes_every_other_receive_return_eagain(
+    direction: str, tmp_path: Path
+) -> None:
+    require_tun()
+    require_strace()
+    _, calls = trace(direction, tmp_path)
+    turn = {
+        "out": ["read tun", "sendto udp", "recvfrom udp?"],
+        "in": ["read tun?", "recvfrom udp", "write tun"],
+    }[direction]
+    # strace makes the loop slow enough that it may look for the stop, which 50 ms allow.
+    on_the_path = [made for made in calls if made != "look for stop"]
+    assert on_the_path == ["poll", *turn * COUNT, "read tun?", "recvfrom udp?", "poll"]
+
+
+def test_the_counters_count_what_strace_counts(direction: str, tmp_path: Path) -> None:
+    require_tun()
+    require_strace()
+    counters, calls = trace(direction, tmp_path)
+    made = Counter("poll" if c in ("poll", "look for stop") else c.split()[0] for c in calls)
+    counted = {name: value for name, value in counters.items() if name.startswith("syscall.")}
+    assert counted == {name: made[name.removeprefix("syscall.")] for name in counted}
+    vain = Counter(c.split()[0] for c in calls if c.endswith("?"))
+    assert counters["eagain.read"] == vain["read"]
+    assert counters["eagain.recvfrom"] == vain["recvfrom"]
