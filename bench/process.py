@@ -44,8 +44,7 @@ class Child:
         """The child's next message. Raises CannotMeasure if it dies first or none comes in time."""
         deadline = time.monotonic() + timeout
         while b"\n" not in self._buffer:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0 or not _readable(self._messages, remaining):
+            if not _readable(self._messages, deadline - time.monotonic()):
                 raise CannotMeasure(f"{self.name}: no answer within {timeout:g} s{self._tail()}")
             data = os.read(self._messages, 1 << 16)
             if not data:

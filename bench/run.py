@@ -75,12 +75,15 @@ def run(
     estimate = _Estimate(settings)
     failures: Counter[tuple[str, str, str]] = Counter()
     known_facts: set[tuple[str, str]] = set()
+    lacking = {id_: reason for id_ in settings if (reason := PROBES[id_].missing())}
     for position, trial in enumerate(trials):
         cell = (trial.variant, trial.arm, trial.probe)
         started = time.monotonic()
         measurement, failure = None, None
-        if failures[cell] >= _ATTEMPTS:
-            failure = f"left out after {_ATTEMPTS} failures"
+        if trial.probe in lacking:
+            failure = lacking[trial.probe]
+        elif failures[cell] >= _ATTEMPTS:
+            failure = "left out: it failed before"
         else:
             try:
                 measurement, found = _measure(variants[trial.variant], trial, settings)
@@ -89,7 +92,7 @@ def run(
                 # What the machine lacks it will lack in every block.
                 failures[cell] += _ATTEMPTS if isinstance(error, MissingCapability) else 1
         seconds = time.monotonic() - started
-        with _undisturbed():
+        with undisturbed():
             if measurement is None:
                 writer.record_failure(trial, failure or "")
             else:
@@ -161,8 +164,8 @@ class _Estimate:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back while a record is written; it takes effect right after."""
+def undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C back while something is written; it takes effect right after."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -6,9 +6,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench import forwarders
 from bench.cli.options import override_option
 from bench.errors import CannotMeasure, UsageError
-from bench.forwarders import forwarding
 from bench.probes import PROBES, prove
 from bench.recipe import shell_commands
 from bench.scenario import Variant, find, load, parse_ref, trace, variants
@@ -40,7 +40,8 @@ def list_(names: tuple[str, ...]) -> None:
 def _obstacle(variant: Variant) -> str | None:
     """Why the variant cannot run on this machine, found out by trying."""
     try:
-        with build(variant.scenario) as topology, forwarding(topology):
+        forwarders.check(variant.scenario)
+        with build(variant.scenario) as topology, forwarders.forwarding(topology):
             prove(topology, variant.name)
     except (CannotMeasure, UsageError) as error:
         return f"no: {error}"

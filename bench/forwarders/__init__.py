@@ -23,9 +23,15 @@ def forwarding(topology: Topology) -> Iterator[list[Running]]:
         ]
 
 
+def check(scenario: Scenario) -> None:
+    """Raise UsageError for what only a forwarder itself can tell to be wrong with its table."""
+    for spec in scenario.forwarders:
+        _FORWARDERS[type(spec)].check(spec)
+
+
 def commands(scenario: Scenario) -> list[str]:
     """The commands that start the scenario's forwarders, in order."""
     return [_FORWARDERS[type(spec)].command(scenario, spec) for spec in scenario.forwarders]
 
 
-__all__ = ["Forwarder", "Running", "commands", "forwarding"]
+__all__ = ["Forwarder", "Running", "check", "commands", "forwarding"]

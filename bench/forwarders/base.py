@@ -24,6 +24,9 @@ class Running:
 class Forwarder(Protocol):
     """One kind of forwarder; `spec` is its table in the scenario file."""
 
+    def check(self, spec: Any) -> None:
+        """Raise UsageError for what only it can tell to be wrong: an engine that is not there."""
+
     def running(self, topology: Topology, spec: Any) -> AbstractContextManager[Running]:
         """Run it in `topology` for the length of a `with` block; yields when it is ready."""
 

@@ -40,6 +40,11 @@ def check_engine(engine: str) -> None:
         raise UsageError(f'engine "{engine}" is unknown; there are {", ".join(native.engines())}')
 
 
+def check(spec: Pump) -> None:
+    """Raise UsageError where the scenario names an engine that is not there."""
+    check_engine(spec.engine)
+
+
 def udp_socket(address: IPv4Address, port: int) -> socket.socket:
     """A UDP socket bound to `address`:`port` in this thread's namespace. Raises OSError."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -62,7 +67,6 @@ def parse_endpoint(text: str) -> tuple[IPv4Address, int]:
 @contextmanager
 def running(topology: Topology, spec: Pump) -> Iterator[Running]:
     """Run the pump `spec` in `topology` and yield it once it has its socket open."""
-    check_engine(spec.engine)
     refs = [parse_ref(text) for text in spec.devices]
     kinds = [_port_kind(topology.scenario, ref) for ref in refs]
     ports = [native.Port(kind, topology.held(ref)) for kind, ref in zip(kinds, refs, strict=True)]

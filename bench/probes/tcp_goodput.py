@@ -32,7 +32,9 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     address = path.server_address
 
     def serve(_: Send) -> None:
-        _iperf3().Server(lib_name=_LIBRARY, bind_address=address, port=_PORT).run()
+        test = _iperf3().Server(lib_name=_LIBRARY)
+        test.bind_address, test.port = address, _PORT
+        test.run()
 
     def send(_: Send) -> dict[str, Any]:
         test = _iperf3().Client(lib_name=_LIBRARY)

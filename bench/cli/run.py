@@ -1,0 +1,207 @@
+"""`vnetbench run`: measure scenarios and keep the results."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bench import environment, forwarders
+from bench import run as runner
+from bench.cli.options import override_option
+from bench.cli.tables import render_summary
+from bench.errors import UsageError
+from bench.probes import PROBES
+from bench.results import Asked, ResultWriter, Run, VariantRecord, load
+from bench.scenario import Variant, find, variants
+from bench.topology import Arm, enter_user_namespace_if_needed
+
+_NOT_MEASURED, _INTERRUPTED = 3, 130
+_STEAL_WORTH_A_WARNING = 0.01
+
+
+@click.command(
+    epilog="Example: vnetbench run vxlan flannel-udp -p mtu=1400 --profile standard -o results/a"
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "-o",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the result set goes [default: results/TIME-PROFILE].",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(list(runner.BLOCKS)),
+    default="quick",
+    show_default=True,
+    help="How long to measure.",
+)
+@click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="[all]")
+@click.option("--arm", "arms", multiple=True, type=click.Choice(list(Arm)), help="[both]")
+@click.option("--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's.")
+@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
+@click.option(
+    "--resume",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Go on with a run that was interrupted or killed; takes no other option.",
+)
+@override_option
+def run(
+    names: tuple[str, ...],
+    folder: Path | None,
+    profile: str,
+    probes: tuple[str, ...],
+    arms: tuple[Arm, ...],
+    blocks: int | None,
+    seed: int | None,
+    resume: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Measure scenarios (all shipped ones for no NAME) and write a result set.
+
+    NAME is one of `vnetbench list`, or the path of a scenario file. Every trial runs on freshly
+    built namespaces; trials of all scenarios are interleaved in random order.
+    """
+    enter_user_namespace_if_needed()
+    if resume is not None:
+        _refuse_other_options()
+        writer = ResultWriter.resume(resume)
+        with writer:
+            _carry_out(_variants_of(writer.run), writer)
+        return
+    chosen = {variant.name: variant for variant in variants(find(names), overrides)}
+    for variant in chosen.values():
+        forwarders.check(variant.scenario)
+    asked = Asked(
+        scenarios=names,
+        overrides=overrides,
+        profile=profile,
+        settings={id_: dict(PROBES[id_].settings[profile]) for id_ in probes or PROBES},
+        probes=tuple(dict.fromkeys(probes)) or tuple(PROBES),
+        arms=tuple(map(str, dict.fromkeys(arms) or Arm)),
+        blocks=blocks or runner.BLOCKS[profile],
+        seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
+    )
+    with ResultWriter.create(folder or _default_folder(profile), _new_run(asked, chosen)) as writer:
+        _carry_out(chosen, writer)
+
+
+def _default_folder(profile: str) -> Path:
+    return Path("results", f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}-{profile}")
+
+
+def _new_run(asked: Asked, chosen: dict[str, Variant]) -> Run:
+    arms = [Arm(arm) for arm in asked.arms]
+    plan = runner.plan_trials(list(chosen), arms, asked.probes, asked.blocks, asked.seed)
+    return Run(
+        asked=asked,
+        variants={
+            name: VariantRecord(
+                scenario=variant.base,
+                parameters=dict(variant.parameters),
+                sha256=variant.digest,
+            )
+            for name, variant in chosen.items()
+        },
+        environment=msgspec.to_builtins(environment.fingerprint()),
+        plan=tuple(plan),
+    )
+
+
+def _variants_of(run: Run) -> dict[str, Variant]:
+    """The variants of a run that is resumed; the files must be what they were."""
+    chosen = {v.name: v for v in variants(find(run.asked.scenarios), run.asked.overrides)}
+    for name, record in run.variants.items():
+        if name not in chosen or chosen[name].digest != record.sha256:
+            raise UsageError(f"{name}: its scenario file has changed since the run began; run anew")
+    return chosen
+
+
+def _refuse_other_options() -> None:
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    others = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name != "resume"
+        and context.get_parameter_source(parameter.name or "") == given
+    ]
+    if others:
+        raise UsageError(f"--resume goes on as the run began; leave out {', '.join(others)}")
+
+
+def _carry_out(chosen: dict[str, Variant], writer: ResultWriter) -> None:
+    """Run what is pending, keep it, print the table, and exit with what came of it."""
+    console = Console(stderr=True)
+    settings = writer.run.asked.settings
+    before = environment.cpu_times()
+    interrupted = False
+    try:
+        with _progress(console, writer, settings) as report:
+            runner.run(chosen, settings, writer, report)
+    except KeyboardInterrupt:
+        interrupted = True
+    with runner.undisturbed():
+        _warn_about_steal(writer, before)
+        folder = writer.finish("interrupted" if interrupted else "complete")
+    render_summary(load(folder), Console())
+    if interrupted:
+        console.print(f"interrupted; go on with: vnetbench run --resume {folder}", soft_wrap=True)
+        sys.exit(_INTERRUPTED)
+    if writer.run.failures:
+        sys.exit(_NOT_MEASURED)
+
+
+def _warn_about_steal(writer: ResultWriter, before: environment.CpuTimes) -> None:
+    share = environment.steal_share(before, environment.cpu_times())
+    if share is not None and share > _STEAL_WORTH_A_WARNING:
+        writer.warn(
+            f"the hypervisor took {share:.1%} of the CPU time during the run (steal); "
+            "run on a quieter host for steadier figures"
+        )
+
+
+@contextmanager
+def _progress(
+    console: Console, writer: ResultWriter, settings: dict[str, dict[str, Any]]
+) -> Iterator[runner.Report]:
+    """A progress bar on a terminal; elsewhere only what could not be measured."""
+    pending = writer.pending()
+    estimate = runner.estimate_seconds(pending, settings)
+    blocks = writer.run.asked.blocks
+    console.print(
+        f"{len(pending)} trials in {blocks} blocks, about {_minutes(estimate)}; "
+        f"seed {writer.run.asked.seed}",
+        soft_wrap=True,
+    )
+    # Refreshed by us, trial by trial: a thread that does it would be there when we fork.
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+        task = progress.add_task(f"{_minutes(estimate)} left", total=len(pending))
+        progress.refresh()
+
+        def report(outcome: runner.Outcome, remaining: float) -> None:
+            trial = outcome.trial
+            if outcome.failure:
+                where = f"{trial.probe}[{trial.variant},{trial.arm}] block {trial.block}"
+                progress.console.print(f"not measured: {where}: {outcome.failure}", markup=False)
+            text = f"{_minutes(remaining)} left, last {trial.variant} {trial.arm} {trial.probe}"
+            progress.update(task, advance=1, description=text.replace("[", "\\["), refresh=True)
+
+        yield report
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"  # noqa: PLR2004
