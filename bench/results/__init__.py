@@ -1,0 +1,33 @@
+"""Result sets: the folder a run leaves. `docs/results.md` describes the format."""
+
+from bench.results.derived import CellSummary, rebuild_summary, summarise
+from bench.results.model import (
+    Asked,
+    Cell,
+    Failure,
+    PlannedTrial,
+    Run,
+    Sample,
+    Series,
+    VariantRecord,
+)
+from bench.results.read import ResultSet, load
+from bench.results.write import ResultWriter, partial_of
+
+__all__ = [
+    "Asked",
+    "Cell",
+    "CellSummary",
+    "Failure",
+    "PlannedTrial",
+    "ResultSet",
+    "ResultWriter",
+    "Run",
+    "Sample",
+    "Series",
+    "VariantRecord",
+    "load",
+    "partial_of",
+    "rebuild_summary",
+    "summarise",
+]
