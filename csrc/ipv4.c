@@ -22,8 +22,8 @@ bool ipv4_valid(const uint8_t *packet, size_t size, enum counter *reason)
 		*reason = DROP_NOT_IPV4;
 		return false;
 	}
-	return size >= IPV4_HEADER && ipv4_header_size(packet) >= IPV4_HEADER &&
-	       ipv4_header_size(packet) <= size && load16(packet + IPV4_LENGTH) == size;
+	return ipv4_header_size(packet) >= IPV4_HEADER && ipv4_header_size(packet) <= size &&
+	       load16(packet + IPV4_LENGTH) == size;
 }
 
 bool ipv4_decrement_ttl(uint8_t *packet)

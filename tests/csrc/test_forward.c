@@ -16,11 +16,11 @@ static uint64_t counters[COUNTER_COUNT];
 static uint8_t packet[SIZE];
 static struct outcome out;
 
-static struct vnb_routes *one_route(void)
+static struct vnb_routes *one_route(uint32_t prefix, uint8_t length)
 {
 	struct vnb_route route = {
-		.prefix = htonl(ADDRESS(10, 244, 2, 0)),
-		.length = 24,
+		.prefix = htonl(prefix),
+		.length = length,
 		.next_hop = htonl(PEER),
 		.port = htons(8285),
 	};
@@ -76,6 +76,17 @@ static void into_the_tunnel(const struct vnb_routes *routes)
 	test_packet(packet, SIZE, HERE, THERE, 64);
 	NEED(forward_tun_udp(&forwarder, TUN, packet, SIZE, &out));
 	CLAIM(is_for_peer(), "a miss before does not make the next look-up miss");
+}
+
+static void with_a_default_route(void)
+{
+	struct vnb_routes *routes = one_route(0, 0);
+	struct forwarder forwarder = fresh(routes);
+
+	test_packet(packet, SIZE, HERE, 0, 64);
+	CLAIM(forward_tun_udp(&forwarder, TUN, packet, SIZE, &out) && out.port == UDP,
+	      "the first look-up is a true one, even that of 0.0.0.0");
+	vnb_routes_free(routes);
 }
 
 static void out_of_the_tunnel(const struct vnb_routes *routes)
@@ -139,11 +150,12 @@ static void relays(void)
 
 void test_forward(void)
 {
-	struct vnb_routes *routes = one_route();
+	struct vnb_routes *routes = one_route(ADDRESS(10, 244, 2, 0), 24);
 
 	into_the_tunnel(routes);
 	out_of_the_tunnel(routes);
 	hostile(routes);
 	vnb_routes_free(routes);
+	with_a_default_route();
 	relays();
 }

@@ -18,6 +18,7 @@ static size_t error_about(const uint8_t *packet, size_t size, enum icmp_error er
 	size_t result;
 
 	NEED(buffer);
+	memset(buffer, 8, room); /* behind the packet lies what would pass for an echo request */
 	memcpy(buffer, packet, size);
 	result = icmp_error(buffer, size, error, htonl(ROUTER));
 	if (result == 0)

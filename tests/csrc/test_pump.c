@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "ipv4.h"
 #include "rig.h"
@@ -10,6 +11,7 @@ static void refuses_nonsense(void)
 {
 	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
 	struct vnb_pump pump = rig.pump;
+	int datagrams = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	CLAIM(vnb_pump_run("warp", &pump, rig.counters) == -EINVAL, "an unknown engine is refused");
 	pump.routes = NULL;
@@ -32,11 +34,14 @@ static void refuses_nonsense(void)
 	pump = rig.pump;
 	pump.port[1].fd = rig.end[0];
 	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "a UNIX socket is no UDP socket");
+	pump.port[1].fd = datagrams;
+	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "even one that carries datagrams");
 	pump.port[1].fd = -1;
 	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EBADF, "a closed descriptor is reported");
 	pump = rig.pump;
 	pump.stop_fd = 9999;
 	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EBADF, "a missing stop descriptor, too");
+	close(datagrams);
 	rig_demolish(&rig);
 
 	CLAIM(strcmp(vnb_engine_name(0), "rw") == 0 && vnb_engine_name(1) == NULL,

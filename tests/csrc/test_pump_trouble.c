@@ -106,6 +106,27 @@ static void stops_under_load(void)
 	rig_demolish(&rig);
 }
 
+/* Both ports are the ends of one pair, so a frame that goes out of port 1 comes in at port 0. */
+static void stops_although_no_turn_is_idle(void)
+{
+	struct rig rig = rig_build(VNB_PORT_TAP, VNB_PORT_TAP);
+	volatile uint64_t *moved = &rig.counters[PORT0_RX_PACKETS];
+	double begin = test_now();
+
+	close(rig.pump.port[1].fd);
+	rig.pump.port[1].fd = dup(rig.end[0]);
+	rig_put(&rig, 0, HERE, THERE, 64);
+	rig_start(&rig);
+	while (*moved < 1000 && test_now() - begin < LOST_AFTER_MS / 1000.0)
+		;
+	CLAIM(*moved >= 1000, "one frame goes round and round");
+	begin = test_now();
+	rig_stop(&rig);
+	CLAIM(test_now() - begin < 0.5, "a pump stops although poll() is never reached");
+	CLAIM(rig.result == 0 && rig_is_balanced(rig.counters), "in good order");
+	rig_demolish(&rig);
+}
+
 /* Nobody reads what the pump writes, so its port fills up, and the write is tried again and again. */
 static void stops_before_a_full_device(void)
 {
@@ -155,6 +176,7 @@ void test_pump_trouble(void)
 	survives_socket_errors();
 	ends_with_its_device();
 	stops_under_load();
+	stops_although_no_turn_is_idle();
 	stops_before_a_full_device();
 	waits_without_spinning();
 }

@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -34,11 +35,19 @@ static void *pong(void *argument)
 	return NULL;
 }
 
-/* Answers every datagram by noise, by a stale copy of itself, and only then by its echo. */
-static void *babble(void *argument)
+static void answer(const struct server *server, const struct sockaddr_in *peer, uint8_t *datagram,
+		   ssize_t size, size_t spoilt)
 {
-	struct server *server = argument;
-	uint8_t datagram[2048], stale[2048];
+	datagram[spoilt] ^= 0xff;
+	sendto(server->fd, datagram, (size_t)size, 0, (const struct sockaddr *)peer, sizeof(*peer));
+	datagram[spoilt] ^= 0xff;
+}
+
+/* Answers by echoes that are false in one way each, and if `honest`, by the true one behind them. */
+static void *babble(struct server *server, bool honest)
+{
+	enum { CALL = 0, ROUND = 8, HALF = 32, PAYLOAD = 2047 };
+	uint8_t datagram[2048];
 	struct sockaddr_in peer;
 	ssize_t size;
 
@@ -49,15 +58,23 @@ static void *babble(void *argument)
 				&length);
 		if (size <= 1)
 			return NULL;
-		memcpy(stale, datagram, (size_t)size);
-		stale[8] ^= 0xff; /* another round */
-		sendto(server->fd, stale, (size_t)size, 0, (struct sockaddr *)&peer, length);
-		stale[8] ^= 0xff;
-		stale[0] ^= 0xff; /* another call */
-		sendto(server->fd, stale, (size_t)size, 0, (struct sockaddr *)&peer, length);
-		sendto(server->fd, datagram, 3, 0, (struct sockaddr *)&peer, length);
-		sendto(server->fd, datagram, (size_t)size, 0, (struct sockaddr *)&peer, length);
+		answer(server, &peer, datagram, size, ROUND);
+		answer(server, &peer, datagram, size, CALL);
+		answer(server, &peer, datagram, HALF, PAYLOAD);
+		answer(server, &peer, datagram, size + 1, PAYLOAD);
+		if (honest)
+			answer(server, &peer, datagram, size, PAYLOAD);
 	}
+}
+
+static void *babble_honestly(void *argument)
+{
+	return babble(argument, true);
+}
+
+static void *lie(void *argument)
+{
+	return babble(argument, false);
 }
 
 static void start(struct server *server, void *(*function)(void *))
@@ -105,13 +122,37 @@ static void tells_echoes_apart(void)
 	double seconds;
 	int fd;
 
-	start(&server, babble);
+	start(&server, babble_honestly);
 	fd = client_of(&server.address);
-	/* Were one of the false echoes taken for the answer, later rounds would run out of step. */
-	CLAIM(vnb_ping(fd, 64, 50, TIMEOUT_MS, &seconds) == 0, "only the echo of this round counts");
+	CLAIM(vnb_ping(fd, 64, 50, TIMEOUT_MS, &seconds) == 0, "an echo is found among false ones");
 	NEED(send(fd, "", 1, 0) == 1);
 	stop(&server);
 	close(fd);
+
+	start(&server, lie);
+	fd = client_of(&server.address);
+	CLAIM(vnb_ping(fd, 64, 1, 100, &seconds) == -ETIMEDOUT,
+	      "neither another round's nor another call's nor a shorter or longer one is the echo");
+	NEED(send(fd, "", 1, 0) == 1);
+	stop(&server);
+	close(fd);
+}
+
+static void forgets_earlier_errors(void)
+{
+	struct sockaddr_in address;
+	int closed = rig_udp_socket(&address), fd = client_of(&address);
+	struct server server;
+	double seconds;
+
+	close(closed);
+	NEED(send(fd, "", 1, 0) == 1); /* refused, and the socket remembers it */
+	start(&server, pong);
+	NEED(connect(fd, (struct sockaddr *)&server.address, sizeof(server.address)) == 0);
+	CLAIM(vnb_ping(fd, 64, 1, TIMEOUT_MS, &seconds) == 0,
+	      "what was refused before the call is not held against it");
+	close(fd);
+	stop(&server);
 }
 
 static void gives_up(void)
@@ -168,6 +209,7 @@ void test_traffic(void)
 {
 	measures();
 	tells_echoes_apart();
+	forgets_earlier_errors();
 	gives_up();
 	pong_stops_under_load();
 }
