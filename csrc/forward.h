@@ -15,7 +15,7 @@ enum { FORWARD_ROOM = ICMP_ERROR_MAX };
 
 struct forwarder {
 	const struct vnb_routes *routes; /* NULL where no port is a UDP socket */
-	uint32_t icmp_source;            /* network order; 0: send no errors */
+	uint32_t icmp_source;            /* network order; 0: who was not reached */
 	uint64_t *counters;
 	struct routes_range last_hit; /* packets to one destination come in bursts */
 };

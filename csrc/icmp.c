@@ -5,6 +5,12 @@
  * free: the part to be quoted (IP header and 8 bytes) moves up, and the error is built in front of
  * it. No second buffer is needed, however many packets a later engine holds at once.
  *
+ * Who sends it. The natural source is an address of the tun the pump holds. But the kernel takes a
+ * packet that a tun brings from one of the host's own addresses for a forgery and drops it
+ * (net/ipv4/fib_frontend.c: fib_validate_source), as it does with the errors of flannel's proxy. The
+ * address that was not reached is one that any reverse-path filter expects from this side, so it is
+ * the source unless the caller names a better one.
+ *
  * An error that answers an error, a fragment other than the first, or a packet whose source or
  * destination is no single host could multiply without end: none is sent (RFC 1812, 4.3.2.7).
  */
@@ -66,8 +72,10 @@ size_t icmp_error(uint8_t *packet, size_t size, enum icmp_error error, uint32_t 
 	uint8_t sender[4];
 	uint16_t check;
 
-	if (source == 0 || !may_be_answered(packet, size))
+	if (!may_be_answered(packet, size))
 		return 0;
+	if (source == 0)
+		memcpy(&source, packet + IPV4_DESTINATION, sizeof(source));
 	if (quoted > size)
 		quoted = size;
 	memcpy(sender, packet + IPV4_SOURCE, sizeof(sender));

@@ -19,7 +19,7 @@ enum icmp_error { /* type << 8 | code */
 
 /*
  * Replace the valid IPv4 packet of `size` bytes in `packet` by the ICMP error about it, from
- * `source` (network order; 0: send none) to its sender. Returns the error's size, or 0 with the
+ * `source` (network order; 0: the packet's own destination) to its sender. Returns the error's size, or 0 with the
  * packet unchanged where no error may be sent.
  */
 size_t icmp_error(uint8_t *packet, size_t size, enum icmp_error error, uint32_t source);

@@ -82,14 +82,13 @@ struct vnb_port {
 };
 
 /*
- * icmp_source is best an address that nobody has: the kernel takes a packet that a tun brings from
- * one of the host's own addresses for a forgery and drops it (it "comes from a martian"), unless
- * net.ipv4.conf.<tun>.accept_local is set.
+ * icmp_source must not be an address of the host that holds the tun: the kernel drops what a tun
+ * brings from its own addresses as a forgery, unless net.ipv4.conf.<tun>.accept_local is set.
  */
 struct vnb_pump {
 	struct vnb_port port[2];         /* tun and udp (in that order), tun and tun, or tap and tap */
 	const struct vnb_routes *routes; /* where a packet read from the tun goes; with a UDP port only */
-	uint32_t icmp_source;            /* source of the ICMP errors sent back; 0: send none */
+	uint32_t icmp_source;            /* source of ICMP errors; 0: the address not reached */
 	uint32_t buffer_size;            /* bytes of the largest packet carried; longer ones are dropped */
 	int stop_fd;                     /* an eventfd; the loop ends when it is readable */
 };

@@ -55,8 +55,11 @@ static void contents(void)
 
 	NEED(error_about(packet, sizeof(packet), ICMP_ERROR_TIME_EXCEEDED, out) == size);
 	CLAIM(out[20] == 11 && out[21] == 0, "time exceeded is type 11, code 0");
-	CLAIM(icmp_error(packet, sizeof(packet), ICMP_ERROR_TIME_EXCEEDED, 0) == 0,
-	      "a router without an address says nothing");
+	size = icmp_error(packet, sizeof(packet), ICMP_ERROR_TIME_EXCEEDED, 0);
+	CLAIM(load32(packet + IPV4_SOURCE) == RECEIVER && load32(packet + IPV4_DESTINATION) == SENDER,
+	      "a router without an address speaks in the name of the one not reached");
+	CLAIM(test_header_is_sound(packet) && checksum(packet + 20, size - 20) == 0,
+	      "and its checksums are right all the same");
 }
 
 static void lengths(void)
