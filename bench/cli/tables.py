@@ -1,0 +1,164 @@
+"""Tables for people: one run, and two runs compared. They fit 80 columns and survive pasting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.metrics import METRICS
+from bench.units import format_value
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison
+    from bench.results import CellSummary, ResultSet
+    from bench.summary import Entry
+    from bench.verdict import Row
+
+ARMS = {
+    "native": "offloads as each path ships them",
+    "parity": "segmentation and receive offload off on every device",
+}
+"""What every table says of the arms it shows."""
+_STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "dim"}
+
+
+class _Notes:
+    """Footnotes: one number for each text, however often it is used."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, int] = {}
+
+    def mark(self, text: str) -> str:
+        """The mark that refers to `text`."""
+        return f"[{self._texts.setdefault(text, len(self._texts) + 1)}]"
+
+    def lines(self) -> Iterable[str]:
+        """All notes, each led by its mark."""
+        return (f"[{number}] {text}" for text, number in self._texts.items())
+
+
+def render_summary(results: ResultSet, console: Console) -> None:
+    """Print the table of one run: for each metric, a row for each variant."""
+    # Imported here: numpy would slow every other command down.
+    from bench.summary import sections  # noqa: PLC0415
+
+    run = results.run
+    notes = _Notes()
+    exact = True
+    for section in sections(results):
+        table = _table(section.title)
+        for arm in section.arms:
+            table.add_column(arm, justify="right", no_wrap=True)
+            table.add_column("", no_wrap=True)
+            table.add_column("ratio", justify="right", no_wrap=True)
+        for variant, entries in section.rows.items():
+            cells = [text for entry in entries for text in _entry(entry, run.asked.blocks, notes)]
+            table.add_row(Text(variant), *map(Text, cells))
+            exact &= all(e.summary.low is not None for e in entries if e.summary)
+        console.print(table)
+    spread = "95 % interval for it" if exact else "lowest and highest block"
+    first = next(iter(run.variants))
+    _lines(console, notes.lines())
+    _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in run.asked.arms))
+    _lines(
+        console,
+        [
+            f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), ({spread}); "
+            f"ratio to {first} in the same arm.",
+            *(f"Warning: {text}" for text in run.warnings),
+            *([] if run.status == "complete" else [f"This run is not complete: {run.status}."]),
+            f"Results: {results.path}",
+        ],
+    )
+
+
+def _entry(entry: Entry, blocks: int, notes: _Notes) -> tuple[str, str, str]:
+    """Median, spread and ratio of one cell, or what stands for them."""
+    mark = notes.mark(entry.reason) if entry.failed else ""
+    if entry.summary is None:
+        return ("failed", mark, "") if entry.failed else ("not measured", "", "")
+    if entry.failed:
+        mark = notes.mark(f"{entry.failed} of {blocks} failed: {entry.reason}")
+    value = format_value(entry.summary.median, entry.summary.unit)
+    ratio = "" if entry.ratio is None else f"{entry.ratio:.3g}x"
+    return value, f"{_spread(entry.summary)}{mark}", ratio
+
+
+def _spread(summary: CellSummary) -> str:
+    """The interval relative to the median, so that it needs no unit of its own."""
+    low, high = summary.low, summary.high
+    if low is None or high is None:
+        low, high = summary.min, summary.max
+    if summary.median == 0:
+        return ""
+    return f"({low / summary.median - 1:+.0%} {high / summary.median - 1:+.0%})"
+
+
+def render_comparison(comparison: Comparison, console: Console) -> None:
+    """Print two sets compared: for each metric and arm, a row for each variant."""
+    notes = _Notes()
+    for metric, arm in dict.fromkeys((row.metric, row.arm) for row in comparison.rows):
+        table = _table(f"{METRICS[metric].title}, {arm}")
+        for heading in ("old", "new", "ratio", "95 % interval", "visible from"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for row in comparison.rows:
+            if (row.metric, row.arm) == (metric, arm):
+                table.add_row(Text(row.variant), *_compared(row, notes))
+        console.print(table)
+    _lines(console, notes.lines())
+    arms = dict.fromkeys(row.arm for row in comparison.rows)
+    _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
+    _lines(console, (f"Not comparable: {item.name}: {item.reason}" for item in comparison.refused))
+    _lines(console, (f"Not measured: {item.name}: {item.reason}" for item in comparison.failed))
+    _lines(console, (f"Skipped: {item.name}: {item.reason}" for item in comparison.unknown))
+    _lines(console, (f"Only in {comparison.old}: {name}" for name in comparison.only_old))
+    _lines(console, (f"Only in {comparison.new}: {name}" for name in comparison.only_new))
+    _lines(console, (f"Differs: {text}" for text in comparison.differences))
+    _lines(console, (f"Note: {text}" for text in comparison.notes))
+    counts = {v: sum(row.verdict == v for row in comparison.rows) for v in _STYLES}
+    _lines(
+        console,
+        [
+            f"Old: {comparison.old}. New: {comparison.new}. Margin ±{comparison.margin:.3%}.",
+            ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".",
+        ],
+    )
+
+
+def _compared(row: Row, notes: _Notes) -> list[Text]:
+    few = row.low is None or row.high is None
+    interval = "too few blocks" if few else f"{row.low:.3f} {row.high:.3f}"
+    mark = f" {notes.mark(row.reason)}" if row.reason else ""
+    return [
+        Text(format_value(row.old, row.unit)),
+        Text(format_value(row.new, row.unit)),
+        Text(f"{row.ratio:.3f}"),
+        Text(interval),
+        Text("never" if row.visible is None else f"{row.visible:.0%}"),
+        Text(f"{row.verdict}{mark}", style=_STYLES[row.verdict]),
+    ]
+
+
+def _table(title: str) -> Table:
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    # Long variant names take more lines; figures are never broken.
+    table.add_column("path", overflow="fold", min_width=10)
+    return table
+
+
+def _lines(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(Text(line), soft_wrap=not console.is_terminal)

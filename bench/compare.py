@@ -1,0 +1,230 @@
+"""Two result sets side by side: what changed, how sure that is, and what could not be seen.
+
+`docs/results.md` explains the verdicts to the reader who has to believe them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from bench.errors import UsageError
+from bench.metrics import METRICS
+from bench.results import Cell, ResultSet, Series
+from bench.verdict import Pair, Row, judge
+
+Key = tuple[str, str, str]
+"""Variant, arm and probe: what is planned, before it is known which cells come of it."""
+
+MARGIN = 0.05
+_SHOWN_FACTS = 10
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """What both sets have, or should have, and could not be compared."""
+
+    name: str
+    reason: str
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it.
+
+    refused: cells that are not the same thing in both sets. failed: what was not measured in one
+    of the sets. unknown: metrics of a later version. differences: of the machines and of what was
+    found inside the namespaces.
+    """
+
+    format: int = 1
+    old: str
+    new: str
+    margin: float
+    rows: list[Row]
+    refused: list[LeftOut]
+    failed: list[LeftOut]
+    unknown: list[LeftOut]
+    only_old: list[str]
+    only_new: list[str]
+    differences: list[str]
+    notes: list[str]
+
+    def exit_code(self, *, strict: bool) -> int:
+        """0 no regression shown, 1 regression, 3 something has no verdict that should have one."""
+        verdicts = {row.verdict for row in self.rows}
+        if "slower" in verdicts:
+            return 1
+        if self.refused or self.failed:
+            return 3
+        return 3 if strict and (self.unknown or "cannot tell" in verdicts) else 0
+
+
+def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Comparison:
+    """Compare `new` with `old`. margin: changes up to this fraction do not matter.
+
+    Raises UsageError if a set is unfinished or they have nothing comparable in common.
+    """
+    if not 0 <= margin < math.inf:
+        raise UsageError(f"margin {100 * margin:g} %: expected 0 or more")
+    for results in (old, new):
+        if not results.finished:
+            raise UsageError(f"{results.path}: its run has not finished; resume it, then compare")
+    keys = _common_keys(old, new)
+    notes: list[str] = []
+    before, after = (_whole_blocks(results, notes) for results in (old, new))
+    refused, unknown, kept = [], [], []
+    for cell in (cell for cell in before if cell in after):
+        if cell.metric not in METRICS:
+            unknown.append(LeftOut(str(cell), "not a metric this vnetbench knows"))
+        elif problem := _unlike(cell, old, new, before[cell], after[cell]):
+            refused.append(LeftOut(str(cell), problem))
+        else:
+            kept.append(cell)
+    failed = _failed(keys, (old, before), (new, after))
+    if not kept and not failed:
+        reasons = dict.fromkeys(item.reason for item in (*refused, *unknown))
+        raise UsageError(f"{old.path} and {new.path} are not comparable: {'; '.join(reasons)}")
+    rows, judged = judge([Pair(cell, before[cell], after[cell]) for cell in kept], margin)
+    return Comparison(
+        old=str(old.path),
+        new=str(new.path),
+        margin=margin,
+        rows=rows,
+        refused=refused,
+        failed=[LeftOut("{2}[{0},{1}]".format(*key), reason) for key, reason in failed.items()],
+        unknown=unknown,
+        only_old=[str(c) for c in before if c not in after and _key(c, before) not in failed],
+        only_new=[str(c) for c in after if c not in before and _key(c, after) not in failed],
+        differences=[*_environment_differences(old, new), *_fact_differences(old, new)],
+        notes=[*notes, *judged],
+    )
+
+
+# ---- what is comparable -------------------------------------------------------------------------
+
+
+def _common_keys(old: ResultSet, new: ResultSet) -> list[Key]:
+    """What both sets have planned, in the old one's order of variants."""
+    plans = [
+        dict.fromkeys((t.variant, t.arm, t.probe) for t in results.run.plan)
+        for results in (old, new)
+    ]
+    common = [key for key in plans[0] if key in plans[1]]
+    if common:
+        order = list(old.run.variants)
+        return sorted(common, key=lambda key: order.index(key[0]))
+    for position, what in enumerate(("scenarios", "arms", "probes")):
+        names = [dict.fromkeys(key[position] for key in plan) for plan in plans]
+        if not set(names[0]) & set(names[1]):
+            has = [f"{r.path} has {', '.join(n)}" for r, n in zip((old, new), names, strict=True)]
+            raise UsageError(f"nothing to compare: no {what} in common; {'; '.join(has)}")
+    raise UsageError(
+        f"nothing to compare: {old.path} and {new.path} have no scenario, arm and probe in common"
+    )
+
+
+def _whole_blocks(results: ResultSet, notes: list[str]) -> dict[Cell, Series]:
+    """The cells in the order asked, without the block in which an interrupted run was stopped."""
+    stopped = {trial.block for trial in results.run.pending()}
+    if stopped:
+        whole = len({trial.block for trial in results.run.plan} - stopped)
+        notes.append(f"{results.path}: was interrupted; only its {whole} whole blocks count")
+    order = list(results.run.variants)
+    found = sorted(results.series().items(), key=lambda item: (order.index(item[0][0]), item[0]))
+    whole_blocks = {
+        cell: series._replace(
+            blocks={b: value for b, value in series.blocks.items() if b not in stopped}
+        )
+        for cell, series in found
+    }
+    return {cell: series for cell, series in whole_blocks.items() if series.blocks}
+
+
+def _unlike(cell: Cell, old: ResultSet, new: ResultSet, a: Series, b: Series) -> str | None:
+    """Why the cell is not the same thing in both sets."""
+    mine, other = old.run.variants[cell.variant], new.run.variants[cell.variant]
+    settings = [results.run.asked.settings.get(a.probe, {}) for results in (old, new)]
+    unit = METRICS[cell.metric].unit
+    problems = {
+        f"the scenario file of {cell.variant} has changed": mine.sha256 != other.sha256,
+        f"{cell.variant} has other parameters: {_changes(mine.parameters, other.parameters)}": (
+            mine.parameters != other.parameters
+        ),
+        f"{cell.metric} is in {a.unit} and {b.unit}, expected {unit}": {a.unit, b.unit} != {unit},
+        f"{cell.metric} was measured by {a.probe} and by {b.probe}": a.probe != b.probe,
+        f"{a.probe} was done otherwise: {_changes(*settings)}": settings[0] != settings[1],
+        "a value of 0 or less has no ratio": min(*a.blocks.values(), *b.blocks.values()) <= 0,
+    }
+    return next((text for text, is_so in problems.items() if is_so), None)
+
+
+def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {old.get(key)} → {new.get(key)}"
+        for key in dict.fromkeys((*old, *new))
+        if old.get(key) != new.get(key)
+    )
+
+
+def _failed(keys: list[Key], *sets: tuple[ResultSet, dict[Cell, Series]]) -> dict[Key, str]:
+    """What was planned in both sets and has no value in at least one, and why."""
+    reasons: dict[Key, list[str]] = {}
+    for results, cells in sets:
+        measured = {_key(cell, cells) for cell in cells}
+        said: dict[Key, str] = {}
+        for failure in results.run.failures:
+            said.setdefault((failure.variant, failure.arm, failure.probe), failure.reason)
+        for key in keys:
+            if key not in measured:
+                reason = f"{results.path}: {said.get(key, 'not reached')}"
+                reasons.setdefault(key, []).append(reason)
+    return {key: "; ".join(texts) for key, texts in reasons.items()}
+
+
+def _key(cell: Cell, cells: dict[Cell, Series]) -> Key:
+    return cell.variant, cell.arm, cells[cell].probe
+
+
+# ---- what else differs --------------------------------------------------------------------------
+
+
+def _environment_differences(old: ResultSet, new: ResultSet) -> list[str]:
+    # Imported here: it is needed for nothing else, and reading a set must not depend on it.
+    from bench.environment import Environment, differences  # noqa: PLC0415
+
+    try:
+        fingerprints = [msgspec.convert(r.run.environment, Environment) for r in (old, new)]
+    except msgspec.ValidationError as error:
+        return [f"the machines' fingerprints cannot be compared: {error}"]
+    return differences(*fingerprints)
+
+
+def _fact_differences(old: ResultSet, new: ResultSet) -> list[str]:
+    """What differs inside the namespaces, each change once with the number of places."""
+    changes: Counter[str] = Counter()
+    for name, variant in old.run.variants.items():
+        if name not in new.run.variants:
+            continue
+        other = new.run.variants[name].facts
+        for arm in variant.facts.keys() & other.keys():
+            before, after = dict(_leaves(variant.facts[arm])), dict(_leaves(other[arm]))
+            for path in before.keys() | after.keys():
+                values = before.get(path, "absent"), after.get(path, "absent")
+                if values[0] != values[1]:
+                    changes[f"inside: {path[-1]}: {values[0]} → {values[1]}"] += 1
+    lines = [f"{change} ({count} places)" for change, count in sorted(changes.items())]
+    hidden = len(lines) - _SHOWN_FACTS
+    return lines if hidden <= 0 else [*lines[:_SHOWN_FACTS], f"inside: and {hidden} changes more"]
+
+
+def _leaves(
+    facts: Any, path: tuple[str, ...] = ("facts",)
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(facts, dict):
+        for key, value in facts.items():
+            yield from _leaves(value, (*path, key))
+    else:
+        yield path, facts
