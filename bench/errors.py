@@ -11,6 +11,9 @@ class VnetbenchError(Exception):
 
     exit_code = 2
 
+    def __init__(self, message: str) -> None:
+        super().__init__(_one_line(message))
+
 
 class UsageError(VnetbenchError):
     """The request cannot be carried out as it was put: a wrong option, file or value."""
@@ -32,3 +35,11 @@ class CannotMeasure(VnetbenchError):
 
 class MissingCapability(CannotMeasure):
     """The machine lacks something (a module, a permission, a program): a skip with a reason."""
+
+
+def _one_line(text: str) -> str:
+    """`text` with whatever would break a line or upset a terminal escaped, as in `repr`.
+
+    Messages quote what stands in files and on the command line, which may be anything.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
