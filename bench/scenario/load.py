@@ -139,7 +139,7 @@ def _read(path: Path) -> _File:
         raise ScenarioError(source, "file", f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ScenarioError(source, "file", f"is not UTF-8 text (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
         raise ScenarioError(source, "file", f"is not valid TOML: {error}") from None
     except RecursionError:
         raise ScenarioError(source, "file", "is nested too deeply") from None
@@ -202,7 +202,10 @@ def _variant(file: _File, overrides: Mapping[str, str]) -> Variant:
     source = str(file.path)
     chosen = {name: _parse_value(file, name, text) for name, text in overrides.items()}
     parameters = {**file.parameters, **chosen}
-    table = _substitute(file.table, parameters, source, "")
+    try:
+        table = _substitute(file.table, parameters, source, "")
+    except RecursionError:  # dotted keys nest without nesting the parser
+        raise ScenarioError(source, "file", "is nested too deeply") from None
     table |= {name: parameters[name] for name in _COMMON_PARAMETERS}
     scenario = _convert_scenario(table, source)
     check(scenario, source)
