@@ -7,6 +7,7 @@ exchanged first, and every device that the scenario says is on the path must hav
 from __future__ import annotations
 
 import socket
+from collections import Counter
 
 from bench import native
 from bench.errors import CannotMeasure
@@ -31,7 +32,8 @@ def prove(topology: Topology, name: str) -> Path:
     before = _counts(topology)
     with responder(path) as (_, address):
         rtt = _round_trips(path, address, before)
-    silent = [ref for ref, count in _moved(path, before) if count < 2 * _ROUNDS]
+    crossings = _crossings(topology.scenario)
+    silent = [ref for ref, count in _moved(path, before) if count < crossings[ref] * _ROUNDS]
     if silent:
         names = ", ".join(map(str, silent))
         raise CannotMeasure(
@@ -69,9 +71,16 @@ def _round_trips(path: Path, address: str, before: dict[DeviceRef, int]) -> floa
 
 
 def path_devices(scenario: Scenario) -> list[DeviceRef]:
-    """The devices whose counters every packet between the endpoints moves, in path order."""
-    ends = parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server)
-    return [hop.ref for hop in trace(scenario, *ends) if hop.counted]
+    """The devices whose counters packets between the endpoints move: those on the way there, in
+    order, then those that are only on the way back."""
+    return list(_crossings(scenario))
+
+
+def _crossings(scenario: Scenario) -> Counter[DeviceRef]:
+    """How often one round trip moves the counters of each device."""
+    client, server = parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server)
+    hops = (*trace(scenario, client, server), *trace(scenario, server, client))
+    return Counter(hop.ref for hop in hops if hop.counted)
 
 
 def _counts(topology: Topology) -> dict[DeviceRef, int]:
