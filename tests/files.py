@@ -25,6 +25,13 @@ def text_of(name: str) -> str:
     return shipped_scenarios()[name].read_text()
 
 
+def load_text(text: str, folder: Path) -> Variant:
+    """Write a scenario of one's own into `folder` and load it."""
+    file = folder / "own.toml"
+    file.write_text(text)
+    return load(file)
+
+
 def three_hosts() -> str:
     """The scenario that docs/scenarios.md teaches to write."""
     [found] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/scenarios.md").read_text(), re.DOTALL)

@@ -1,0 +1,54 @@
+"""The least that ping(8) does, as a program: not every machine has that one.
+
+    python echo.py ADDRESS [COUNT [SIZE]]
+
+Sends ICMP echo requests of SIZE bytes one after another, each when the last one is answered
+(RFC 792). Exits with status 0 when all were, with 1 and a line on standard output when one was not.
+"""
+
+import os
+import socket
+import struct
+import sys
+import time
+
+DEADLINE = 3.0
+REQUEST, REPLY = 8, 0
+
+
+def request(number: int, size: int) -> bytes:
+    head = struct.pack("!BBHHH", REQUEST, 0, 0, os.getpid() & 0xFFFF, number)
+    data = head + bytes(size + size % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    check = ~(total + (total >> 16)) & 0xFFFF
+    return data[:2] + struct.pack("!H", check) + data[4 : 8 + size]
+
+
+def answered(sock: socket.socket, number: int) -> bool:
+    """Wait for the reply to request `number`."""
+    deadline = time.monotonic() + DEADLINE
+    while (left := deadline - time.monotonic()) > 0:
+        sock.settimeout(left)
+        try:
+            packet = sock.recv(65535)
+        except TimeoutError:
+            return False
+        icmp = packet[(packet[0] & 0x0F) * 4 :]
+        kind, _, _, process, sequence = struct.unpack("!BBHHH", icmp[:8])
+        if (kind, process, sequence) == (REPLY, os.getpid() & 0xFFFF, number):
+            return True
+    return False
+
+
+def main(address: str, count: int = 1, size: int = 56) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+        sock.connect((address, 0))
+        for number in range(count):
+            sock.send(request(number, size))
+            if not answered(sock, number):
+                sys.exit(f"no reply from {address} to request {number} within {DEADLINE:g} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
