@@ -45,7 +45,7 @@ def main() -> None:
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"vnetbench: {error.format_message()} (see vnetbench --help)", err=True)
         sys.exit(error.exit_code)
     except VnetbenchError as error:
         click.echo(f"vnetbench: {error}", err=True)
