@@ -122,9 +122,13 @@ def _load_run(path: Path) -> Run:
             f"this one reads up to {FORMAT}"
         )
     try:
-        return msgspec.json.decode(data, type=Run)
-    except (msgspec.DecodeError, RecursionError) as error:
+        run = msgspec.json.decode(data, type=Run)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file}: is damaged: {error}") from None
+    for planned in run.plan:
+        if planned.variant not in run.variants:
+            raise UsageError(f"{file}: is damaged: no variant {planned.variant}, which is planned")
+    return run
 
 
 def _parse(data: bytes, file: Path) -> Iterator[Sample]:

@@ -99,12 +99,13 @@ class ResultWriter:
             if found == directory:
                 found.rename(partial)
             run = msgspec.structs.replace(results.run, status="running", finished=None)
-            _replace(partial / SAMPLES, f"{HEADER}\n{_rows(results.samples)}".encode())
+            if results.torn or not results.samples:
+                _replace(partial / SAMPLES, f"{HEADER}\n{_rows(results.samples)}".encode())
             _replace(partial / RUN, _encode(run))
         except OSError as error:
             os.close(folder)
             raise CannotMeasure(f"{partial}: cannot be written: {error.strerror}") from None
-        except UsageError:
+        except BaseException:
             os.close(folder)
             raise
         return cls(directory, run, folder)

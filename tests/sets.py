@@ -1,0 +1,93 @@
+"""Result sets for the tests, written by the real writer from made-up values."""
+
+import io
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyperf
+
+from bench.probes import Measurement
+from bench.results import Asked, PlannedTrial, ResultSet, ResultWriter, Run, VariantRecord, load
+
+Value = Callable[[PlannedTrial], list[float] | str]
+"""What a trial gives: its raw values, or why it has none."""
+
+BASE = {"tcp_goodput": 9e9, "rtt": 20e-6}
+
+
+def a_run(
+    variants: tuple[str, ...] = ("veth", "vxlan"),
+    arms: tuple[str, ...] = ("native", "parity"),
+    probes: tuple[str, ...] = ("tcp_goodput", "rtt"),
+    blocks: int = 4,
+    settings: dict[str, dict[str, Any]] | None = None,
+    sha256: str = "ab" * 32,
+    **changes: Any,
+) -> Run:
+    """A run that has been planned and not begun."""
+    cells = [(v, a, p) for v in variants for a in arms for p in probes]
+    places = [(block, *cell) for block in range(1, blocks + 1) for cell in cells]
+    return Run(
+        asked=Asked(
+            scenarios=variants,
+            overrides=(),
+            profile="quick",
+            settings=settings or {probe: {"seconds": 1.0} for probe in probes},
+            probes=probes,
+            arms=arms,
+            blocks=blocks,
+            seed=1,
+        ),
+        variants={
+            name: VariantRecord(scenario=name.split("[")[0], parameters={}, sha256=sha256)
+            for name in variants
+        },
+        plan=tuple(PlannedTrial(number, *place) for number, place in enumerate(places, 1)),
+        **{"environment": {"kernel_release": "6.1.0"}, **changes},
+    )
+
+
+def noisy(seed: int, spread: float = 0.01, **factors: float) -> Value:
+    """Values around BASE; `factors` change a metric or a variant."""
+    noise = random.Random(seed)
+
+    def value(trial: PlannedTrial) -> list[float]:
+        base = BASE[trial.probe] * factors.get(trial.probe, 1) * factors.get(trial.variant, 1)
+        return [base * noise.lognormvariate(0, spread) for _ in range(3)]
+
+    return value
+
+
+def measurement(trial: PlannedTrial, values: list[float]) -> Measurement:
+    """What a probe would hand over."""
+    if trial.probe == "rtt":
+        run = pyperf.Run(values, metadata={"name": "rtt"}, collect_metadata=False)
+        report = pyperf.BenchmarkSuite([pyperf.Benchmark([run])])
+        return Measurement({"rtt": values}, pyperf=as_json(report))
+    return Measurement({trial.probe: values}, raw={"iperf3": b'{"raw": true}'})
+
+
+def as_json(suite: pyperf.BenchmarkSuite) -> bytes:
+    """The text that pyperf would write to a file."""
+    text = io.StringIO()
+    suite.dump(text)
+    return text.getvalue().encode()
+
+
+def carry_out(writer: ResultWriter, value: Value, trials: int | None = None) -> None:
+    """Record what is pending, or the first `trials` of it."""
+    for trial in writer.pending()[:trials]:
+        given = value(trial)
+        if isinstance(given, str):
+            writer.record_failure(trial, given)
+        else:
+            writer.record(trial, measurement(trial, given))
+
+
+def write_set(path: Path, run: Run, value: Value) -> ResultSet:
+    """A complete set."""
+    with ResultWriter.create(path, run) as writer:
+        carry_out(writer, value)
+        return load(writer.finish())
