@@ -146,5 +146,5 @@ def _reason(change: Shift, visible: float | None, margin: float, level: Fraction
         return f"too few blocks: no change can be shown with fewer than {blocks_needed(level)}"
     limit = math.log1p(margin)
     if -limit <= change.low and change.high <= limit:
-        return f"a change, if any, is within the margin of {margin:.3g}"
+        return f"a change, if any, is within the margin of {100 * margin:g} %"
     return "the change is smaller than what could be seen"

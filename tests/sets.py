@@ -44,8 +44,11 @@ def a_run(
             name: VariantRecord(scenario=name.split("[")[0], parameters={}, sha256=sha256)
             for name in variants
         },
-        plan=tuple(PlannedTrial(number, *place) for number, place in enumerate(places, 1)),
-        **{"environment": {"kernel_release": "6.1.0"}, **changes},
+        **{
+            "environment": {"kernel_release": "6.1.0"},
+            "plan": tuple(PlannedTrial(number, *place) for number, place in enumerate(places, 1)),
+            **changes,
+        },
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -61,15 +62,16 @@ def render_summary(results: ResultSet, console: Console) -> None:
             table.add_row(Text(variant), *map(Text, cells))
             exact &= all(e.summary.low is not None for e in entries if e.summary)
         console.print(table)
-    spread = "95 % interval for it" if exact else "lowest and highest block"
+    spread = "95 % interval" if exact else "lowest and highest block"
     first = next(iter(run.variants))
+    console.print()
     _lines(console, notes.lines())
     _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in run.asked.arms))
     _lines(
         console,
         [
-            f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), ({spread}); "
-            f"ratio to {first} in the same arm.",
+            f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), in brackets the "
+            f"{spread}; ratio to {first} in the same arm.",
             *(f"Warning: {text}" for text in run.warnings),
             *([] if run.status == "complete" else [f"This run is not complete: {run.status}."]),
             f"Results: {results.path}",
@@ -79,11 +81,12 @@ def render_summary(results: ResultSet, console: Console) -> None:
 
 def _entry(entry: Entry, blocks: int, notes: _Notes) -> tuple[str, str, str]:
     """Median, spread and ratio of one cell, or what stands for them."""
-    mark = notes.mark(entry.reason) if entry.failed else ""
     if entry.summary is None:
-        return ("failed", mark, "") if entry.failed else ("not measured", "", "")
-    if entry.failed:
-        mark = notes.mark(f"{entry.failed} of {blocks} failed: {entry.reason}")
+        return (
+            ("failed", notes.mark(entry.reason), "") if entry.failed else ("not measured", "", "")
+        )
+    text = f"{entry.failed} of {blocks} failed: {entry.reason}"
+    mark = notes.mark(text) if entry.failed else ""
     value = format_value(entry.summary.median, entry.summary.unit)
     ratio = "" if entry.ratio is None else f"{entry.ratio:.3g}x"
     return value, f"{_spread(entry.summary)}{mark}", ratio
@@ -101,17 +104,16 @@ def _spread(summary: CellSummary) -> str:
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
     """Print two sets compared: for each metric and arm, a row for each variant."""
-    notes = _Notes()
     for metric, arm in dict.fromkeys((row.metric, row.arm) for row in comparison.rows):
         table = _table(f"{METRICS[metric].title}, {arm}")
-        for heading in ("old", "new", "ratio", "95 % interval", "visible from"):
+        for heading in ("old", "new", "ratio", "interval", "visible"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         for row in comparison.rows:
             if (row.metric, row.arm) == (metric, arm):
-                table.add_row(Text(row.variant), *_compared(row, notes))
+                table.add_row(Text(row.variant), *_compared(row))
         console.print(table)
-    _lines(console, notes.lines())
+    console.print()
     arms = dict.fromkeys(row.arm for row in comparison.rows)
     _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
     _lines(console, (f"Not comparable: {item.name}: {item.reason}" for item in comparison.refused))
@@ -121,33 +123,36 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     _lines(console, (f"Only in {comparison.new}: {name}" for name in comparison.only_new))
     _lines(console, (f"Differs: {text}" for text in comparison.differences))
     _lines(console, (f"Note: {text}" for text in comparison.notes))
-    counts = {v: sum(row.verdict == v for row in comparison.rows) for v in _STYLES}
+    verdicts: Counter[str] = Counter(row.verdict for row in comparison.rows)
+    reasons = Counter(row.reason for row in comparison.rows if row.reason)
+    _lines(console, (f"Cannot tell: {text} ({n} cells)." for text, n in reasons.items()))
     _lines(
         console,
         [
-            f"Old: {comparison.old}. New: {comparison.new}. Margin ±{comparison.margin:.3%}.",
-            ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) + ".",
+            f"Old {comparison.old}, new {comparison.new}: "
+            + ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in _STYLES)
+            + ".",
+            f"Ratio new/old with its 95 % interval; margin {100 * comparison.margin:g} %; "
+            "visible: the smallest change that would have had a verdict.",
         ],
     )
 
 
-def _compared(row: Row, notes: _Notes) -> list[Text]:
-    few = row.low is None or row.high is None
-    interval = "too few blocks" if few else f"{row.low:.3f} {row.high:.3f}"
-    mark = f" {notes.mark(row.reason)}" if row.reason else ""
+def _compared(row: Row) -> list[Text]:
+    unknown = row.low is None or row.high is None
     return [
         Text(format_value(row.old, row.unit)),
         Text(format_value(row.new, row.unit)),
         Text(f"{row.ratio:.3f}"),
-        Text(interval),
+        Text("-" if unknown else f"{row.low:.3f} {row.high:.3f}"),
         Text("never" if row.visible is None else f"{row.visible:.0%}"),
-        Text(f"{row.verdict}{mark}", style=_STYLES[row.verdict]),
+        Text(row.verdict, style=_STYLES[row.verdict]),
     ]
 
 
 def _table(title: str) -> Table:
     table = Table(
-        title=Text(title, style="bold"),
+        title=Text(f"\n{title}", style="bold"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -155,7 +160,7 @@ def _table(title: str) -> Table:
         collapse_padding=True,
     )
     # Long variant names take more lines; figures are never broken.
-    table.add_column("path", overflow="fold", min_width=10)
+    table.add_column("path", overflow="fold", min_width=11)
     return table
 
 
