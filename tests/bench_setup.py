@@ -2,7 +2,8 @@
 
 The shipped scenarios, then stars of 2 to 64 hosts on one bridge. Setting up ends when every
 forwarder is ready; tearing down, when the forwarders have ended and our descriptors are closed:
-the kernel removes what is left in the background. All in milliseconds, medians over the rounds, which are interleaved.
+the kernel removes what is left in the background. All in milliseconds, medians over the rounds,
+which are interleaved.
 """
 
 # ruff: noqa: T201 - printing a table is what this script is for
