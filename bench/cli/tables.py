@@ -104,7 +104,8 @@ def _spread(summary: CellSummary) -> str:
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
     """Print two sets compared: for each metric and arm, a row for each variant."""
-    for metric, arm in dict.fromkeys((row.metric, row.arm) for row in comparison.rows):
+    found = dict.fromkeys((row.metric, row.arm) for row in comparison.rows)
+    for metric, arm in sorted(found, key=lambda key: list(METRICS).index(key[0])):
         table = _table(f"{METRICS[metric].title}, {arm}")
         for heading in ("old", "new", "ratio", "interval", "visible"):
             table.add_column(heading, justify="right", no_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import statistics
 from pathlib import Path
@@ -112,8 +113,9 @@ def pyperf_suite(folder: Path, run: Run) -> tuple[bytes | None, list[str]]:
             problems.append(f"{RTT} leaves out trial {trial.trial}, {name}: {error}")
     if not benchmarks:
         return None, problems
-    order = {name: position for position, name in enumerate(run.variants)}
-    ordered = sorted(benchmarks, key=lambda name: order[name[len("rtt[") : name.rindex(",")]])
+    places = itertools.product(run.variants, run.asked.arms)
+    names = [f"rtt[{variant},{arm}]" for variant, arm in places]
+    ordered = [benchmarks[name] for name in names if name in benchmarks]
     text = io.StringIO()
-    pyperf.BenchmarkSuite([benchmarks[name] for name in ordered]).dump(text)
+    pyperf.BenchmarkSuite(ordered).dump(text)
     return text.getvalue().encode(), problems
