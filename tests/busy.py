@@ -1,0 +1,31 @@
+"""A program for the tests to kill: it builds, forwards, proves and measures, again and again.
+
+    python busy.py SEED
+
+Prints a line when the first scenario is about to be built, and another for each that follows.
+"""
+
+import random
+import sys
+
+from files import NAMES, shipped
+
+from bench.forwarders import forwarding
+from bench.probes import PROBES, prove
+from bench.topology import build
+
+SETTINGS = {"processes": 1, "values": 1, "warmups": 1, "seconds": 0.01}
+
+
+def main(seed: int) -> None:
+    order = random.Random(seed)
+    while True:
+        for name in order.sample(NAMES, len(NAMES)):
+            sys.stdout.write(f"{name}\n")
+            sys.stdout.flush()
+            with build(shipped(name).scenario) as topology, forwarding(topology):
+                PROBES["rtt"].measure(prove(topology, name), SETTINGS)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
