@@ -70,10 +70,15 @@ class Child:
         """What the child has printed so far."""
         return os.pread(self._output.fileno(), 1 << 20, 0).decode(errors="replace")
 
+    def ask_to_end(self) -> None:
+        """Send SIGTERM and do not wait: several children can so end side by side."""
+        if self._status is None:
+            signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+
     def end(self) -> None:
         """Ask the child to end (SIGTERM), make it after a grace period, and reap it."""
         if self._status is None:
-            signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
+            self.ask_to_end()
             if not _readable(self._pidfd, _STOP_GRACE):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
             self._reap()

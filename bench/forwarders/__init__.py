@@ -16,11 +16,16 @@ _FORWARDERS: dict[type, Forwarder] = {Pump: pump}
 @contextmanager
 def forwarding(topology: Topology) -> Iterator[list[Running]]:
     """Run every forwarder of the topology's scenario; yields when all are ready."""
+    running: list[Running] = []
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(_FORWARDERS[type(spec)].running(topology, spec))
-            for spec in topology.scenario.forwarders
-        ]
+        for spec in topology.scenario.forwarders:
+            running.append(stack.enter_context(_FORWARDERS[type(spec)].running(topology, spec)))
+        try:
+            yield running
+        finally:
+            # The kernel takes its time to remove a device; let it do so for all at once.
+            for forwarder in running:
+                forwarder.child.ask_to_end()
 
 
 def check(scenario: Scenario) -> None:
