@@ -38,13 +38,14 @@ class Cage:
         return [*enter, *command]
 
     def processes(self) -> list[int]:
-        """Every process inside but the keeper."""
+        """Every process inside but the keeper and those dead that init has yet to reap."""
         mine = os.readlink(f"/proc/{self.keeper}/ns/user")
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != self.keeper:
-                with suppress(OSError):  # it is gone, or dead and not yet reaped
-                    if os.readlink(entry / "ns/user") == mine:
+                with suppress(OSError):  # it is gone
+                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                    if os.readlink(entry / "ns/user") == mine and state not in "ZX":
                         found.append(int(entry.name))
         return found
 
