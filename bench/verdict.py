@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 
 from bench.metrics import METRICS
+from bench.relabel import blocks_needed, family
 from bench.results import Cell, Series
-from bench.stats import LEVEL, Shift, blocks_needed, family, shift
+from bench.stats import LEVEL, Shift, shift
 
 Verdict = Literal["faster", "slower", "cannot tell"]
 

@@ -15,8 +15,8 @@ from bench.cli.compare import compare as command
 from bench.cli.tables import render_summary
 from bench.compare import Comparison, compare
 from bench.errors import UsageError
+from bench.relabel import blocks_needed
 from bench.results import PlannedTrial, ResultSet, ResultWriter, load, partial_of
-from bench.stats import blocks_needed
 
 
 def run_command(*arguments: object) -> Result:

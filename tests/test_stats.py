@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import stats
-from bench.stats import family, mann_whitney_counts, median_interval, shift
+from bench import relabel, stats
+from bench.relabel import family
+from bench.stats import mann_whitney_counts, median_interval, shift
 
 numbers = st.integers(-50, 50).map(float)
 
@@ -78,7 +79,7 @@ def brute_force_p(old: list[float], new: list[float]) -> float:
 
 
 def test_four_blocks_in_each_session_are_the_fewest_that_can_show_anything() -> None:
-    assert stats.blocks_needed() == 4
+    assert relabel.blocks_needed() == 4
     assert math.isinf(shift([1.0] * 3, [2.0] * 3).high)
     assert shift([1.0] * 4, [2.0] * 4) == stats.Shift(1.0, 1.0, 1.0)
 
@@ -90,7 +91,7 @@ def welch(old: list[float], new: list[float]) -> float:
     def error(values: list[float]) -> float:
         return sum((v - mean(values)) ** 2 for v in values) / len(values) / (len(values) - 1)
 
-    return abs(mean(new) - mean(old)) / math.sqrt(error(old) + error(new) + stats.FLOOR**2)
+    return abs(mean(new) - mean(old)) / math.sqrt(error(old) + error(new) + relabel.FLOOR**2)
 
 
 def test_adjusted_p_values_equal_westfall_and_young_step_by_step() -> None:
@@ -167,6 +168,6 @@ def test_many_blocks_are_relabelled_by_a_recorded_sample_with_the_true_labeling_
     values[12:, 0] += 1
     first, second = family(values, 12), family(values, 12)
     assert first.p.tolist() == second.p.tolist()
-    assert first.p[0] == pytest.approx(1 / stats.MAX_LABELINGS)
+    assert first.p[0] == pytest.approx(1 / relabel.MAX_LABELINGS)
     assert family(values, 12, seed=1).p.tolist() != first.p.tolist()
-    assert stats.smallest_p(12, 12) == Fraction(2, stats.MAX_LABELINGS)
+    assert relabel.smallest_p(12, 12) == Fraction(2, relabel.MAX_LABELINGS)
