@@ -80,7 +80,10 @@ def run(
         _refuse_other_options()
         writer = ResultWriter.resume(resume)
         with writer:
-            _carry_out(_variants_of(writer.run), writer)
+            chosen = _variants_of(writer.run)
+            for change in _environment_changes(writer.run):
+                writer.warn(f"the run was resumed on a changed machine: {change}")
+            _carry_out(chosen, writer)
         return
     chosen = {variant.name: variant for variant in variants(find(names), overrides)}
     for variant in chosen.values():
@@ -128,6 +131,12 @@ def _variants_of(run: Run) -> dict[str, Variant]:
         if name not in chosen or chosen[name].digest != record.sha256:
             raise UsageError(f"{name}: its scenario file has changed since the run began; run anew")
     return chosen
+
+
+def _environment_changes(run: Run) -> list[str]:
+    """What has changed on this machine since the run began, where it matters."""
+    before = msgspec.convert(run.environment, environment.Environment)
+    return environment.differences(before, environment.fingerprint())
 
 
 def _refuse_other_options() -> None:
