@@ -145,8 +145,7 @@ def execute(
         try:
             os.execvp(arguments[0], list(arguments))  # noqa: S606 - no shell is the point
         except OSError as error:
-            sys.stderr.write(f"{arguments[0]}: {error.strerror}\n")
-            sys.stderr.flush()
+            os.write(2, f"{arguments[0]}: {error.strerror}\n".encode())
             raise SystemExit(127) from None
 
     with _fork(name, run, netns, keep) as child:
