@@ -34,6 +34,8 @@ _Fail = Callable[[str, str], ScenarioError]
 def check(scenario: Scenario, source: str) -> None:
     """Raise ScenarioError (naming `source`) if the scenario cannot be built or carries no path."""
     fail: _Fail = partial(ScenarioError, source)
+    if not scenario.title.isprintable():
+        raise fail("title", "expected one line of printable text")
     for name, host in scenario.hosts.items():
         _check_host(name, host, fail)
     _check_addresses(scenario, fail)
@@ -59,10 +61,12 @@ def _check_host(name: str, host: Host, fail: _Fail) -> None:
         raise fail(key, "a host's name is at most 32 letters, digits, '-', '_' or '.'")
     for device_name, device in host.devices.items():
         where = f"{key}.devices.{device_name}"
-        # The kernel's own rule (net/core/dev.c: dev_valid_name), and no ':' as references use it.
-        if not re.fullmatch(r"[^/:\s]{1,15}", device_name) or device_name in (".", "..", "lo"):
+        # Stricter than the kernel (net/core/dev.c: dev_valid_name): names end up in commands.
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", device_name) or (
+            device_name == "lo"
+        ):
             raise fail(
-                where, "a device's name is 1 to 15 characters without '/', ':', blanks, and not lo"
+                where, "a device's name is at most 15 letters, digits, '-', '_' or '.', and not lo"
             )
         for text in device.addresses:
             _interface(text, f"{where}.addresses", fail)
@@ -282,7 +286,7 @@ def _local_addresses(host: Host) -> set[IPv4Address]:
 
 def _interface(text: str, key: str, fail: _Fail) -> IPv4Interface:
     try:
-        if "/" not in text:
+        if not re.fullmatch(r".*/\d{1,2}", text):  # a netmask will not do
             raise ValueError
         return IPv4Interface(text)
     except ValueError:
@@ -293,9 +297,12 @@ def _interface(text: str, key: str, fail: _Fail) -> IPv4Interface:
 
 def _network(text: str, key: str, fail: _Fail) -> IPv4Network:
     try:
-        return IPv4Network(text)
+        network = IPv4Network(text)
     except ValueError as error:
         raise fail(key, f'expected an IPv4 prefix like "10.244.2.0/24": {error}') from None
+    if str(network) != text:
+        raise fail(key, f'"{text}" is written "{network}"')
+    return network
 
 
 def _address(text: str, key: str, fail: _Fail) -> IPv4Address:

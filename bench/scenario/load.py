@@ -169,7 +169,7 @@ def _parse_overrides(overrides: Sequence[str], files: Sequence[_File]) -> dict[s
     for text in overrides:
         name, equals, values = text.partition("=")
         texts = values.split(",")
-        if not equals or not all(texts):
+        if not equals or not all(texts) or not text.isprintable():
             raise UsageError(f'-p {text}: expected "name=value" or "name=value,value"')
         if name in parsed:
             raise UsageError(f"-p {text}: {name} is given twice; write {name}=value,value")
