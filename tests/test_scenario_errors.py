@@ -84,6 +84,26 @@ CASES = (
         *("hosts.server.devices.eth0.addresses", ('"10.1.1.3"', "10.1.1.2/24")),
     ),
     Broken(
+        "an address with a netmask is refused",
+        *("veth", "10.1.1.3/24", "10.1.1.3/255.255.255.0"),
+        *("hosts.server.devices.eth0.addresses", ("10.1.1.3/255.255.255.0", "10.1.1.2/24")),
+    ),
+    Broken(
+        "a prefix that is written otherwise than usual is refused, with the usual way",
+        *("host-gw", '"10.244.2.0/24"', '"10.244.2.0/255.255.255.0"'),
+        *("hosts.host-a.routes[0].to", ('"10.244.2.0/24"',)),
+    ),
+    Broken(
+        "a title of two lines is refused",
+        *("veth", "by a veth pair", "by\\na veth pair"),
+        *("title", ("one line",)),
+    ),
+    Broken(
+        "a device name that a shell would take for something else is refused",
+        *("three hosts", "eth1 =", '"$(id)" ='),
+        *("hosts.router.devices.$(id)", ("letters, digits",)),
+    ),
+    Broken(
         "an IPv6 address is refused",
         *("veth", "10.1.1.3/24", "fd00::1/64"),
         *("hosts.server.devices.eth0.addresses", ("fd00::1/64", "IPv4")),
