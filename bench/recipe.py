@@ -12,13 +12,12 @@ def shell_commands(variant: Variant) -> list[str]:
     scenario = variant.scenario
     client = parse_ref(scenario.endpoints.client).host
     hosts = list(scenario.hosts)
+    stop = ["kill $(jobs -p)"] if scenario.forwarders else []
     return [
         f"# {variant.name}: {scenario.title}",
         *(f"ip netns add {host}" for host in hosts),
         *(step.command() for step in plan(scenario, Arm.NATIVE)),
         *forwarder_commands(scenario),
         f"# try it:  ip netns exec {client} ping -c 3 {server_address(scenario)}",
-        "# undo it: "
-        + "; ".join(f"ip netns delete {host}" for host in hosts)
-        + "; kill $(jobs -p)",
+        "# undo it: " + "; ".join([*stop, *(f"ip netns delete {host}" for host in hosts)]),
     ]
