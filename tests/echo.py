@@ -1,9 +1,9 @@
 """The least that ping(8) does, as a program: not every machine has that one.
 
-    python echo.py ADDRESS [COUNT [SIZE]]
+    python echo.py ADDRESS [COUNT [SIZE [SECONDS]]]
 
 Sends ICMP echo requests of SIZE bytes one after another, each when the last one is answered
-(RFC 792). Exits with status 0 when all were, with 1 and a line on standard output when one was not.
+(RFC 792). Exits with status 0 when all were, with 1 when one was not within SECONDS.
 """
 
 import os
@@ -12,7 +12,6 @@ import struct
 import sys
 import time
 
-DEADLINE = 3.0
 REQUEST, REPLY = 8, 0
 
 
@@ -25,9 +24,9 @@ def request(number: int, size: int) -> bytes:
     return data[:2] + struct.pack("!H", check) + data[4 : 8 + size]
 
 
-def answered(sock: socket.socket, number: int) -> bool:
+def answered(sock: socket.socket, number: int, seconds: float) -> bool:
     """Wait for the reply to request `number`."""
-    deadline = time.monotonic() + DEADLINE
+    deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         sock.settimeout(left)
         try:
@@ -41,14 +40,14 @@ def answered(sock: socket.socket, number: int) -> bool:
     return False
 
 
-def main(address: str, count: int = 1, size: int = 56) -> None:
+def main(address: str, count: int = 1, size: int = 56, seconds: float = 3.0) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
         sock.connect((address, 0))
         for number in range(count):
             sock.send(request(number, size))
-            if not answered(sock, number):
-                sys.exit(f"no reply from {address} to request {number} within {DEADLINE:g} s")
+            if not answered(sock, number, seconds):
+                sys.exit(f"no reply from {address} to request {number} within {seconds:g} s")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main(sys.argv[1], *map(int, sys.argv[2:4]), *map(float, sys.argv[4:]))

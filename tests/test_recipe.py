@@ -1,0 +1,86 @@
+"""The commands that `show --commands` prints work when they are typed in order."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from capabilities import require_program, require_tun
+from files import NAMES, ROOT, load_text, shipped, three_hosts
+from live import ECHO
+
+from bench.recipe import shell_commands
+from bench.scenario import Variant, parse_ref, server_address
+
+pytestmark = pytest.mark.usefixtures("namespaces")
+
+ROOM = ("unshare", "--mount", "--net", "--propagation=private")
+"""Where the machine's own links and /run/netns are out of reach."""
+
+PROLOGUE = """
+set -e
+mount -t tmpfs none /run
+"""
+TRY = """
+end=$((SECONDS + 10))
+until {echo} 1 56 0.2; do test $SECONDS -lt $end; done   # a pump needs a moment to start
+{echo} 3 {size} 3
+"""
+
+
+def typed(variant: Variant, folder: Path) -> None:
+    """Give a shell the commands, then those that try and undo what they did; all must succeed."""
+    *lines, try_it, undo_it = shell_commands(variant)
+    client = parse_ref(variant.scenario.endpoints.client)
+    address = server_address(variant.scenario)
+    assert try_it == f"# try it:  ip netns exec {client.host} ping -c 3 {address}"
+    echo = f"ip netns exec {client.host} {' '.join(ECHO)} {address}"
+    size = variant.scenario.device(client).mtu - 28
+    script = [
+        *(PROLOGUE, *lines, TRY.format(echo=echo, size=size)),
+        *(undo_it.removeprefix("# undo it: "), "wait", 'test -z "$(ip netns list)"'),
+    ]
+    done = subprocess.run(
+        (*ROOM, "bash"),
+        input="\n".join(script),
+        env={**os.environ, "PATH": f"{with_vnetbench(folder)}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def with_vnetbench(folder: Path) -> Path:
+    """A folder with the command `vnetbench` of this checkout."""
+    command = folder / "vnetbench"
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m bench "$@"\n')
+    command.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_commands_build_a_scenario_that_carries_packets(name: str, tmp_path: Path) -> None:
+    variant = shipped(name)
+    require_program("bash")
+    if variant.scenario.forwarders:
+        require_tun()
+    typed(variant, tmp_path)
+
+
+def test_they_do_so_for_a_scenario_of_ones_own(tmp_path: Path) -> None:
+    text = three_hosts().replace(
+        "forwarding = true",
+        'forwarding = true\nsysctls = { "net.ipv4.tcp_rmem" = "4096 65536 1000000" }',
+    )
+    typed(load_text(text, tmp_path), tmp_path)
+
+
+def test_one_of_them_that_fails_would_be_noticed(tmp_path: Path) -> None:
+    variant = shipped("veth")
+    variant.scenario.hosts["client"].devices["eth0"].addresses[:] = ["10.1.1.3/24"]
+    with pytest.raises(AssertionError):
+        typed(variant, tmp_path)
