@@ -1,7 +1,9 @@
 """`rtt`: pyperf around a closed ping-pong loop in C.
 
 pyperf's manager runs in the client's namespace, which its worker processes inherit; the responder
-runs in the server's.
+runs in the server's. Both ends are bound to one CPU: otherwise the scheduler decides, trial by
+trial, whether a round trip contains two wake-ups of an idle CPU, which in a virtual machine cost
+more than everything else on the path (docs/method.md has the figures).
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ def responder(path: Path) -> Iterator[tuple[Child, str]]:
     """Run an echo server at the server endpoint; yields it and its "address:port"."""
 
     def serve(send: Send) -> None:
+        os.sched_setaffinity(0, {_cpu()})
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((path.server_address, _PORT))
             send({"ready": True})
@@ -58,6 +61,7 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
             *("--server", address, "--name", path.name, "--report", f"/proc/self/fd/{report}"),
             *("--processes", str(settings["processes"]), "--values", str(settings["values"])),
             *("--warmups", str(settings["warmups"]), "--loops", str(loops), "--quiet"),
+            *("--affinity", str(_cpu())),
         ]
         host = path.client.host
         netns = path.topology.netns(host)
@@ -68,6 +72,11 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
                 raise CannotMeasure(f"{host}: pyperf exited with status {status}: {last[0]}")
         text = file.read()
     return Measurement({"rtt": _values(text)}, pyperf=text)
+
+
+def _cpu() -> int:
+    """The CPU of both ends: the last one, because the first takes most interrupts."""
+    return max(os.sched_getaffinity(0))
 
 
 def _values(text: bytes) -> list[float]:
