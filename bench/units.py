@@ -18,10 +18,11 @@ def format_value(value: float, unit: str, digits: int = 3) -> str:
     """
     scales = _SCALES.get(unit, ((1.0, unit),))
     factor, name = next((s for s in scales if abs(value) >= s[0]), scales[-1])
-    return f"{_significant(value / factor, digits)} {name}"
+    return f"{significant(value / factor, digits)} {name}"
 
 
-def _significant(value: float, digits: int) -> str:
+def significant(value: float, digits: int) -> str:
+    """Return `value` with at least `digits` significant digits and no exponent."""
     if value == 0 or not math.isfinite(value):
         return str(value)
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.metrics import METRICS
-from bench.units import format_value
+from bench.units import format_value, significant
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
@@ -55,7 +55,7 @@ def render_summary(results: ResultSet, console: Console) -> None:
         table = _table(section.title)
         for arm in section.arms:
             table.add_column(arm, justify="right", no_wrap=True)
-            table.add_column("", no_wrap=True)
+            table.add_column("spread", no_wrap=True)
             table.add_column("ratio", justify="right", no_wrap=True)
         for variant, entries in section.rows.items():
             cells = [text for entry in entries for text in _entry(entry, run.asked.blocks, notes)]
@@ -70,7 +70,7 @@ def render_summary(results: ResultSet, console: Console) -> None:
     _lines(
         console,
         [
-            f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), in brackets the "
+            f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), spread: "
             f"{spread}; ratio to {first} in the same arm.",
             *(f"Warning: {text}" for text in run.warnings),
             *([] if run.status == "complete" else [f"This run is not complete: {run.status}."]),
@@ -88,7 +88,7 @@ def _entry(entry: Entry, blocks: int, notes: _Notes) -> tuple[str, str, str]:
     text = f"{entry.failed} of {blocks} failed: {entry.reason}"
     mark = notes.mark(text) if entry.failed else ""
     value = format_value(entry.summary.median, entry.summary.unit)
-    ratio = "" if entry.ratio is None else f"{entry.ratio:.3g}x"
+    ratio = "" if entry.ratio is None else f"{significant(entry.ratio, 2)}x"
     return value, f"{_spread(entry.summary)}{mark}", ratio
 
 
@@ -99,7 +99,7 @@ def _spread(summary: CellSummary) -> str:
         low, high = summary.min, summary.max
     if summary.median == 0:
         return ""
-    return f"({low / summary.median - 1:+.0%} {high / summary.median - 1:+.0%})"
+    return f"{low / summary.median - 1:+.0%} {high / summary.median - 1:+.0%}"
 
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
