@@ -24,6 +24,8 @@ PAYLOAD = 64
 """Bytes of UDP payload of each datagram."""
 ROUND_TIMEOUT = 1.0
 """Seconds without an echo after which the datagram counts as lost and the trial as failed."""
+NO_ECHO = "no echo from"
+"""How a worker's last words begin."""
 _PORT = 7007
 _START_TIMEOUT = 5.0
 _OVERHEAD = 20.0
@@ -68,10 +70,16 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
         with execute(f"{host}: pyperf", arguments, netns=netns, keep=[report]) as manager:
             status = manager.wait(_OVERHEAD + 5 * rounds * settings["seconds"])
             if status != 0:
-                last = manager.output().strip().splitlines()[-1:] or ["it said nothing"]
-                raise CannotMeasure(f"{host}: pyperf exited with status {status}: {last[0]}")
+                why = _last_words(manager.output())
+                raise CannotMeasure(f"{host}: pyperf exited with status {status}: {why}")
         text = file.read()
     return Measurement({"rtt": _values(text)}, pyperf=text)
+
+
+def _last_words(output: str) -> str:
+    """What the worker said; pyperf goes on to say in many lines that its worker failed."""
+    lines = output.strip().splitlines() or ["it said nothing"]
+    return next((line for line in lines if line.startswith(NO_ECHO)), lines[-1])
 
 
 def _cpu() -> int:

@@ -16,7 +16,7 @@ from argparse import Namespace
 import pyperf
 
 from bench import native
-from bench.probes.rtt import PAYLOAD, ROUND_TIMEOUT
+from bench.probes.rtt import NO_ECHO, PAYLOAD, ROUND_TIMEOUT
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
         try:
             benchmark = runner.bench_time_func(arguments.name, round_trips)
         except OSError as error:
-            sys.exit(f"no echo from {arguments.server}: {error.strerror}")
+            sys.exit(f"{NO_ECHO} {arguments.server}: {error.strerror}")
     if benchmark is not None and not arguments.worker:
         benchmark.dump(arguments.report, replace=True)
 

@@ -1,4 +1,7 @@
-"""`tcp_goodput`: iperf3 through libiperf, a client and a server each in a process of its own.
+"""`tcp_goodput`: iperf3, a client and a server each in a process of its own.
+
+Normally through libiperf and the `iperf3` package; where the library cannot be loaded, through the
+`iperf3` command. Both give the same report.
 
 libiperf keeps its state in globals and the Python package redirects descriptor 1 while it runs,
 so each end is a short-lived child that loads the library after it has entered its namespace and
@@ -9,18 +12,40 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import CannotMeasure
 from bench.probes.base import Measurement, Path, Probe, client, server, wait_for_listener
-from bench.process import Send, spawn
+from bench.process import Child, Send, execute, spawn
 
 _LIBRARY = "libiperf.so.0"
+_COMMAND = "iperf3"
 _PORT = 5201
 _START_TIMEOUT = 10.0
 _MARGIN = 15.0
 """Seconds beyond the test's own length after which the client is given up."""
+
+
+@dataclass(frozen=True)
+class TcpTest:
+    """One iperf3 test. warmup, duration: whole seconds, the first not counted."""
+
+    warmup: int
+    duration: int
+    streams: int
+    congestion_control: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A way to run iperf3: `serve` is a running server, `send` returns the client's report."""
+
+    serve: Callable[[Path], AbstractContextManager[Child]]
+    send: Callable[[Path, TcpTest], str]
 
 
 def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
@@ -29,6 +54,45 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     settings: `warmup` and `duration`, whole seconds. Raises CannotMeasure.
     """
     scenario = path.topology.scenario
+    test = TcpTest(
+        settings["warmup"], settings["duration"], scenario.streams, scenario.congestion_control
+    )
+    return measure_with(LIBRARY if _library_loads() else COMMAND, path, test)
+
+
+def measure_with(tool: Tool, path: Path, test: TcpTest) -> Measurement:
+    """Run `test` over `path` with one of the ways to do so. Raises CannotMeasure."""
+    with tool.serve(path) as serving:
+        wait_for_listener(serving, _PORT, _START_TIMEOUT)
+        text = tool.send(path, test)
+    return Measurement({"tcp_goodput": [_goodput(text, path, test)]}, raw={"iperf3": text.encode()})
+
+
+def _goodput(text: str, path: Path, test: TcpTest) -> float:
+    """Received bit/s after warm-up, from iperf3's report."""
+    try:
+        report = json.loads(text)
+    except ValueError:
+        raise CannotMeasure(f"{path.client.host}: iperf3 reported no JSON: {text[:80]}") from None
+    if "error" in report:
+        raise CannotMeasure(f"{path.client.host}: iperf3: {report['error']}")
+    used = report["end"].get("sender_tcp_congestion")
+    if used != test.congestion_control:
+        raise CannotMeasure(
+            f"{path.client.host}: iperf3 used congestion control {used}, "
+            f"not {test.congestion_control}"
+        )
+    goodput = float(report["end"]["sum_received"]["bits_per_second"])
+    if goodput <= 0:
+        raise CannotMeasure(f"{path.server.host}: iperf3 received nothing after the warm-up")
+    return goodput
+
+
+# ---- through libiperf ---------------------------------------------------------------------------
+
+
+@contextmanager
+def _library_serve(path: Path) -> Iterator[Child]:
     address = path.server_address
 
     def serve(_: Send) -> None:
@@ -36,44 +100,30 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
         test.bind_address, test.port = address, _PORT
         test.run()
 
+    with server(path, "iperf3 server", serve) as child:
+        yield child
+
+
+def _library_send(path: Path, test: TcpTest) -> str:
+    address = path.server_address
+
     def send(_: Send) -> dict[str, Any]:
-        test = _iperf3().Client(lib_name=_LIBRARY)
-        test.server_hostname, test.port = address, _PORT
-        test.omit, test.duration = settings["warmup"], settings["duration"]
-        test.num_streams = scenario.streams
+        iperf = _iperf3().Client(lib_name=_LIBRARY)
+        iperf.server_hostname, iperf.port = address, _PORT
+        iperf.omit, iperf.duration, iperf.num_streams = test.warmup, test.duration, test.streams
         # Interval reports would fill the pipe that nobody drains while the library prints to it.
         for name in ("iperf_set_test_stats_interval", "iperf_set_test_reporter_interval"):
-            function = getattr(test.lib, name)
+            function = getattr(iperf.lib, name)
             function.argtypes = (ctypes.c_void_p, ctypes.c_double)
-            function(test._test, 0.0)
-        control = test.lib.iperf_set_test_congestion_control
+            function(iperf._test, 0.0)
+        control = iperf.lib.iperf_set_test_congestion_control
         control.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
-        control(test._test, scenario.congestion_control.encode())
-        return {"result": test.run().text}
+        control(iperf._test, test.congestion_control.encode())
+        return {"result": iperf.run().text}
 
-    with server(path, "iperf3 server", serve) as serving:
-        wait_for_listener(serving, _PORT, _START_TIMEOUT)
-        with client(path, "iperf3 client", send) as sending:
-            total = settings["warmup"] + settings["duration"]
-            text = sending.receive(total + _MARGIN)["result"]
-    return Measurement({"tcp_goodput": [_goodput(text, path)]}, raw={"iperf3": text.encode()})
-
-
-def _goodput(text: str, path: Path) -> float:
-    """Received bit/s after warm-up, from iperf3's report."""
-    report = json.loads(text)
-    if "error" in report:
-        raise CannotMeasure(f"{path.client.host}: iperf3: {report['error']}")
-    used = report["end"].get("sender_tcp_congestion")
-    wanted = path.topology.scenario.congestion_control
-    if used != wanted:
-        raise CannotMeasure(
-            f"{path.client.host}: iperf3 used congestion control {used}, not {wanted}"
-        )
-    goodput = float(report["end"]["sum_received"]["bits_per_second"])
-    if goodput <= 0:
-        raise CannotMeasure(f"{path.server.host}: iperf3 received nothing after the warm-up")
-    return goodput
+    with client(path, "iperf3 client", send) as child:
+        text: str = child.receive(test.warmup + test.duration + _MARGIN)["result"]
+    return text
 
 
 def _iperf3() -> Any:
@@ -83,8 +133,8 @@ def _iperf3() -> Any:
     return iperf3
 
 
-def missing() -> str | None:
-    """Why libiperf cannot be used here, or None. Looked up in a child: loading it is for ever."""
+def _library_loads() -> bool:
+    """Whether libiperf can be loaded. Found out in a child: loading it is for ever."""
 
     def load(_: Send) -> dict[str, Any]:
         ctypes.CDLL(_LIBRARY)
@@ -94,8 +144,43 @@ def missing() -> str | None:
         with spawn("iperf3", load) as child:
             child.receive(_START_TIMEOUT)
     except CannotMeasure:
-        return f"{_LIBRARY} cannot be loaded; install libiperf0 (Debian) or iperf3"
-    return None
+        return False
+    return True
+
+
+# ---- through the command ------------------------------------------------------------------------
+
+
+@contextmanager
+def _command_serve(path: Path) -> Iterator[Child]:
+    host = path.server.host
+    words = [_COMMAND, "--server", "--bind", path.server_address, "--port", str(_PORT)]
+    netns = path.topology.netns(host)
+    with execute(f"{host}: iperf3 server", words, netns=netns) as child:
+        yield child
+
+
+def _command_send(path: Path, test: TcpTest) -> str:
+    host = path.client.host
+    words = [
+        *(_COMMAND, "--client", path.server_address, "--port", str(_PORT), "--json"),
+        *("--omit", str(test.warmup), "--time", str(test.duration), "--interval", "0"),
+        *("--parallel", str(test.streams), "--congestion", test.congestion_control),
+    ]
+    with execute(f"{host}: iperf3 client", words, netns=path.topology.netns(host)) as child:
+        child.wait(test.warmup + test.duration + _MARGIN)
+        return child.output()
+
+
+LIBRARY = Tool(_library_serve, _library_send)
+COMMAND = Tool(_command_serve, _command_send)
+
+
+def missing() -> str | None:
+    """Why iperf3 cannot be used here, or None."""
+    if _library_loads() or shutil.which(_COMMAND):
+        return None
+    return f"neither {_LIBRARY} nor {_COMMAND} is there; install libiperf0 (Debian) or iperf3"
 
 
 PROBE = Probe(
