@@ -1,0 +1,373 @@
+"""`vnetbench pump` as a program: what it carries, what it prints, what it refuses.
+
+ours                                                           theirs
+10.244.1.1  flannel0 --- vnetbench pump     peer.py --- flannel0  10.244.2.1
+                               |               |
+                           192.0.2.1 under === under 192.0.2.2
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cage import until
+from files import ROOT
+from live import ECHO, entering, inside_run, ip
+from overlay import quiet_namespace
+
+from bench.cli.pump import pump as command
+from bench.errors import UsageError
+from bench.topology import inside
+
+pytestmark = pytest.mark.usefixtures("tuns")
+
+PEER = str(Path(__file__).with_name("peer.py"))
+OURS, THEIRS = "10.244.1.1", "10.244.2.1"
+LISTEN, ROUTE = "--listen=192.0.2.1:8285", "--route=10.244.2.0/24=192.0.2.2:8285"
+USUAL = ("--tun=flannel0", LISTEN, ROUTE)
+UNREACHABLE, TIME_EXCEEDED = 3, 11
+IP_RECVERR = 11  # the socket module has it only from Python 3.14 on
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Two hosts, as descriptors of their namespaces, with a veth pair between them."""
+
+    ours: int
+    theirs: int
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    with quiet_namespace() as ours, quiet_namespace() as theirs:
+        run_lines(
+            ours, f"ip link add under type veth peer under netns /proc/{os.getpid()}/fd/{theirs}"
+        )
+        for netns, address in ((ours, "192.0.2.1"), (theirs, "192.0.2.2")):
+            run_lines(netns, f"ip address add {address}/24 dev under", "ip link set under up")
+        yield Wire(ours, theirs)
+
+
+def run_lines(netns: int, *lines: str) -> None:
+    for line in lines:
+        inside_run(netns, *line.split())
+
+
+def start(netns: int, *command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        entering(netns, sys.executable, *command),
+        pass_fds=[netns],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def pumping(
+    netns: int, *options: str, address: str = OURS, device: str = "flannel0"
+) -> Iterator[subprocess.Popen[str]]:
+    """Run `vnetbench pump` and give its device an address once it is there."""
+    with start(netns, "-m", "bench", "pump", *options) as pump:
+        try:
+            until(lambda: pump.poll() is not None or holds(pump.pid, device), "the pump holds it")
+            assert pump.poll() is None, pump.stderr and pump.stderr.read()
+            run_lines(
+                netns,
+                f"ip address add {address}/16 dev {device}",
+                f"ip link set {device} up mtu 1472",
+            )
+            yield pump
+        finally:
+            pump.kill()
+
+
+def holds(pid: int, device: str) -> bool:
+    """Whether the process has the tun or tap device open."""
+    with suppress(OSError):  # descriptors come and go
+        for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
+            if f"iff:\t{device}\n" in entry.read_text():
+                return True
+    return False
+
+
+@contextmanager
+def stranger(wire: Wire) -> Iterator[None]:
+    """A peer that is not ours on the other side."""
+    with start(wire.theirs, PEER, "flannel0", "192.0.2.2", "192.0.2.1", "8285") as peer:
+        try:
+            assert peer.stdout
+            assert peer.stdout.readline() == "ready\n", peer.stderr and peer.stderr.read()
+            run_lines(
+                wire.theirs,
+                f"ip address add {THEIRS}/16 dev flannel0",
+                "ip link set flannel0 up mtu 1472",
+            )
+            yield
+        finally:
+            peer.kill()
+
+
+def counters(pump: subprocess.Popen[str]) -> dict[str, int]:
+    """The JSON object that the pump prints next."""
+    assert pump.stdout
+    lines: list[str] = []
+    while not lines or lines[-1] not in ("}\n", ""):
+        lines.append(pump.stdout.readline())
+    found: dict[str, int] = json.loads("".join(lines))
+    return found
+
+
+def send_tcp(sender: int, receiver: int, address: str, size: int = 300_000) -> None:
+    """Send random bytes over TCP; they must arrive as they are."""
+    data, received = os.urandom(size), bytearray()
+    with inside(receiver):
+        listener = socket.create_server((address, 5000))
+    with inside(sender):
+        client = socket.socket()
+    with listener, client:
+        client.settimeout(10)
+        client.connect((address, 5000))
+        accepted, _ = listener.accept()
+        thread = threading.Thread(target=send_all, args=(client, data))
+        thread.start()
+        with accepted:
+            accepted.settimeout(10)
+            while chunk := accepted.recv(65536):
+                received += chunk
+        thread.join()
+    assert bytes(received) == data
+
+
+def send_all(sock: socket.socket, data: bytes) -> None:
+    with sock:
+        sock.sendall(data)
+
+
+# ---- carrying -------------------------------------------------------------------------------
+
+
+def test_a_peer_that_is_not_ours_is_pinged_and_pings(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL), stranger(wire):
+        for size in (56, 1472 - 28):
+            inside_run(wire.ours, *ECHO, THEIRS, "3", str(size))
+            inside_run(wire.theirs, *ECHO, OURS, "3", str(size))
+
+
+def test_tcp_crosses_to_and_from_a_peer_that_is_not_ours(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL), stranger(wire):
+        send_tcp(wire.ours, wire.theirs, THEIRS)
+        send_tcp(wire.theirs, wire.ours, OURS)
+
+
+def test_the_most_specific_route_is_taken(wire: Wire) -> None:
+    nowhere = "--route=10.244.0.0/16=192.0.2.77:8285"
+    with pumping(wire.ours, *USUAL[:2], nowhere, ROUTE), stranger(wire):
+        inside_run(wire.ours, *ECHO, THEIRS)
+
+
+@pytest.mark.parametrize("kind", ["tun", "tap"])
+def test_two_devices_in_two_namespaces_are_joined(wire: Wire, kind: str) -> None:
+    there = f"/proc/{os.getpid()}/fd/{wire.theirs}"
+    with pumping(wire.ours, f"--{kind}=one", f"--{kind}=two@{there}", device="one"):
+        run_lines(wire.theirs, f"ip address add {THEIRS}/16 dev two", "ip link set two up mtu 1472")
+        inside_run(wire.ours, *ECHO, THEIRS, "3")
+        inside_run(wire.theirs, *ECHO, OURS, "3", str(1472 - 28))
+
+
+def test_a_device_that_exists_is_used_and_left_in_place(wire: Wire) -> None:
+    run_lines(wire.ours, "ip tuntap add dev flannel0 mode tun")
+    before = ip(wire.ours, "link", "show", "flannel0")[0]["ifindex"]
+    with pumping(wire.ours, *USUAL) as pump, stranger(wire):
+        inside_run(wire.ours, *ECHO, THEIRS)
+        pump.terminate()
+        assert pump.wait(10) == 0
+        assert ip(wire.ours, "link", "show", "flannel0")[0]["ifindex"] == before
+
+
+def test_a_device_that_it_made_goes_with_it(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL) as pump:
+        pump.terminate()
+        assert pump.wait(10) == 0
+        assert "flannel0" not in {link["ifname"] for link in ip(wire.ours, "link")}
+
+
+# ---- counters -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_it_prints_its_counters_when_it_is_told_to_end(wire: Wire, name: str) -> None:
+    with pumping(wire.ours, *USUAL) as pump, stranger(wire):
+        inside_run(wire.ours, *ECHO, THEIRS, "7", "100")
+        pump.send_signal(signal.Signals[name])
+        found = counters(pump)
+        assert pump.wait(10) == 0
+        assert pump.stderr
+        assert pump.stderr.read() == ""
+    packet = 20 + 8 + 100
+    for name_of_port, direction in (
+        ("port0", "rx"),
+        ("port1", "tx"),
+        ("port1", "rx"),
+        ("port0", "tx"),
+    ):
+        assert found[f"{name_of_port}.{direction}_packets"] == 7
+        assert found[f"{name_of_port}.{direction}_bytes"] == 7 * packet
+
+
+def test_it_prints_its_counters_whenever_it_is_asked_and_goes_on(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL) as pump, stranger(wire):
+        for rounds in (1, 2, 3):
+            inside_run(wire.ours, *ECHO, THEIRS)
+            pump.send_signal(signal.SIGUSR1)
+            assert counters(pump)["port0.rx_packets"] == rounds
+
+
+# ---- errors on the wire ---------------------------------------------------------------------
+
+
+def icmp_error(netns: int, destination: str, ttl: int = 64) -> tuple[int, int, str]:
+    """Type and code of the ICMP error that answers a datagram to `destination`, and its source."""
+    with inside(netns):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sock:
+        sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+        sock.settimeout(5)
+        sock.sendto(b"lost", (destination, 7))
+        with pytest.raises(OSError, match=r"unreachable|No route"):
+            sock.recv(2048)
+        _, [(_, _, error)], _, _ = sock.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+    # struct sock_extended_err, then the sockaddr_in of whoever sent the error
+    return error[5], error[6], socket.inet_ntoa(error[20:24])
+
+
+@pytest.mark.parametrize("rp_filter", [None, 1, 2], ids=["as found", "strict", "loose"])
+def test_who_sends_where_no_route_leads_is_told_so(wire: Wire, rp_filter: int | None) -> None:
+    with pumping(wire.ours, *USUAL):
+        if rp_filter is not None:
+            for where in ("all", "flannel0"):
+                inside_run(
+                    wire.ours, "sysctl", "-qw", f"net.ipv4.conf.{where}.rp_filter={rp_filter}"
+                )
+        assert icmp_error(wire.ours, "10.244.9.9") == (UNREACHABLE, 0, "10.244.9.9")
+
+
+def test_who_sends_with_too_few_hops_is_told_so(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL):
+        assert icmp_error(wire.ours, THEIRS, ttl=1)[:2] == (TIME_EXCEEDED, 0)
+
+
+def test_icmp_errors_come_from_the_address_that_was_asked_for(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL, "--icmp-source=10.244.1.254"):
+        assert icmp_error(wire.ours, "10.244.9.9") == (UNREACHABLE, 0, "10.244.1.254")
+
+
+# ---- refusals -------------------------------------------------------------------------------
+
+
+def refused(netns: int, *options: str) -> tuple[int, str]:
+    """Exit status and what the one line on standard error says."""
+    with start(netns, "-m", "bench", "pump", *options) as pump:
+        printed, said = pump.communicate(timeout=10)
+    assert printed == ""
+    assert re.fullmatch(r"vnetbench: pump: [^\n]+\n", said), said
+    return pump.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "expected --tun and --listen, or two --tun, or two --tap"),
+        (["--tun=a"], "expected --tun and --listen"),
+        (["--tun=a", "--tap=b"], "expected --tun and --listen"),
+        (["--tun=a", "--tun=b", "--tun=c"], "expected --tun and --listen"),
+        (["--tap=a", LISTEN, ROUTE], "expected --tun and --listen"),
+        (["--tun=a", LISTEN], "--route PREFIX=ADDRESS:PORT"),
+        (["--tun=a", "--tun=b", ROUTE], "--route needs --listen"),
+        (["--tun=a", LISTEN, "--route=10.0.0.0/8"], "PREFIX=ADDRESS:PORT"),
+        (["--tun=a", LISTEN, "--route=10.0.0.1/8=192.0.2.2:8285"], "host bits"),
+        (["--tun=a", LISTEN, "--route=10.0.0.0/33=192.0.2.2:8285"], "10.0.0.0/33"),
+        (["--tun=a", LISTEN, "--route=fd00::/64=192.0.2.2:8285"], "fd00::/64"),
+        (["--tun=a", LISTEN, "--route=10.0.0.0/8=192.0.2.2:0"], "address:port"),
+        (["--tun=a", LISTEN, "--route=10.0.0.0/8=192.0.2.2:65536"], "address:port"),
+        (["--tun=a", LISTEN, "--route=10.0.0.0/8=host:8285"], "host"),
+        (["--tun=a", LISTEN, "--route=10.0.0.0/8=\n:1"], "ADDRESS:PORT"),
+        ([*USUAL, "--engine=magic"], '"magic" is unknown; there are rw'),
+        ([*USUAL, "--icmp-source=me"], "--icmp-source me"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: list[str], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        command.main(options, standalone_mode=False)
+    said = str(caught.value)
+    assert says in said
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--tun=a"], "vnetbench: pump: expected --tun and --listen"),
+        (["--tun=a", "--listen=8285", ROUTE], "vnetbench: pump: --listen 8285"),
+    ],
+)
+def test_a_refusal_is_one_line_and_status_2(wire: Wire, options: list[str], says: str) -> None:
+    status, said = refused(wire.ours, *options)
+    assert status == 2
+    assert said.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--tun=under", *USUAL[1:]], "tun under: "),
+        (["--tun=a-name-that-is-too-long", *USUAL[1:]], "tun a-name-that-is-too-long: "),
+        (["--tun=", *USUAL[1:]], "tun : "),
+        (["--tun=x%d", *USUAL[1:]], "tun x%d: "),
+        (["--tap=taken", "--tap=b"], "tap taken: "),
+        (["--tun=a@no-such-namespace", "--tun=b"], "no-such-namespace: No such file"),
+        (["--tun=a@/dev/null", "--tun=b"], "/dev/null: "),
+        (["--tun=a", "--listen=192.0.2.99:8285", ROUTE], "192.0.2.99:8285: Cannot assign"),
+        (["--tun=a", "--listen=192.0.2.1:7", ROUTE], "192.0.2.1:7: Address already in use"),
+    ],
+)
+def test_what_the_machine_does_not_allow_is_reported(
+    wire: Wire, options: list[str], says: str
+) -> None:
+    run_lines(wire.ours, "ip tuntap add dev taken mode tun")
+    with inside(wire.ours):
+        other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with other:
+        other.bind(("192.0.2.1", 7))
+        status, said = refused(wire.ours, *options)
+    assert status == 3
+    assert says in said
+
+
+def test_a_device_that_somebody_holds_is_refused(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL):
+        status, said = refused(wire.ours, *USUAL)
+    assert status == 3
+    assert "flannel0: Device or resource busy" in said
+
+
+def test_a_device_that_is_deleted_ends_it_with_its_counters_and_an_error(wire: Wire) -> None:
+    with pumping(wire.ours, *USUAL) as pump:
+        run_lines(wire.ours, "ip link delete flannel0")
+        assert counters(pump)["port0.rx_packets"] == 0
+        assert pump.wait(10) == 3
+        assert pump.stderr
+        assert re.fullmatch(r"vnetbench: pump: [^\n]+ is gone\n", pump.stderr.read())
