@@ -214,8 +214,9 @@ def _die_with(parent: int) -> None:
 
 def _become_child(parent: int, netns: int | None, output: int) -> None:
     _die_with(parent)
-    # Ctrl-C reaches the whole process group; only the parent decides what it means.
+    # These reach the whole process group; only the parent decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

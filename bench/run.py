@@ -29,6 +29,8 @@ from bench.topology import Arm, build, facts
 BLOCKS = {"quick": 4, "standard": 10, "rigorous": 20}
 """Profile → number of blocks."""
 
+INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""Signals that end a run cleanly."""
 _ATTEMPTS = 2
 """Blocks in which a cell may fail before the rest of the run leaves it out."""
 
@@ -165,9 +167,9 @@ class _Estimate:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C back while something is written; it takes effect right after."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Hold Ctrl-C (and its like) back while something is written; it takes effect right after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,6 +7,7 @@ the exit codes.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import click
@@ -18,6 +19,7 @@ from bench.cli.pump import pump
 from bench.cli.run import run
 from bench.cli.scenarios import list_, show
 from bench.errors import VnetbenchError
+from bench.run import INTERRUPTS
 
 _INTERRUPTED = 130
 
@@ -39,6 +41,9 @@ for command in (list_, show, run, compare, capture, shell, pump):
 
 def main() -> None:
     """Run the command line and exit."""
+    for number in INTERRUPTS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         status = cli.main(prog_name="vnetbench", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
