@@ -28,6 +28,8 @@ Send = Callable[[dict[str, Any]], None]
 
 _STOP_GRACE = 2.0
 """Seconds a child has to end by itself after SIGTERM."""
+_HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""Signals that may have a Python handler."""
 
 
 class Child:
@@ -184,7 +186,15 @@ def _fork(
     output = tempfile.TemporaryFile()  # noqa: SIM115 - the child object closes it
     reading, writing = os.pipe()
     parent = os.getpid()
-    pid = os.fork()
+    # Interpreter and libraries have hooks at a fork. A Ctrl-C that comes meanwhile would be raised
+    # in one of them, where it is printed and lost.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        pid = os.fork()
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        raise
     if pid == 0:
         status = 70
         try:
@@ -201,6 +211,7 @@ def _fork(
     os.close(writing)
     child = Child(name, pid, reading, output)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield child
     finally:
         child.end()
@@ -218,6 +229,7 @@ def _become_child(parent: int, netns: int | None, output: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output, 1)
