@@ -264,6 +264,37 @@ def test_ctrl_c_reaches_the_parent_alone_which_then_ends_its_children() -> None:
             assert gone(pid)
 
 
+UNLUCKY = """
+import os, signal
+from bench.process import spawn
+
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+children = []
+try:
+    with spawn("child", lambda _: signal.pause()) as child:
+        children.append(child.pid)
+except KeyboardInterrupt:
+    print("interrupted", len(children), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    try:
+        os.waitpid(-1, 0)
+    except ChildProcessError:
+        print("and nothing left")
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_fork_is_neither_lost_nor_leaves_a_child() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNLUCKY],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["interrupted 0 set()", "and nothing left"]
+    assert done.stderr == ""
+
+
 # ---- programs -------------------------------------------------------------------------------
 
 
