@@ -18,7 +18,7 @@ from files import NAMES, ROOT, STRESS, shipped
 from live import live, ping
 
 from bench.probes import prove
-from bench.probes.rtt import responder
+from bench.probes.echo import responder
 
 BUSY = Path(__file__).with_name("busy.py")
 KILLS = 15 * STRESS

@@ -11,7 +11,7 @@ from typing import Any
 from bench.errors import CannotMeasure
 from bench.process import Child, spawn
 from bench.scenario import DeviceRef, parse_ref, server_address
-from bench.topology import Topology
+from bench.topology import Topology, inside
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,10 @@ class Path:
     """A path that is known to carry packets.
 
     name: of the variant and arm, for the tools' own records.
-    rtt: rough round-trip time of a small datagram, seconds, to size loops with.
     """
 
     topology: Topology
     name: str
-    rtt: float
 
     @property
     def client(self) -> DeviceRef:
@@ -86,14 +84,14 @@ def server(path: Path, name: str, task: Callable[..., Any]) -> AbstractContextMa
     return spawn(f"{host}: {name}", task, netns=path.topology.netns(host))
 
 
-def wait_for_listener(child: Child, port: int, timeout: float) -> None:
-    """Wait until a TCP socket listens on `port` in the child's namespace.
+def wait_for_listener(netns: int, child: Child, port: int, timeout: float) -> None:
+    """Wait until a TCP socket listens on `port` in `netns`, the namespace `child` runs in.
 
     The kernel announces no such event, so this looks again until it is so. Raises CannotMeasure
     when the child dies first or time runs out.
     """
     deadline = time.monotonic() + timeout
-    while not _listens(child.pid, port):
+    while not _listens(netns, port):
         if not child.alive():
             child.receive(0)  # raises, with what the child had to say
         if time.monotonic() > deadline:
@@ -101,12 +99,12 @@ def wait_for_listener(child: Child, port: int, timeout: float) -> None:
         time.sleep(0.001)
 
 
-def _listens(pid: int, port: int) -> bool:
-    """Whether /proc/net/tcp of the process's namespace has a socket in state LISTEN (0A)."""
+def _listens(netns: int, port: int) -> bool:
+    """Whether /proc/net/tcp inside the namespace has a socket in state LISTEN (0A).
+
+    Not /proc/<pid>/net of the child: until it has entered the namespace, that is ours.
+    """
     suffix = f":{port:04X}"
-    try:
-        with open(f"/proc/{pid}/net/tcp") as table:
-            rows = [line.split() for line in table.readlines()[1:]]
-    except OSError:
-        return False
+    with inside(netns), open("/proc/thread-self/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
     return any(row[1].endswith(suffix) and row[3] == "0A" for row in rows)

@@ -6,20 +6,18 @@ exchanged first, and every device that the scenario says is on the path must hav
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 
 from bench import native
 from bench.errors import CannotMeasure
 from bench.probes.base import Path, client
-from bench.probes.rtt import PAYLOAD, responder
+from bench.probes.echo import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect, responder
 from bench.process import Send
 from bench.scenario import DeviceRef, Scenario, parse_ref, trace
 from bench.topology import Topology
 
 _ROUNDS = 20
 _ATTEMPTS = 3
-_TIMEOUT = 1.0
 
 
 def prove(topology: Topology, name: str) -> Path:
@@ -28,10 +26,10 @@ def prove(topology: Topology, name: str) -> Path:
     Raises CannotMeasure where no echo comes back, or a device on the path did not count them; the
     text says how far packets got.
     """
-    path = Path(topology, name, rtt=0.0)
+    path = Path(topology, name)
     before = _counts(topology)
     with responder(path) as (_, address):
-        rtt = _round_trips(path, address, before)
+        _exchange(path, address, before)
     crossings = _crossings(topology.scenario)
     silent = [ref for ref, count in _moved(path, before) if count < crossings[ref] * _ROUNDS]
     if silent:
@@ -40,34 +38,32 @@ def prove(topology: Topology, name: str) -> Path:
             f"{path.client.host}: echoes came back, but not through {names}: "
             "the path is not the one the scenario describes"
         )
-    return Path(topology, name, rtt)
+    return path
 
 
-def _round_trips(path: Path, address: str, before: dict[DeviceRef, int]) -> float:
-    """Seconds of one round trip, after some tries: the first datagram has to wait for ARP."""
-    host, _, port = address.rpartition(":")
+def _exchange(path: Path, address: str, before: dict[DeviceRef, int]) -> None:
+    """Send datagrams back and forth, after some tries: the first has to wait for ARP."""
 
-    def ping(_: Send) -> dict[str, float]:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.connect((host, int(port)))
+    def ping(_: Send) -> dict[str, bool]:
+        with connect(address) as sock:
             for _attempt in range(_ATTEMPTS):
                 try:
-                    native.ping(sock.fileno(), PAYLOAD, 1, _TIMEOUT)
-                    return {"rtt": native.ping(sock.fileno(), PAYLOAD, _ROUNDS, _TIMEOUT)}
+                    native.ping(sock.fileno(), PAYLOAD, 1, ROUND_TIMEOUT)
+                    native.ping(sock.fileno(), PAYLOAD, _ROUNDS, ROUND_TIMEOUT)
+                    return {"echoed": True}
                 except TimeoutError:
                     continue
-        raise CannotMeasure(f"no echo from {address} in {_ATTEMPTS} attempts of {_TIMEOUT:g} s")
+        raise CannotMeasure(f"{NO_ECHO} {address} in {_ATTEMPTS} attempts of {ROUND_TIMEOUT:g} s")
 
     try:
         with client(path, "ping-pong", ping) as child:
-            seconds: float = child.receive(_ATTEMPTS * _TIMEOUT * 2 + 5)["rtt"]
+            child.receive(_ATTEMPTS * ROUND_TIMEOUT * 2 + 5)
     except CannotMeasure as error:
         reached = [str(ref) for ref, count in _moved(path, before) if count > 0]
         where = (
             f"packets were seen on {', '.join(reached)}" if reached else "no device saw a packet"
         )
         raise CannotMeasure(f"{error}; {where}") from None
-    return seconds / _ROUNDS
 
 
 def path_devices(scenario: Scenario) -> list[DeviceRef]:

@@ -9,43 +9,20 @@ more than everything else on the path (docs/method.md has the figures).
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from bench import native
 from bench.errors import CannotMeasure
-from bench.probes.base import Measurement, Path, Probe, server
-from bench.process import Child, Send, execute
+from bench.probes.base import Measurement, Path, Probe, client
+from bench.probes.echo import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect, responder
+from bench.process import Send, execute
 
-PAYLOAD = 64
-"""Bytes of UDP payload of each datagram."""
-ROUND_TIMEOUT = 1.0
-"""Seconds without an echo after which the datagram counts as lost and the trial as failed."""
-NO_ECHO = "no echo from"
-"""How a worker's last words begin."""
-_PORT = 7007
-_START_TIMEOUT = 5.0
 _OVERHEAD = 20.0
 """Seconds granted for starting interpreters, beyond the time the loops take."""
-
-
-@contextmanager
-def responder(path: Path) -> Iterator[tuple[Child, str]]:
-    """Run an echo server at the server endpoint; yields it and its "address:port"."""
-
-    def serve(send: Send) -> None:
-        os.sched_setaffinity(0, {_cpu()})
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind((path.server_address, _PORT))
-            send({"ready": True})
-            native.pong(sock.fileno(), os.eventfd(0))
-
-    with server(path, "responder", serve) as child:
-        child.receive(_START_TIMEOUT)
-        yield child, f"{path.server_address}:{_PORT}"
+_CALIBRATION = 0.02
+"""Seconds that the round trips at the end of a calibration take at least."""
 
 
 def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
@@ -54,26 +31,27 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     settings: pyperf's `processes`, `values` and `warmups`, and `seconds` of each value.
     Raises CannotMeasure.
     """
-    loops = max(1, round(settings["seconds"] / path.rtt))
-    rounds = settings["processes"] * (settings["values"] + settings["warmups"])
-    report = os.memfd_create("rtt", 0)
-    with os.fdopen(report, "rb") as file, responder(path) as (_, address):
+    cpu = max(os.sched_getaffinity(0))  # not the first: it takes most interrupts
+    values = settings["processes"] * (settings["values"] + settings["warmups"])
+    host, report = path.client.host, os.memfd_create("rtt", 0)
+    with os.fdopen(report, "rb") as file, responder(path, cpu) as (_, address):
+        loops = max(1, round(settings["seconds"] / _calibrate(path, address, cpu)))
         arguments = [
-            *(sys.executable, "-m", "bench.probes.rtt_worker"),
+            # -P: nothing in the user's directory may stand in for a module of ours.
+            *(sys.executable, "-P", "-m", "bench.probes.rtt_worker"),
             *("--server", address, "--name", path.name, "--report", f"/proc/self/fd/{report}"),
             *("--processes", str(settings["processes"]), "--values", str(settings["values"])),
             *("--warmups", str(settings["warmups"]), "--loops", str(loops), "--quiet"),
-            *("--affinity", str(_cpu())),
+            *("--affinity", str(cpu)),
         ]
-        host = path.client.host
         netns = path.topology.netns(host)
         with execute(f"{host}: pyperf", arguments, netns=netns, keep=[report]) as manager:
-            status = manager.wait(_OVERHEAD + 5 * rounds * settings["seconds"])
+            status = manager.wait(_OVERHEAD + 5 * values * settings["seconds"])
             if status != 0:
                 why = _last_words(manager.output())
                 raise CannotMeasure(f"{host}: pyperf exited with status {status}: {why}")
         text = file.read()
-    return Measurement({"rtt": _values(text)}, pyperf=text)
+    return Measurement({"rtt": _values(text, host)}, pyperf=text)
 
 
 def _last_words(output: str) -> str:
@@ -82,16 +60,34 @@ def _last_words(output: str) -> str:
     return next((line for line in lines if line.startswith(NO_ECHO)), lines[-1])
 
 
-def _cpu() -> int:
-    """The CPU of both ends: the last one, because the first takes most interrupts."""
-    return max(os.sched_getaffinity(0))
+def _calibrate(path: Path, address: str, cpu: int) -> float:
+    """Seconds of one round trip under the conditions of the measurement, roughly."""
+
+    def ping(_: Send) -> dict[str, float]:
+        os.sched_setaffinity(0, {cpu})
+        with connect(address) as sock:
+            rounds, seconds = 16, 0.0
+            try:
+                while seconds < _CALIBRATION:
+                    rounds *= 2
+                    seconds = native.ping(sock.fileno(), PAYLOAD, rounds, ROUND_TIMEOUT)
+            except OSError as error:
+                raise CannotMeasure(f"{NO_ECHO} {address}: {error.strerror}") from None
+        return {"rtt": seconds / rounds}
+
+    with client(path, "ping-pong", ping) as child:
+        seconds: float = child.receive(_OVERHEAD)["rtt"]
+    return seconds
 
 
-def _values(text: bytes) -> list[float]:
+def _values(text: bytes, host: str) -> list[float]:
     # Imported here because it costs as much as everything else together.
     import pyperf  # noqa: PLC0415
 
-    return list(pyperf.Benchmark.loads(text.decode()).get_values())
+    try:
+        return list(pyperf.Benchmark.loads(text.decode()).get_values())
+    except ValueError as error:
+        raise CannotMeasure(f"{host}: pyperf's report cannot be read: {error}") from None
 
 
 PROBE = Probe(
@@ -104,7 +100,7 @@ PROBE = Probe(
     },
     measure=measure,
     duration=lambda settings: (
-        0.4
+        0.5
         + settings["processes"]
         * (0.3 + settings["seconds"] * (settings["values"] + settings["warmups"]))
     ),

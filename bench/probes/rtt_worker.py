@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from argparse import Namespace
 
 import pyperf
 
 from bench import native
-from bench.probes.rtt import NO_ECHO, PAYLOAD, ROUND_TIMEOUT
+from bench.probes.echo import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect
 
 
 def main() -> None:
     """Be pyperf's manager, or one of its workers when it says so."""
     runner = pyperf.Runner(
-        program_args=("-m", "bench.probes.rtt_worker"), add_cmdline_args=_pass_on
+        program_args=("-P", "-m", "bench.probes.rtt_worker"), add_cmdline_args=_pass_on
     )
     runner.argparser.add_argument("--server", required=True)
     runner.argparser.add_argument("--name", required=True)
@@ -31,9 +30,7 @@ def main() -> None:
     arguments = runner.parse_args()
     if arguments.worker:
         _die_with(arguments.manager)
-    address, _, port = arguments.server.rpartition(":")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.connect((address, int(port)))
+    with connect(arguments.server) as sock:
 
         def round_trips(loops: int) -> float:
             return native.ping(sock.fileno(), PAYLOAD, loops, ROUND_TIMEOUT)

@@ -11,6 +11,7 @@ never returns from it. The parent owns every deadline: the library has none for 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ from bench.process import Child, Send, execute, spawn
 _LIBRARY = "libiperf.so.0"
 _COMMAND = "iperf3"
 _PORT = 5201
+_REPORT_SIZE = 1 << 20
 _START_TIMEOUT = 10.0
 _MARGIN = 15.0
 """Seconds beyond the test's own length after which the client is given up."""
@@ -63,7 +65,8 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
 def measure_with(tool: Tool, path: Path, test: TcpTest) -> Measurement:
     """Run `test` over `path` with one of the ways to do so. Raises CannotMeasure."""
     with tool.serve(path) as serving:
-        wait_for_listener(serving, _PORT, _START_TIMEOUT)
+        netns = path.topology.netns(path.server.host)
+        wait_for_listener(netns, serving, _PORT, _START_TIMEOUT)
         text = tool.send(path, test)
     return Measurement({"tcp_goodput": [_goodput(text, path, test)]}, raw={"iperf3": text.encode()})
 
@@ -76,13 +79,16 @@ def _goodput(text: str, path: Path, test: TcpTest) -> float:
         raise CannotMeasure(f"{path.client.host}: iperf3 reported no JSON: {text[:80]}") from None
     if "error" in report:
         raise CannotMeasure(f"{path.client.host}: iperf3: {report['error']}")
-    used = report["end"].get("sender_tcp_congestion")
+    try:
+        used = report["end"]["sender_tcp_congestion"]
+        goodput = float(report["end"]["sum_received"]["bits_per_second"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CannotMeasure(f"{path.client.host}: iperf3's report has no {error}") from None
     if used != test.congestion_control:
         raise CannotMeasure(
             f"{path.client.host}: iperf3 used congestion control {used}, "
             f"not {test.congestion_control}"
         )
-    goodput = float(report["end"]["sum_received"]["bits_per_second"])
     if goodput <= 0:
         raise CannotMeasure(f"{path.server.host}: iperf3 received nothing after the warm-up")
     return goodput
@@ -96,9 +102,10 @@ def _library_serve(path: Path) -> Iterator[Child]:
     address = path.server_address
 
     def serve(_: Send) -> None:
-        test = _iperf3().Server(lib_name=_LIBRARY)
-        test.bind_address, test.port = address, _PORT
-        test.run()
+        iperf = _iperf3().Server(lib_name=_LIBRARY)
+        iperf.bind_address, iperf.port = address, _PORT
+        _make_room_for_report(iperf)
+        iperf.run()
 
     with server(path, "iperf3 server", serve) as child:
         yield child
@@ -111,11 +118,7 @@ def _library_send(path: Path, test: TcpTest) -> str:
         iperf = _iperf3().Client(lib_name=_LIBRARY)
         iperf.server_hostname, iperf.port = address, _PORT
         iperf.omit, iperf.duration, iperf.num_streams = test.warmup, test.duration, test.streams
-        # Interval reports would fill the pipe that nobody drains while the library prints to it.
-        for name in ("iperf_set_test_stats_interval", "iperf_set_test_reporter_interval"):
-            function = getattr(iperf.lib, name)
-            function.argtypes = (ctypes.c_void_p, ctypes.c_double)
-            function(iperf._test, 0.0)
+        _make_room_for_report(iperf)
         control = iperf.lib.iperf_set_test_congestion_control
         control.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
         control(iperf._test, test.congestion_control.encode())
@@ -131,6 +134,19 @@ def _iperf3() -> Any:
     import iperf3  # noqa: PLC0415
 
     return iperf3
+
+
+def _make_room_for_report(iperf: Any) -> None:
+    """Keep the library from blocking on the pipe that nobody drains while it prints its report.
+
+    The end of a test takes about 1 KiB a stream, so interval reports are turned off and the pipe
+    is made as large as an ordinary user may have it.
+    """
+    for name in ("iperf_set_test_stats_interval", "iperf_set_test_reporter_interval"):
+        function = getattr(iperf.lib, name)
+        function.argtypes = (ctypes.c_void_p, ctypes.c_double)
+        function(iperf._test, 0.0)
+    fcntl.fcntl(iperf._pipe_in, fcntl.F_SETPIPE_SZ, _REPORT_SIZE)
 
 
 def _library_loads() -> bool:

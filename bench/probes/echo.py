@@ -1,0 +1,53 @@
+"""The echo server that a path is proved and its round-trip time measured with."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench import native
+from bench.probes.base import Path, server
+from bench.process import Child, Send
+
+PAYLOAD = 64
+"""Bytes of UDP payload of each datagram."""
+ROUND_TIMEOUT = 1.0
+"""Seconds without an echo after which a datagram counts as lost."""
+NO_ECHO = "no echo from"
+"""How a program that got no echo begins its last words."""
+_PORT = 7007
+_START_TIMEOUT = 5.0
+
+
+@contextmanager
+def responder(path: Path, cpu: int | None = None) -> Iterator[tuple[Child, str]]:
+    """Run an echo server at the server endpoint, on one CPU if one is given.
+
+    Yields it and its "address:port".
+    """
+
+    def serve(send: Send) -> None:
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((path.server_address, _PORT))
+            send({"ready": True})
+            native.pong(sock.fileno(), os.eventfd(0))
+
+    with server(path, "responder", serve) as child:
+        child.receive(_START_TIMEOUT)
+        yield child, f"{path.server_address}:{_PORT}"
+
+
+def connect(address: str) -> socket.socket:
+    """A UDP socket connected to "address:port" in this process's namespace. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.connect((host, int(port)))
+    except OSError:
+        sock.close()
+        raise
+    return sock
