@@ -61,7 +61,7 @@ def tun_open(name: str, kind: PortKind) -> int:
 
     Raises OSError: see vnb_tun_open.
     """
-    return _check(lib.vnb_tun_open(name.encode(), kind), name)
+    return _check(lib.vnb_tun_open(os.fsencode(name), kind), name)
 
 
 def ping(fd: int, size: int, rounds: int, timeout: float) -> float:

@@ -7,16 +7,16 @@ from bench.scenario import Variant, parse_ref, server_address
 from bench.topology.plan import Arm, plan
 
 
-def shell_commands(variant: Variant) -> list[str]:
+def shell_commands(variant: Variant, arm: Arm) -> list[str]:
     """Commands to be typed in order, as root; the last lines, comments, say how to try and undo."""
     scenario = variant.scenario
     client = parse_ref(scenario.endpoints.client).host
     hosts = list(scenario.hosts)
     stop = ["kill $(jobs -p)"] if scenario.forwarders else []
     return [
-        f"# {variant.name}: {scenario.title}",
+        f"# {variant.name}, {arm} arm: {scenario.title}",
         *(f"ip netns add {host}" for host in hosts),
-        *(step.command() for step in plan(scenario, Arm.NATIVE)),
+        *(step.command() for step in plan(scenario, arm)),
         *forwarder_commands(scenario),
         f"# try it:  ip netns exec {client} ping -c 3 {server_address(scenario)}",
         "# undo it: " + "; ".join([*stop, *(f"ip netns delete {host}" for host in hosts)]),

@@ -10,7 +10,7 @@ from cage import until
 from files import load_text, shipped, text_of
 from live import inside_run, ip, ping
 
-from bench.errors import CannotMeasure, UsageError
+from bench.errors import CannotMeasure, ScenarioError
 from bench.forwarders import Running, check, forwarding
 from bench.topology import build, inside
 
@@ -88,9 +88,10 @@ def test_a_port_that_is_taken_is_reported_with_the_pump_that_wanted_it() -> None
 
 def test_an_engine_that_does_not_exist_is_refused_with_those_there_are(tmp_path: Path) -> None:
     text = text_of("tun-relay").replace('engine = "rw"', 'engine = "warp"')
-    scenario = load_text(text, tmp_path).scenario
-    with pytest.raises(UsageError, match=r'engine "warp" is unknown; there are rw'):
-        check(scenario)
+    variant = load_text(text, tmp_path)
+    says = r'forwarders\[0\]\.engine: there is no engine "warp"; expected one of rw'
+    with pytest.raises(ScenarioError, match=says):
+        check(variant)
 
 
 def test_a_pump_holds_no_namespace_but_its_own() -> None:

@@ -305,7 +305,7 @@ def refused(netns: int, *options: str) -> tuple[int, str]:
         (["--tun=a", LISTEN, "--route=10.0.0.0/8=192.0.2.2:65536"], "address:port"),
         (["--tun=a", LISTEN, "--route=10.0.0.0/8=host:8285"], "host"),
         (["--tun=a", LISTEN, "--route=10.0.0.0/8=\n:1"], "ADDRESS:PORT"),
-        ([*USUAL, "--engine=magic"], '"magic" is unknown; there are rw'),
+        ([*USUAL, "--engine=magic"], 'no engine "magic"; expected one of rw'),
         ([*USUAL, "--icmp-source=me"], "--icmp-source me"),
     ],
 )

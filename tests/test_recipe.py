@@ -1,17 +1,16 @@
 """The commands that `show --commands` prints work when they are typed in order."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from capabilities import require_program, require_tun
-from files import NAMES, ROOT, load_text, shipped, three_hosts
+from files import NAMES, load_text, shipped, three_hosts
 from live import ECHO
 
 from bench.recipe import shell_commands
 from bench.scenario import Variant, parse_ref, server_address
+from bench.topology import Arm
 
 pytestmark = pytest.mark.usefixtures("namespaces")
 
@@ -29,9 +28,9 @@ until {echo} 1 56 0.2; do test $SECONDS -lt $end; done   # a pump needs a moment
 """
 
 
-def typed(variant: Variant, folder: Path) -> None:
+def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
     """Give a shell the commands, then those that try and undo what they did; all must succeed."""
-    *lines, try_it, undo_it = shell_commands(variant)
+    *lines, try_it, undo_it = shell_commands(variant, arm)
     client = parse_ref(variant.scenario.endpoints.client)
     address = server_address(variant.scenario)
     assert try_it == f"# try it:  ip netns exec {client.host} ping -c 3 {address}"
@@ -44,7 +43,6 @@ def typed(variant: Variant, folder: Path) -> None:
     done = subprocess.run(
         (*ROOM, "bash"),
         input="\n".join(script),
-        env={**os.environ, "PATH": f"{with_vnetbench(folder)}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -54,21 +52,18 @@ def typed(variant: Variant, folder: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def with_vnetbench(folder: Path) -> Path:
-    """A folder with the command `vnetbench` of this checkout."""
-    command = folder / "vnetbench"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m bench "$@"\n')
-    command.chmod(0o755)
-    return folder
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_the_commands_build_a_scenario_that_carries_packets(name: str, tmp_path: Path) -> None:
+def test_the_commands_build_a_scenario_that_carries_packets(name: str) -> None:
     variant = shipped(name)
     require_program("bash")
     if variant.scenario.forwarders:
         require_tun()
-    typed(variant, tmp_path)
+    typed(variant)
+
+
+def test_they_do_so_in_the_parity_arm() -> None:
+    require_program("ethtool")
+    typed(shipped("vxlan"), Arm.PARITY)
 
 
 def test_they_do_so_for_a_scenario_of_ones_own(tmp_path: Path) -> None:
@@ -76,11 +71,11 @@ def test_they_do_so_for_a_scenario_of_ones_own(tmp_path: Path) -> None:
         "forwarding = true",
         'forwarding = true\nsysctls = { "net.ipv4.tcp_rmem" = "4096 65536 1000000" }',
     )
-    typed(load_text(text, tmp_path), tmp_path)
+    typed(load_text(text, tmp_path))
 
 
-def test_one_of_them_that_fails_would_be_noticed(tmp_path: Path) -> None:
+def test_one_of_them_that_fails_would_be_noticed() -> None:
     variant = shipped("veth")
     variant.scenario.hosts["client"].devices["eth0"].addresses.append("10.1.1.2/24")
     with pytest.raises(AssertionError, match=r"already assigned|File exists"):
-        typed(variant, tmp_path)
+        typed(variant)

@@ -57,7 +57,7 @@ def check(folder: Path, content: bytes | str) -> Variant | None:
         return None
     for arm in Arm:
         plan(variant.scenario, arm)
-    shell_commands(variant)
+    shell_commands(variant, Arm.NATIVE)
     return variant
 
 

@@ -6,9 +6,12 @@ the exit codes.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
+import traceback
+from pathlib import Path
 
 import click
 
@@ -18,10 +21,10 @@ from bench.cli.live import capture, shell
 from bench.cli.pump import pump
 from bench.cli.run import run
 from bench.cli.scenarios import list_, show
-from bench.errors import VnetbenchError
+from bench.errors import UsageError, VnetbenchError
 from bench.run import INTERRUPTS
 
-_INTERRUPTED = 130
+_INTERRUPTED, _BROKEN_PIPE, _INTERNAL_ERROR = 130, 141, 70
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,7 +34,7 @@ def cli() -> None:
 
     \b
     Exit status: 0 success (compare: no regression shown), 1 regression, 2 bad usage or input,
-    3 something could not be measured, 130 interrupted.
+    3 something could not be measured, 130 interrupted, 70 a defect of vnetbench itself.
     """
 
 
@@ -44,6 +47,9 @@ def main() -> None:
     for number in INTERRUPTS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(prog_name="vnetbench", standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -61,4 +67,17 @@ def main() -> None:
     except BrokenPipeError:
         # The reader (head, less) has had enough. Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(_BROKEN_PIPE)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"vnetbench: {where}{error.strerror or error}", err=True)
+        sys.exit(UsageError.exit_code)
+    except Exception as error:  # what is left is our own fault, and no regression of anybody's
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(
+            f"vnetbench: internal error, please report: {text} "
+            f"({Path(place.filename).name}:{place.lineno})",
+            err=True,
+        )
+        sys.exit(_INTERNAL_ERROR)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 
+from bench import forwarders
 from bench.capture import capture as capture_ping
 from bench.capture import write
 from bench.cli.options import override_option
 from bench.errors import UsageError
-from bench.forwarders import forwarding
 from bench.process import run_in_foreground
 from bench.scenario import find, parse_ref, variants
 from bench.topology import Topology, build, enter_user_namespace_if_needed
@@ -59,6 +59,7 @@ def _live(name: str, overrides: tuple[str, ...]) -> Iterator[Topology]:
     found = variants(find([name]), overrides)
     if len(found) > 1:
         raise UsageError("give one value for each parameter; one scenario is brought up")
+    forwarders.check(found[0])
     enter_user_namespace_if_needed()
-    with build(found[0].scenario) as topology, forwarding(topology):
+    with build(found[0].scenario) as topology, forwarders.forwarding(topology):
         yield topology

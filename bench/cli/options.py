@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import click
 
+from bench.topology import Arm
+
+ARMS = [str(arm) for arm in Arm]
+"""The arms' names, the default first."""
+
 override_option = click.option(
     "-p",
     "overrides",

@@ -21,7 +21,7 @@ from bench.cli.options import override_option
 from bench.cli.tables import render_summary
 from bench.errors import UsageError
 from bench.probes import PROBES
-from bench.results import Asked, ResultWriter, Run, VariantRecord, load
+from bench.results import Asked, ResultWriter, Run, VariantRecord, load, load_unfinished
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, enter_user_namespace_if_needed
 
@@ -78,16 +78,15 @@ def run(
     enter_user_namespace_if_needed()
     if resume is not None:
         _refuse_other_options()
-        writer = ResultWriter.resume(resume)
-        with writer:
-            chosen = _variants_of(writer.run)
+        chosen = _variants_of(load_unfinished(resume).run)
+        with ResultWriter.resume(resume) as writer:
             for change in _environment_changes(writer.run):
                 writer.warn(f"the run was resumed on a changed machine: {change}")
             _carry_out(chosen, writer)
         return
     chosen = {variant.name: variant for variant in variants(find(names), overrides)}
     for variant in chosen.values():
-        forwarders.check(variant.scenario)
+        forwarders.check(variant)
     asked = Asked(
         scenarios=names,
         overrides=overrides,
@@ -125,7 +124,9 @@ def _new_run(asked: Asked, chosen: dict[str, Variant]) -> Run:
 
 
 def _variants_of(run: Run) -> dict[str, Variant]:
-    """The variants of a run that is resumed; the files must be what they were."""
+    """The variants of a run that is resumed; all it needs must be what it was."""
+    if unknown := [probe for probe in run.asked.probes if probe not in PROBES]:
+        raise UsageError(f"{', '.join(unknown)}: not a probe of this vnetbench; run anew")
     chosen = {v.name: v for v in variants(find(run.asked.scenarios), run.asked.overrides)}
     for name, record in run.variants.items():
         if name not in chosen or chosen[name].digest != record.sha256:
@@ -135,7 +136,10 @@ def _variants_of(run: Run) -> dict[str, Variant]:
 
 def _environment_changes(run: Run) -> list[str]:
     """What has changed on this machine since the run began, where it matters."""
-    before = msgspec.convert(run.environment, environment.Environment)
+    try:
+        before = msgspec.convert(run.environment, environment.Environment)
+    except msgspec.ValidationError as error:
+        return [f"its fingerprint cannot be compared: {error}"]
     return environment.differences(before, environment.fingerprint())
 
 

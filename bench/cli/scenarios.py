@@ -7,12 +7,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import forwarders
-from bench.cli.options import override_option
+from bench.cli.options import ARMS, override_option
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES, prove
 from bench.recipe import shell_commands
 from bench.scenario import Variant, find, load, parse_ref, trace, variants
-from bench.topology import build, enter_user_namespace_if_needed
+from bench.topology import Arm, build, enter_user_namespace_if_needed
 
 
 @click.command("list")
@@ -40,7 +40,7 @@ def list_(names: tuple[str, ...]) -> None:
 def _obstacle(variant: Variant) -> str | None:
     """Why the variant cannot run on this machine, found out by trying."""
     try:
-        forwarders.check(variant.scenario)
+        forwarders.check(variant)
         with build(variant.scenario) as topology, forwarders.forwarding(topology):
             prove(topology, variant.name)
     except (CannotMeasure, UsageError) as error:
@@ -51,17 +51,25 @@ def _obstacle(variant: Variant) -> str | None:
 @click.command()
 @click.argument("name")
 @click.option("--commands", is_flag=True, help="Print the equivalent ip and bridge commands.")
+@click.option(
+    "--arm",
+    type=click.Choice(ARMS),
+    default=ARMS[0],
+    show_default=True,
+    help="Of the commands: offloads as they come, or segmentation and receive offload off.",
+)
 @override_option
-def show(name: str, commands: bool, overrides: tuple[str, ...]) -> None:
+def show(name: str, commands: bool, arm: str, overrides: tuple[str, ...]) -> None:
     """Show a scenario: its drawing, parameters and path, or the commands that build it.
 
     NAME is one of `vnetbench list`, or the path of a scenario file.
     """
     found = variants(find([name]), overrides)
+    forwarders.check(found[0])
     if len(found) > 1:
         raise UsageError("show: give one value for each parameter; there is one drawing")
     if commands:
-        click.echo("\n".join(shell_commands(found[0])))
+        click.echo("\n".join(shell_commands(found[0], Arm(arm))))
     else:
         _describe(found[0])
 

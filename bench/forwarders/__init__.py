@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from bench.errors import ScenarioError
 from bench.forwarders import pump
 from bench.forwarders.base import Forwarder, Running
+from bench.scenario import Variant
 from bench.scenario.model import Pump, Scenario
 from bench.topology import Topology
 
@@ -28,10 +30,11 @@ def forwarding(topology: Topology) -> Iterator[list[Running]]:
                 forwarder.child.ask_to_end()
 
 
-def check(scenario: Scenario) -> None:
-    """Raise UsageError for what only a forwarder itself can tell to be wrong with its table."""
-    for spec in scenario.forwarders:
-        _FORWARDERS[type(spec)].check(spec)
+def check(variant: Variant) -> None:
+    """Raise ScenarioError for what only a forwarder itself can tell to be wrong with its table."""
+    for number, spec in enumerate(variant.scenario.forwarders):
+        for key, problem in _FORWARDERS[type(spec)].problems(spec):
+            raise ScenarioError(str(variant.source), f"forwarders[{number}].{key}", problem)
 
 
 def commands(scenario: Scenario) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,8 +24,8 @@ class Running:
 class Forwarder(Protocol):
     """One kind of forwarder; `spec` is its table in the scenario file."""
 
-    def check(self, spec: Any) -> None:
-        """Raise UsageError for what only it can tell to be wrong: an engine that is not there."""
+    def problems(self, spec: Any) -> Iterable[tuple[str, str]]:
+        """What only it can tell to be wrong, an engine that is not there: key and what to do."""
 
     def running(self, topology: Topology, spec: Any) -> AbstractContextManager[Running]:
         """Run it in `topology` for the length of a `with` block; yields when it is ready."""

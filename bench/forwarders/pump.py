@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from bench import native
 from bench.errors import UsageError
@@ -34,15 +36,20 @@ class PumpConfig:
     icmp_source: IPv4Address | None
 
 
+def problems(spec: Pump) -> Iterator[tuple[str, str]]:
+    """Say where a scenario names an engine that is not there."""
+    if spec.engine not in native.engines():
+        yield "engine", _no_engine(spec.engine)
+
+
 def check_engine(engine: str) -> None:
     """Raise UsageError unless the extension has an engine of that name."""
     if engine not in native.engines():
-        raise UsageError(f'engine "{engine}" is unknown; there are {", ".join(native.engines())}')
+        raise UsageError(f"pump: --engine: {_no_engine(engine)}")
 
 
-def check(spec: Pump) -> None:
-    """Raise UsageError where the scenario names an engine that is not there."""
-    check_engine(spec.engine)
+def _no_engine(name: str) -> str:
+    return f'there is no engine "{name}"; expected one of {", ".join(native.engines())}'
 
 
 def udp_socket(address: IPv4Address, port: int) -> socket.socket:
@@ -114,7 +121,7 @@ def run(
 def command(scenario: Scenario, spec: Pump) -> str:
     """The command line that starts this pump in named namespaces."""
     refs = [parse_ref(text) for text in spec.devices]
-    words = ["ip", "netns", "exec", refs[0].host, "vnetbench", "pump"]
+    words = ["ip", "netns", "exec", refs[0].host, *_own_command(), "pump"]
     for ref in refs:
         kind = _port_kind(scenario, ref).name.lower()
         where = "" if ref.host == refs[0].host else f"@{ref.host}"
@@ -124,6 +131,12 @@ def command(scenario: Scenario, spec: Pump) -> str:
     for prefix, hop in spec.routes.items():
         words += ["--route", f"{prefix}={hop}"]
     return f"{shlex.join([*words, '--engine', spec.engine])} &"
+
+
+def _own_command() -> list[str]:
+    """How to start this very vnetbench from any directory."""
+    installed = Path(sys.executable).with_name("vnetbench")
+    return [str(installed)] if installed.exists() else [sys.executable, "-m", "bench"]
 
 
 def _port_kind(scenario: Scenario, ref: DeviceRef) -> native.PortKind:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ from bench.scenario.model import (
 Value = bool | int | float | str
 """What a parameter may be."""
 
+_LAST_RUNG = 1000
 _COMMON_PARAMETERS: dict[str, Value] = {"congestion_control": "cubic", "streams": 1}
 _STRUCT_OF_KEY: dict[str, Any] = {"endpoints": Endpoints, "routes": Route, "forwarders": Pump}
 _AnyDevice = Veth | Bridge | Tun | Tap | Vxlan
@@ -117,13 +119,16 @@ def variants(paths: Iterable[Path], overrides: Sequence[str] = ()) -> list[Varia
 
 def _rung(path: Path) -> int:
     """Position on the ladder of paths: `rung` of the file, shipped scenarios only."""
-    rung = tomllib.loads(path.read_text()).get("rung")
-    return rung if isinstance(rung, int) else 1000
+    try:
+        rung = _read(path).table.get("rung")
+    except ScenarioError:  # said when the file itself is asked for
+        return _LAST_RUNG
+    return rung if isinstance(rung, int) else _LAST_RUNG
 
 
 def _as_path(name: str, shipped: Mapping[str, Path]) -> Path:
     path = Path(name)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or os.path.exists(path):
         return path
     raise UsageError(
         f'no scenario "{name}"; expected the path of a .toml file or one of {", ".join(shipped)}'

@@ -110,8 +110,9 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     """One file, parameters already substituted.
 
     rung: position in lists and tables; scenarios without one come last.
-    congestion_control and streams are parameters that every scenario has: TCP's algorithm on
-    every host, and the number of parallel streams of the goodput probe.
+    congestion_control and streams are parameters that every scenario has: TCP's algorithm on the
+    goodput probe's sockets (and as every host's default, where the kernel allows that), and the
+    probe's number of parallel streams.
     """
 
     title: str

@@ -17,7 +17,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from bench import native
 from bench.errors import CannotMeasure, MissingCapability
 from bench.scenario.model import Bridge, DeviceRef, Scenario
-from bench.topology.namespaces import inside, namespace
+from bench.topology.namespaces import coming_back, inside, namespace
 from bench.topology.plan import Arm, plan
 from bench.topology.steps import Step
 
@@ -108,23 +108,12 @@ def build(scenario: Scenario, arm: Arm = Arm.NATIVE) -> Iterator[Topology]:
     """
     with ExitStack() as stack:
         topology = Topology(scenario, stack)
-        with _coming_back():
+        with coming_back():
             for step in plan(scenario, arm):
                 _apply(step, topology)
         for host in scenario.hosts:
             _wait_until_up(topology, host)
         yield topology
-
-
-@contextmanager
-def _coming_back() -> Iterator[None]:
-    """Return the thread to the namespace it is in now, wherever the block leaves it."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
-        yield
-    finally:
-        native.setns(home, native.CLONE_NEWNET)
-        os.close(home)
 
 
 def _apply(step: Step, topology: Topology) -> None:

@@ -13,23 +13,23 @@ from pyroute2.ethtool.ioctl import IoctlEthtool
 
 from bench.topology.build import Topology
 from bench.topology.namespaces import inside
+from bench.topology.plan import sysctls
 
-_SYSCTLS = (
-    "net.ipv4.tcp_congestion_control",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_wmem",
-    "net.ipv4.ip_forward",
-    "net.ipv6.conf.all.disable_ipv6",
+_INHERITED = (
     "net.core.rmem_default",
     "net.core.rmem_max",
     "net.core.wmem_default",
     "net.core.wmem_max",
 )
-"""`tcp_congestion_control` is the namespace's default; the probes choose theirs per socket."""
+"""Sysctls that a namespace cannot change and that matter all the same."""
 
 
 def facts(topology: Topology) -> dict[str, Any]:
-    """Host → its sysctls, and its devices with MTU and ethtool's offload flags."""
+    """Host → its sysctls, and its devices with MTU, queue and ethtool's offload flags.
+
+    `net.ipv4.tcp_congestion_control` is the namespace's default; what the goodput probe's sockets
+    used is in iperf3's own report.
+    """
     return {host: _host_facts(topology, host) for host in topology.scenario.hosts}
 
 
@@ -38,13 +38,16 @@ def _host_facts(topology: Topology, host: str) -> dict[str, Any]:
         devices = {
             link.get("ifname"): {
                 "mtu": link.get("mtu"),
+                "qdisc": link.get("qdisc"),
+                "txqlen": link.get("txqlen"),
                 "offloads": _offloads(link.get("ifname")),
             }
             for link in topology.netlink(host).get_links()
             if link.get("ifname") in topology.scenario.hosts[host].devices
         }
-        sysctls = {name: _sysctl(name) for name in _SYSCTLS}
-    return {"sysctls": sysctls, "devices": devices}
+        names = [*sysctls(topology.scenario, host), *_INHERITED]
+        values = {name: _sysctl(name) for name in names}
+    return {"sysctls": values, "devices": devices}
 
 
 def _offloads(device: str) -> dict[str, bool]:

@@ -7,14 +7,16 @@ process are gone, by whatever signal, the kernel removes the namespace with all 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench import native
-from bench.errors import MissingCapability
+from bench.errors import CannotMeasure, MissingCapability
 
+_CURRENT = "/proc/thread-self/ns/net"
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 
 
@@ -54,29 +56,31 @@ def namespace() -> Iterator[int]:
 @contextmanager
 def inside(netns: int) -> Iterator[None]:
     """Run the block in the namespace of descriptor `netns`."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    try:
+    with coming_back():
         native.setns(netns, native.CLONE_NEWNET)
-        try:
-            yield
-        finally:
-            native.setns(home, native.CLONE_NEWNET)
+        yield
+
+
+@contextmanager
+def coming_back() -> Iterator[None]:
+    """Return the thread to the namespace it is in now, wherever the block leaves it."""
+    home = os.open(_CURRENT, os.O_RDONLY)
+    try:
+        yield
     finally:
+        native.setns(home, native.CLONE_NEWNET)
         os.close(home)
 
 
 def _create() -> int:
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
-        native.unshare(native.CLONE_NEWNET)
-        try:
-            return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        finally:
-            native.setns(home, native.CLONE_NEWNET)
-    except PermissionError as error:
-        raise MissingCapability(f"cannot create a network namespace: {error.strerror}") from None
-    finally:
-        os.close(home)
+        with coming_back():
+            native.unshare(native.CLONE_NEWNET)
+            return os.open(_CURRENT, os.O_RDONLY)
+    except OSError as error:
+        kind = MissingCapability if isinstance(error, PermissionError) else CannotMeasure
+        hint = "; see sysctl user.max_net_namespaces" if error.errno == errno.ENOSPC else ""
+        raise kind(f"cannot create a network namespace: {error.strerror}{hint}") from None
 
 
 def _has_capabilities() -> bool:

@@ -1,9 +1,7 @@
 """From a scenario to the steps that build it, in order.
 
 Nothing is left to the host's defaults where it could differ between machines: sysctls, MAC
-addresses and offloads are all set by a step. Congestion control is set by the probe on its own
-sockets: a namespace may not change its default to an algorithm that the machine restricts
-(net/ipv4/tcp_cong.c: tcp_set_default_congestion_control), a socket of its root may use any.
+addresses, queueing disciplines and offloads are all set by a step.
 """
 
 from __future__ import annotations
@@ -35,6 +33,7 @@ from bench.topology.steps import (
     AddVxlan,
     SetMaster,
     SetOffload,
+    SetQdisc,
     SetSysctl,
     SetUp,
     Step,
@@ -67,6 +66,15 @@ _SYSCTLS = {
     "net.ipv4.conf.all.rp_filter": "0",
     "net.ipv4.conf.default.rp_filter": "0",
 }
+_SYSCTLS_IF_ANY = {
+    # Where br_netfilter is loaded (by Docker, say), bridged packets would take the way through
+    # netfilter in every new namespace.
+    "net.bridge.bridge-nf-call-iptables": "0",
+    "net.bridge.bridge-nf-call-ip6tables": "0",
+    "net.bridge.bridge-nf-call-arptables": "0",
+}
+_QDISC = "pfifo_fast"
+"""Of tun and tap devices, which have a queue; veth, bridge and VXLAN devices have none."""
 
 _FIRST_INDEX = 1000
 """Interface index of the first veth device, out of the way of those the kernel chooses."""
@@ -78,6 +86,7 @@ def plan(scenario: Scenario, arm: Arm) -> list[Step]:
     return [
         *_sysctls(scenario),
         *_create(scenario, macs),
+        *_own_sysctls(scenario),
         *(_offloads(scenario) if arm is Arm.PARITY else ()),
         *_connect(scenario, macs),
         *_routes(scenario),
@@ -93,15 +102,33 @@ def _macs(scenario: Scenario) -> dict[DeviceRef, str]:
     }
 
 
-def _sysctls(scenario: Scenario) -> Iterator[Step]:
+def _sysctls(scenario: Scenario) -> Iterator[SetSysctl]:
+    """What no host is to inherit from the machine, before there are devices."""
     for name, host in scenario.hosts.items():
-        settings = {
-            **_SYSCTLS,
-            "net.ipv4.ip_forward": int(host.forwarding),
-            **host.sysctls,
-        }
+        settings = {**_SYSCTLS, "net.ipv4.ip_forward": str(int(host.forwarding))}
         for key, value in settings.items():
+            yield SetSysctl(name, key, value)
+        # A namespace may not make an algorithm its default that the machine restricts; the
+        # goodput probe sets it on its own sockets, where root of the namespace may use any.
+        optional = {
+            **_SYSCTLS_IF_ANY,
+            "net.ipv4.tcp_congestion_control": scenario.congestion_control,
+        }
+        for key, value in optional.items():
+            yield SetSysctl(name, key, value, required=False)
+
+
+def _own_sysctls(scenario: Scenario) -> Iterator[SetSysctl]:
+    """What the file says, when the devices are there that it may be about."""
+    for name, host in scenario.hosts.items():
+        for key, value in host.sysctls.items():
             yield SetSysctl(name, key, str(value))
+
+
+def sysctls(scenario: Scenario, host: str) -> list[str]:
+    """Names of the sysctls that are set on `host`, in order."""
+    steps = [*_sysctls(scenario), *_own_sysctls(scenario)]
+    return list(dict.fromkeys(step.name for step in steps if step.host == host))
 
 
 def _create(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
@@ -121,8 +148,10 @@ def _create(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
                 yield AddBridge(ref.host, ref.device, macs[ref], device.mtu)
             case Tun():
                 yield AddTunTap(ref.host, ref.device, "tun", None, device.mtu)
+                yield SetQdisc(ref.host, ref.device, _QDISC)
             case Tap():
                 yield AddTunTap(ref.host, ref.device, "tap", macs[ref], device.mtu)
+                yield SetQdisc(ref.host, ref.device, _QDISC)
             case Vxlan():
                 yield AddVxlan(
                     ref.host,

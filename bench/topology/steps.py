@@ -22,6 +22,7 @@ from bench import native
 _AF_BRIDGE = 7
 _NTF_SELF, _NUD_PERMANENT = 0x02, 0x80
 _RTNH_F_ONLINK = 4
+_TC_H_ROOT = 0xFFFFFFFF
 
 
 class Net(Protocol):
@@ -60,18 +61,27 @@ class Step(ABC):
 
 @dataclass(frozen=True)
 class SetSysctl(Step):
-    """Set a sysctl of the namespace, before it has devices."""
+    """Set a sysctl of the namespace.
+
+    required: whether it is an error that the kernel does not have it or does not allow it.
+    """
 
     name: str
     value: str
+    required: bool = True
 
     def apply(self, net: Net) -> None:
         net.enter(self.host)
-        Path("/proc/sys", *self.name.split(".")).write_text(self.value)
+        try:
+            Path("/proc/sys", *self.name.split(".")).write_text(self.value)
+        except (FileNotFoundError, PermissionError):
+            if self.required:
+                raise
 
     def command(self) -> str:
         setting = shlex.quote(f"{self.name}={self.value}")
-        return f"ip netns exec {self.host} sysctl -qw {setting}"
+        words = f"ip netns exec {self.host} sysctl -qw {setting}"
+        return words if self.required else f"{words} 2>/dev/null || true"
 
 
 @dataclass(frozen=True)
@@ -199,6 +209,22 @@ class AddTunTap(Step):
             f"ip -n {self.host} tuntap add dev {self.name} mode {self.kind} && "
             f"ip -n {self.host} link set {self.name} {address}mtu {self.mtu}"
         )
+
+
+@dataclass(frozen=True)
+class SetQdisc(Step):
+    """Give a device a queueing discipline; devices with a queue get the machine's default."""
+
+    name: str
+    kind: str
+
+    def apply(self, net: Net) -> None:
+        net.netlink(self.host).tc(
+            "replace", kind=self.kind, index=net.index(self.host, self.name), parent=_TC_H_ROOT
+        )
+
+    def command(self) -> str:
+        return f"tc -n {self.host} qdisc replace dev {self.name} root {self.kind}"
 
 
 @dataclass(frozen=True)
