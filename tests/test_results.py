@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sets import a_run, carry_out, measurement, noisy, write_set
 
 from bench.errors import UsageError
 from bench.results import ResultWriter, load, partial_of, rebuild_summary, summarise
+from bench.scenario import shipped_scenarios, variants
 
 printable = st.text(st.characters(codec="utf-8").filter(str.isprintable), min_size=1)
 values = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5)
@@ -222,6 +224,11 @@ def python(code: str, *arguments: object) -> list[str]:
     return [sys.executable, "-c", code, *map(str, arguments)]
 
 
+def vnetbench(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *map(str, arguments)]
+    return subprocess.run(command, check=False, env=surroundings(), capture_output=True, text=True)
+
+
 def surroundings() -> dict[str, str]:
     here = Path(__file__).parent
     return {**os.environ, "PYTHONPATH": f"{here}:{here.parent}"}
@@ -346,6 +353,58 @@ def test_what_cannot_be_resumed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a: is complete; there is nothing to resume"):
         ResultWriter.resume(tmp_path / "a")
     assert load(tmp_path / "a").run.status == "complete"
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.mark.parametrize("make", [interrupted_set, killed_set])
+def test_a_set_that_is_refused_after_it_was_taken_over_is_left_as_it_was(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    path = make(tmp_path / "a")
+    before = content(tmp_path)
+
+    def refuse_after(trials: int) -> None:
+        with ResultWriter.resume(path) as writer:
+            assert load(tmp_path / "a.partial").run.status == "running"
+            writer.warn("the machine has changed")
+            carry_out(writer, noisy(2), trials)
+            raise UsageError("not this time")
+
+    with pytest.raises(UsageError, match="not this time"):
+        refuse_after(0)
+    assert content(tmp_path) == before
+    with pytest.raises(UsageError, match="not this time"):
+        refuse_after(1)
+    assert len(load(tmp_path / "a.partial").run.completed) == 6
+
+
+@pytest.mark.parametrize("change", ["scenario", "probe", "gone"])
+def test_a_resume_that_is_refused_does_not_touch_the_set(tmp_path: Path, change: str) -> None:
+    scenario = tmp_path / "my.toml"
+    scenario.write_text(shipped_scenarios()["veth"].read_text())
+    chosen = variants([scenario])[0]
+    run = a_run(variants=(chosen.name,), sha256=chosen.digest)
+    asked = msgspec.structs.replace(run.asked, scenarios=(str(scenario),))
+    if change == "probe":
+        asked = msgspec.structs.replace(asked, probes=("tcp_goodput", "teleport"))
+    with ResultWriter.create(tmp_path / "a", msgspec.structs.replace(run, asked=asked)) as writer:
+        carry_out(writer, noisy(1), 3)
+        writer.finish("interrupted")
+    if change == "scenario":
+        scenario.write_text(scenario.read_text() + "# another remark\n")
+    elif change == "gone":
+        scenario.unlink()
+    before = content(tmp_path)
+    result = vnetbench("run", "--resume", tmp_path / "a")
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert {"scenario": "has changed", "probe": "teleport", "gone": "my.toml"}[change] in (
+        result.stderr
+    )
+    assert content(tmp_path) == before
 
 
 def test_a_run_with_pending_trials_is_not_called_complete(tmp_path: Path) -> None:

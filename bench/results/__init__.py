@@ -12,7 +12,7 @@ from bench.results.model import (
     VariantRecord,
 )
 from bench.results.read import ResultSet, load
-from bench.results.write import ResultWriter, partial_of
+from bench.results.write import ResultWriter, load_unfinished, partial_of
 
 __all__ = [
     "Asked",
@@ -27,6 +27,7 @@ __all__ = [
     "Series",
     "VariantRecord",
     "load",
+    "load_unfinished",
     "partial_of",
     "rebuild_summary",
     "summarise",

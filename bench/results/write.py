@@ -13,7 +13,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -23,7 +23,7 @@ from bench.errors import CannotMeasure, UsageError
 from bench.metrics import METRICS
 from bench.results.derived import PYPERF, RTT, SUMMARY, pyperf_suite, summary_json
 from bench.results.model import Completed, Failure, PlannedTrial, Run, Sample, now
-from bench.results.read import HEADER, PARTIAL, RUN, SAMPLES, load
+from bench.results.read import HEADER, PARTIAL, RUN, SAMPLES, ResultSet, load
 
 if TYPE_CHECKING:
     from bench.probes import Measurement
@@ -42,6 +42,7 @@ class ResultWriter:
         self.directory = directory
         self.run = run
         self._partial = partial_of(directory)
+        self._taken: ResultSet | None = None
         with ExitStack() as stack:
             stack.callback(os.close, folder)
             samples = os.open(self._partial / SAMPLES, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -81,21 +82,18 @@ class ResultWriter:
     def resume(cls, directory: Path) -> Self:
         """Reopen a set that was killed or interrupted, under its final or its temporary name.
 
-        Raises UsageError if there is none, it is complete, or another process is writing it.
+        Raises UsageError as `load_unfinished` does, and if another process is writing it. Where a
+        UsageError ends the context before a trial has been added, the set is left as it was.
         """
-        directory = _absolute(directory)
-        directory = directory.with_name(directory.name.removesuffix(PARTIAL) or directory.name)
+        directory = _named(directory)
         partial = partial_of(directory)
-        if not partial.is_dir() and not directory.is_dir():
-            raise UsageError(f"{directory}: there is no run to resume")
-        if partial.is_dir() and _occupied(directory):
-            raise UsageError(f"{partial}: cannot be resumed while {directory} exists; move that")
-        found = partial if partial.is_dir() else directory
-        folder = _lock(found)
+        found = _where(directory)
         try:
-            results = load(found)
-            if found == directory and results.run.status == "complete":
-                raise UsageError(f"{directory}: is complete; there is nothing to resume")
+            folder = _lock(found)
+        except OSError as error:
+            raise UsageError(f"{found}: cannot be opened: {error.strerror}") from None
+        try:
+            results = load_unfinished(directory)
             if found == directory:
                 found.rename(partial)
             run = msgspec.structs.replace(results.run, status="running", finished=None)
@@ -108,13 +106,26 @@ class ResultWriter:
         except BaseException:
             os.close(folder)
             raise
-        return cls(directory, run, folder)
+        writer = cls(directory, run, folder)
+        writer._taken = results
+        return writer
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._resources.close()
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        with self._resources:
+            if isinstance(error, UsageError):
+                self._give_back()
+
+    def _give_back(self) -> None:
+        """Leave a resumed set as it was found, unless a trial has been added to it."""
+        if self._taken is None or self.run.pending() != self._taken.run.pending():
+            return
+        # The error under way says what is wrong; a set that stays partial can be resumed as well.
+        with suppress(OSError):
+            _replace(self._partial / RUN, _encode(self._taken.run))
+            self._partial.rename(self._taken.path)
 
     def pending(self) -> list[PlannedTrial]:
         """The trials still to be done, in the order that was planned."""
@@ -221,6 +232,34 @@ class ResultWriter:
 def partial_of(directory: Path) -> Path:
     """The temporary name of a set that will be called `directory`."""
     return directory.with_name(directory.name + PARTIAL)
+
+
+def load_unfinished(path: Path) -> ResultSet:
+    """Read the set that `ResultWriter.resume(path)` would take over, and change nothing.
+
+    Raises UsageError if there is none, or it is complete.
+    """
+    directory = _named(path)
+    results = load(_where(directory))
+    if results.path == directory and results.run.status == "complete":
+        raise UsageError(f"{directory}: is complete; there is nothing to resume")
+    return results
+
+
+def _named(path: Path) -> Path:
+    """The name that a set will have, from that or its temporary one."""
+    path = _absolute(path)
+    return path.with_name(path.name.removesuffix(PARTIAL) or path.name)
+
+
+def _where(directory: Path) -> Path:
+    """Where the set to be resumed lies: under its temporary name, or its own."""
+    partial = partial_of(directory)
+    if not partial.is_dir() and not directory.is_dir():
+        raise UsageError(f"{directory}: there is no run to resume")
+    if partial.is_dir() and _occupied(directory):
+        raise UsageError(f"{partial}: cannot be resumed while {directory} exists; move that")
+    return partial if partial.is_dir() else directory
 
 
 def _absolute(directory: Path) -> Path:
