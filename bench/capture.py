@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from bench.topology import Topology, inside
 
 _ETH_P_ALL = 0x0003
 _SO_TIMESTAMPNS = 35
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _MAGIC_NANOSECONDS = 0xA1B23C4D
 _SNAPLEN = 262144
 _LINKTYPE_ETHERNET, _LINKTYPE_RAW = 1, 101
@@ -56,11 +58,14 @@ def capture(topology: Topology, count: int, timeout: float) -> list[Capture]:
             hop.ref: stack.enter_context(_listen(topology, hop.ref))
             for hop in trace(scenario, *ends)
         }
-        _ping(topology, count, timeout)
-        return [
-            Capture(ref, _linktype(scenario, ref), list(_drain(sock)))
-            for ref, sock in sockets.items()
-        ]
+        frames: dict[DeviceRef, list[Frame]] = {ref: [] for ref in sockets}
+        for _ in _pings(topology, count, timeout):
+            for ref, sock in sockets.items():  # before the next ones fill the sockets' buffers
+                frames[ref] += _drain(sock)
+        for ref, sock in sockets.items():
+            if dropped := _dropped(sock):
+                raise CannotMeasure(f"{ref}: {dropped} packets came too fast to be captured")
+        return [Capture(ref, _linktype(scenario, ref), frames[ref]) for ref in sockets]
 
 
 def write(captures: Sequence[Capture], folder: Path) -> list[Path]:
@@ -85,8 +90,17 @@ def _listen(topology: Topology, ref: DeviceRef) -> Iterator[socket.socket]:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
     with sock:
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        sock.bind((ref.device, _ETH_P_ALL))
+        try:
+            sock.bind((ref.device, _ETH_P_ALL))
+        except OSError as error:
+            raise CannotMeasure(f"{ref}: cannot be listened to: {error.strerror}") from None
         yield sock
+
+
+def _dropped(sock: socket.socket) -> int:
+    """How many packets the socket lost because nobody had read it (struct tpacket_stats)."""
+    statistics = sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+    return int.from_bytes(statistics[4:], sys.byteorder)
 
 
 def _drain(sock: socket.socket) -> Iterator[Frame]:
@@ -111,8 +125,8 @@ def _pcap(taken: Capture) -> bytes:
     return b"".join(parts)
 
 
-def _ping(topology: Topology, count: int, timeout: float) -> None:
-    """Send ICMP echo requests one after another, each waiting for its reply (RFC 792)."""
+def _pings(topology: Topology, count: int, timeout: float) -> Iterator[int]:
+    """Send ICMP echo requests (RFC 792), yielding the number of each when its reply is here."""
     host = parse_ref(topology.scenario.endpoints.client).host
     target = str(server_address(topology.scenario))
     with inside(topology.netns(host)):
@@ -126,6 +140,7 @@ def _ping(topology: Topology, count: int, timeout: float) -> None:
                 sock.settimeout(remaining)
                 try:
                     if _is_reply(sock.recv(2048), sequence):
+                        yield sequence
                         break
                 except TimeoutError:
                     continue

@@ -167,6 +167,13 @@ def _git_revision() -> str | None:
     )
 
 
+def _compiler() -> str:
+    # Imported here: a fingerprint can be read and compared without the extension.
+    from bench import native  # noqa: PLC0415
+
+    return native.compiler()
+
+
 def _privilege() -> str:
     namespace = os.readlink("/proc/self/ns/user")
     who = "root" if os.geteuid() == 0 else "user"
@@ -220,6 +227,7 @@ class Environment:
     privilege: str | None = fact("privilege", _privilege, matters=True)
     vnetbench: str | None = fact("vnetbench", lambda: bench.__version__, matters=True)
     git_revision: str | None = fact("vnetbench's revision", _git_revision, matters=True)
+    compiler: str | None = fact("compiler of the pump", _compiler, matters=True)
     python: str | None = fact("Python", platform.python_version, matters=False)
     python_libraries: Mapping[str, str] | None = fact(
         "Python libraries", _python_libraries, matters=False

@@ -84,6 +84,11 @@ def engines() -> list[str]:
     return list(_names(lib.vnb_engine_name))
 
 
+def compiler() -> str:
+    """The compiler that built the extension, and its version."""
+    return str(ffi.string(lib.vnb_compiler()).decode())
+
+
 class Counters:
     """A pump's counters, in memory that is shared with every process forked later."""
 

@@ -26,7 +26,13 @@ int vnb_die_with_parent(int signal)
 	return prctl(PR_SET_PDEATHSIG, (unsigned long)signal, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-int vnb_set_dumpable(void)
+#if defined(__clang__)
+#define COMPILER "clang "
+#else
+#define COMPILER "gcc "
+#endif
+
+const char *vnb_compiler(void)
 {
-	return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
+	return COMPILER __VERSION__;
 }

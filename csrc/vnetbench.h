@@ -147,8 +147,8 @@ int vnb_setns(int fd, int nstype); /* setns(2), or -errno */
  */
 int vnb_die_with_parent(int signal);
 
-/* Let processes of the same user open /proc/<pid>/fd after a change of user namespace; or -errno. */
-int vnb_set_dumpable(void);
+/* The compiler that built this, and its version. */
+const char *vnb_compiler(void);
 
 /* CDEF END */
 

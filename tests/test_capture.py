@@ -146,6 +146,21 @@ def test_vxlan_shows_as_udp_on_the_underlay_only(tmp_path: Path) -> None:
         assert not any("8472" in line for line in read(files[device]))
 
 
+def test_many_pings_are_all_captured() -> None:
+    with live(shipped("veth").scenario) as topology:
+        taken = capture(topology, 600, timeout=5)
+    echoes = [sum(frame.data[12:14] == b"\x08\x00" for frame in one.frames) for one in taken]
+    assert echoes == [1200, 1200]
+
+
+def test_a_device_that_is_gone_is_named() -> None:
+    with live(shipped("veth").scenario) as topology:
+        with inside(topology.netns("server")):
+            subprocess.run(["ip", "link", "delete", "eth0"], check=True)
+        with pytest.raises(CannotMeasure, match=r"client:eth0: cannot be listened to: No such"):
+            capture(topology, 1, timeout=0.2)
+
+
 def test_a_path_that_does_not_answer_is_reported_within_the_deadline() -> None:
     with live(shipped("veth").scenario) as topology:
         with inside(topology.netns("server")):

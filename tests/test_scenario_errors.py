@@ -79,6 +79,26 @@ CASES = (
         *("hosts.server.devices.eth0.addresses", ("10.1.1.2", "client:eth0")),
     ),
     Broken(
+        "a broadcast address is no host's",
+        *("veth", "10.1.1.3/24", "10.1.1.255/24"),
+        *("hosts.server.devices.eth0.addresses", ("10.1.1.255/24", "unicast")),
+    ),
+    Broken(
+        "a multicast address is no host's",
+        *("veth", "10.1.1.3/24", "224.0.0.5/24"),
+        *("hosts.server.devices.eth0.addresses", ("224.0.0.5/24", "unicast")),
+    ),
+    Broken(
+        "a loopback address is no host's",
+        *("veth", "10.1.1.3/24", "127.0.0.3/8"),
+        *("hosts.server.devices.eth0.addresses", ("127.0.0.3/8", "unicast")),
+    ),
+    Broken(
+        "a reserved address is no host's",
+        *("veth", "10.1.1.3/24", "240.0.0.1/24"),
+        *("hosts.server.devices.eth0.addresses", ("240.0.0.1/24", "unicast")),
+    ),
+    Broken(
         "an address without its prefix length is refused",
         *("veth", "10.1.1.3/24", "10.1.1.3"),
         *("hosts.server.devices.eth0.addresses", ('"10.1.1.3"', "10.1.1.2/24")),

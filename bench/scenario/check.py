@@ -31,6 +31,11 @@ from bench.scenario.paths import NoPath, trace
 _Fail = Callable[[str, str], ScenarioError]
 
 
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
+_NO_BROADCAST = 31
+"""Prefix length from which on a network has no broadcast address (RFC 3021)."""
+
+
 def check(scenario: Scenario, source: str) -> None:
     """Raise ScenarioError (naming `source`) if the scenario cannot be built or carries no path."""
     fail: _Fail = partial(ScenarioError, source)
@@ -108,12 +113,24 @@ def _check_addresses(scenario: Scenario, fail: _Fail) -> None:
     for ref, device in devices(scenario):
         for text in device.addresses:
             address = IPv4Interface(text).ip
+            if not _is_one_host(IPv4Interface(text)):
+                raise fail(
+                    f"hosts.{ref.host}.devices.{ref.device}.addresses",
+                    f"{text} is no address that one host can have; expected a unicast address",
+                )
             if address in owner:
                 raise fail(
                     f"hosts.{ref.host}.devices.{ref.device}.addresses",
                     f"{address} is already the address of {owner[address]}; expected each once",
                 )
             owner[address] = ref
+
+
+def _is_one_host(interface: IPv4Interface) -> bool:
+    """Whether packets to the address reach one host: no loopback, multicast or broadcast."""
+    ip, network = interface.ip, interface.network
+    special = ip.is_loopback or ip.is_multicast or ip.is_reserved or ip in _THIS_NETWORK
+    return not special and (network.prefixlen >= _NO_BROADCAST or ip != network.broadcast_address)
 
 
 def _check_links(scenario: Scenario, fail: _Fail) -> None:

@@ -77,7 +77,11 @@ def shipped_scenarios() -> dict[str, Path]:
     """The scenarios that come with vnetbench: name → file, in the ladder's order."""
     package = Path(__file__).parents[1]
     checkout, installed = package.parent / "scenarios", package / "scenarios"
-    folder = checkout if checkout.is_dir() else installed
+    return scenarios_in(checkout if checkout.is_dir() else installed)
+
+
+def scenarios_in(folder: Path) -> dict[str, Path]:
+    """The scenario files of a folder, by name, in the order of their rungs."""
     files = {path.stem: path for path in folder.glob("*.toml")}
     return {name: files[name] for name in sorted(files, key=lambda n: (_rung(files[n]), n))}
 
