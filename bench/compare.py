@@ -14,7 +14,7 @@ import msgspec
 
 from bench.errors import UsageError
 from bench.metrics import METRICS
-from bench.results import Cell, ResultSet, Series
+from bench.results import Cell, Failure, PlannedTrial, ResultSet, Series
 from bench.verdict import Pair, Row, judge
 
 Key = tuple[str, str, str]
@@ -25,7 +25,7 @@ _SHOWN_FACTS = 10
 
 
 class LeftOut(msgspec.Struct, frozen=True):
-    """What both sets have, or should have, and could not be compared."""
+    """What both sets have, or should have, and could not be compared, or not in every block."""
 
     name: str
     reason: str
@@ -35,8 +35,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """All of it.
 
     refused: cells that are not the same thing in both sets. failed: what was not measured in one
-    of the sets. unknown: metrics of a later version. differences: of the machines and of what was
-    found inside the namespaces.
+    of the sets, or failed more often in the new one. unknown: metrics of a later version.
+    differences: of the machines and of what was found inside the namespaces.
     """
 
     format: int = 1
@@ -83,8 +83,9 @@ def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Compariso
             refused.append(LeftOut(str(cell), problem))
         else:
             kept.append(cell)
-    failed = _failed(keys, (old, before), (new, after))
-    if not kept and not failed:
+    absent = _absent(keys, (old, before), (new, after))
+    worse = {k: text for k, text in _failing_more(keys, old, new).items() if k not in absent}
+    if not kept and not absent:
         reasons = dict.fromkeys(item.reason for item in (*refused, *unknown))
         raise UsageError(f"{old.path} and {new.path} are not comparable: {'; '.join(reasons)}")
     rows, judged = judge([Pair(cell, before[cell], after[cell]) for cell in kept], margin)
@@ -94,10 +95,13 @@ def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Compariso
         margin=margin,
         rows=rows,
         refused=refused,
-        failed=[LeftOut("{2}[{0},{1}]".format(*key), reason) for key, reason in failed.items()],
+        failed=[
+            LeftOut("{2}[{0},{1}]".format(*key), reason)
+            for key, reason in (*absent.items(), *worse.items())
+        ],
         unknown=unknown,
-        only_old=[str(c) for c in before if c not in after and _key(c, before) not in failed],
-        only_new=[str(c) for c in after if c not in before and _key(c, after) not in failed],
+        only_old=[str(c) for c in before if c not in after and _key(c, before) not in absent],
+        only_new=[str(c) for c in after if c not in before and _key(c, after) not in absent],
         differences=[*_environment_differences(old, new), *_fact_differences(old, new)],
         notes=[*notes, *judged],
     )
@@ -108,10 +112,7 @@ def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Compariso
 
 def _common_keys(old: ResultSet, new: ResultSet) -> list[Key]:
     """What both sets have planned, in the old one's order of variants."""
-    plans = [
-        dict.fromkeys((t.variant, t.arm, t.probe) for t in results.run.plan)
-        for results in (old, new)
-    ]
+    plans = [dict.fromkeys(map(_planned, results.run.plan)) for results in (old, new)]
     common = [key for key in plans[0] if key in plans[1]]
     if common:
         order = list(old.run.variants)
@@ -169,19 +170,42 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
     )
 
 
-def _failed(keys: list[Key], *sets: tuple[ResultSet, dict[Cell, Series]]) -> dict[Key, str]:
+def _absent(keys: list[Key], *sets: tuple[ResultSet, dict[Cell, Series]]) -> dict[Key, str]:
     """What was planned in both sets and has no value in at least one, and why."""
     reasons: dict[Key, list[str]] = {}
     for results, cells in sets:
         measured = {_key(cell, cells) for cell in cells}
-        said: dict[Key, str] = {}
-        for failure in results.run.failures:
-            said.setdefault((failure.variant, failure.arm, failure.probe), failure.reason)
+        said = _reasons(results)
         for key in keys:
             if key not in measured:
-                reason = f"{results.path}: {said.get(key, 'not reached')}"
+                reason = f"{results.path}: {said.get(key, ['not reached'])[0]}"
                 reasons.setdefault(key, []).append(reason)
     return {key: "; ".join(texts) for key, texts in reasons.items()}
+
+
+def _failing_more(keys: list[Key], old: ResultSet, new: ResultSet) -> dict[Key, str]:
+    """What failed in a larger share of its trials in the new set than in the old one, and why."""
+    before, after = _reasons(old), _reasons(new)
+    tried = [Counter(map(_planned, results.run.ended())) for results in (old, new)]
+    return {
+        key: f"{new.path}: {len(after[key])} of {tried[1][key]} trials failed: {after[key][0]}"
+        for key in keys
+        # Crosswise, so that nothing is divided by a cell that was never reached.
+        if key in after
+        and len(after[key]) * tried[0][key] > len(before.get(key, ())) * tried[1][key]
+    }
+
+
+def _reasons(results: ResultSet) -> dict[Key, list[str]]:
+    """Why each failed trial failed."""
+    found: dict[Key, list[str]] = {}
+    for failure in results.run.failures:
+        found.setdefault(_planned(failure), []).append(failure.reason)
+    return found
+
+
+def _planned(trial: PlannedTrial | Failure) -> Key:
+    return trial.variant, trial.arm, trial.probe
 
 
 def _key(cell: Cell, cells: dict[Cell, Series]) -> Key:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
-from sets import BASE, a_run, carry_out, noisy, write_set
+from sets import BASE, Value, a_run, carry_out, noisy, write_set
 
 from bench.cli.compare import compare as command
 from bench.cli.tables import render_summary
@@ -128,7 +128,50 @@ def test_cells_that_miss_blocks_are_tested_apart_and_it_is_said(tmp_path: Path) 
     assert [row.new_blocks for row in comparison.rows].count(7) == 1
     assert "cells that miss blocks which others have (1 of 8)" in comparison.notes[0]
     assert verdicts(comparison)["rtt"] == {"slower"}
-    assert comparison.failed == []
+
+
+def failing(cell: tuple[str, str, str], blocks: set[int], value: Value) -> Value:
+    """`value`, but with no result for the cell (variant, arm, probe) in some blocks."""
+
+    def failing_value(trial: PlannedTrial) -> list[float] | str:
+        here = (trial.variant, trial.arm, trial.probe) == cell and trial.block in blocks
+        return f"lost in block {trial.block}" if here else value(trial)
+
+    return failing_value
+
+
+def test_failing_more_often_in_new_is_no_success(tmp_path: Path) -> None:
+    cell, value = ("veth", "native", "rtt"), noisy(1)
+    old = write_set(tmp_path / "old", a_run(), value)
+    worse = write_set(tmp_path / "worse", a_run(), failing(cell, {2, 3, 4}, noisy(2)))
+    comparison = compare(old, worse)
+    assert [(item.name, item.reason) for item in comparison.failed] == [
+        ("rtt[veth,native]", f"{worse.path}: 3 of 4 trials failed: lost in block 2")
+    ]
+    assert len(comparison.rows) == 8
+    result = run_command(tmp_path / "old", tmp_path / "worse")
+    assert result.exit_code == 3
+    assert "3 of 4 trials failed: lost in block 2" in result.stdout
+    assert run_command(tmp_path / "worse", tmp_path / "worse").exit_code == 0
+    assert run_command(tmp_path / "worse", tmp_path / "old").exit_code == 0
+
+
+def test_failures_are_counted_by_their_share_of_the_trials_that_were_tried(tmp_path: Path) -> None:
+    cell = ("veth", "native", "rtt")
+    old = write_set(tmp_path / "old", a_run(blocks=8), failing(cell, {1, 2}, noisy(1)))
+    same = write_set(tmp_path / "same", a_run(blocks=4), failing(cell, {1}, noisy(2)))
+    assert compare(old, same).failed == []
+    with ResultWriter.create(tmp_path / "worse", a_run(blocks=8)) as writer:
+        carry_out(writer, failing(cell, {1, 2}, noisy(2)), 4 * 8)
+        worse = load(writer.finish("interrupted"))
+    assert "2 of 4 trials failed" in compare(old, worse).failed[0].reason
+
+
+def test_a_regression_counts_more_than_a_failure(tmp_path: Path) -> None:
+    write_set(tmp_path / "old", a_run(), noisy(1))
+    slower = noisy(2, tcp_goodput=0.5)
+    write_set(tmp_path / "new", a_run(), failing(("veth", "native", "rtt"), {2}, slower))
+    assert run_command(tmp_path / "old", tmp_path / "new").exit_code == 1
 
 
 # ---- refusals -----------------------------------------------------------------------------------

@@ -103,8 +103,16 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     def pending(self) -> list[PlannedTrial]:
         """The trials that have neither been measured nor failed, in order."""
-        ended = {t.trial for t in self.completed} | {t.trial for t in self.failures}
+        ended = self._ended()
         return [trial for trial in self.plan if trial.trial not in ended]
+
+    def ended(self) -> list[PlannedTrial]:
+        """The other trials, in the planned order."""
+        ended = self._ended()
+        return [trial for trial in self.plan if trial.trial in ended]
+
+    def _ended(self) -> set[int]:
+        return {t.trial for t in self.completed} | {t.trial for t in self.failures}
 
 
 class Sample(NamedTuple):
