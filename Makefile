@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench test setup setup-test lint check-c lock clean
+.PHONY: help bench bench-setup test setup setup-test lint check-c lock clean
 
 BIN := .venv/bin
 
@@ -12,6 +12,9 @@ help: ## show this list
 
 bench: setup ## set up, then measure all scenarios with the quick profile
 	@$(BIN)/vnetbench run --profile quick $(ARGS)
+
+bench-setup: setup ## how long scenarios, and stars of up to 64 hosts, take to come and go
+	@PYTHONPATH=tests $(BIN)/python tests/bench_setup.py $(ARGS)
 
 test: lint check-c ## set up, then lint, type-check and run all tests
 	@$(BIN)/pytest $(ARGS)

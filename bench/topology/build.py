@@ -81,7 +81,7 @@ class Topology:
     def release(self, ref: DeviceRef) -> None:
         """Close our descriptor of a tun or tap device: its forwarder has its own now.
 
-        From here on the device goes when the forwarder does, as it would in real life.
+        From here on the device has a carrier only as long as the forwarder lives.
         """
         fd = self._held.pop(ref, None)
         if fd is not None:

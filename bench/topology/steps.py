@@ -7,6 +7,7 @@ prints is what a run does. `apply` works through netlink in the host's unnamed n
 
 from __future__ import annotations
 
+import fcntl
 import shlex
 from abc import ABC, abstractmethod
 from contextlib import closing
@@ -23,6 +24,7 @@ _AF_BRIDGE = 7
 _NTF_SELF, _NUD_PERMANENT = 0x02, 0x80
 _RTNH_F_ONLINK = 4
 _TC_H_ROOT = 0xFFFFFFFF
+_TUNSETPERSIST = 0x400454CB
 
 
 class Net(Protocol):
@@ -187,7 +189,11 @@ class AddVxlan(Step):
 
 @dataclass(frozen=True)
 class AddTunTap(Step):
-    """Create a tun or tap device; its descriptor is what the forwarder moves packets through."""
+    """Create a tun or tap device; its descriptor is what the forwarder moves packets through.
+
+    The device is made persistent: it goes with its namespace, with all others at once, where the
+    kernel would otherwise make the dying forwarder wait for the removal of each.
+    """
 
     name: str
     kind: str
@@ -198,6 +204,7 @@ class AddTunTap(Step):
         net.enter(self.host)
         fd = native.tun_open(self.name, native.PortKind[self.kind.upper()])
         net.hold(self.host, self.name, fd)
+        fcntl.ioctl(fd, _TUNSETPERSIST, 1)
         settings = {"address": self.mac} if self.mac else {}
         net.netlink(self.host).link(
             "set", index=net.index(self.host, self.name), mtu=self.mtu, **settings
