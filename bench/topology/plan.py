@@ -53,8 +53,11 @@ PARITY_OFF = (
     "tcp-segmentation-offload",
     "generic-segmentation-offload",
     "generic-receive-offload",
+    # Segmentation that the group above does not reach through every kernel's interface.
+    "tx-tcp-accecn-segmentation",
+    "tx-udp-segmentation",
 )
-"""Features switched off in the parity arm, in the kernel's long names."""
+"""Switched off in the parity arm: groups and features, by the names of ethtool(8)."""
 
 _SYSCTLS = {
     # A namespace inherits these from the machine, and they decide TCP's speed.

@@ -236,7 +236,10 @@ class SetQdisc(Step):
 
 @dataclass(frozen=True)
 class SetOffload(Step):
-    """Switch an offload feature of a device off, by the names of ethtool(8)."""
+    """Switch an offload of a device off, by the names of ethtool(8): a group or one feature.
+
+    A feature that the device does not have, or never changes, is left alone.
+    """
 
     name: str
     feature: str
@@ -244,10 +247,16 @@ class SetOffload(Step):
     def apply(self, net: Net) -> None:
         net.enter(self.host)
         with closing(IoctlEthtool(self.name)) as ethtool:
-            ethtool.set_offload_flag(self.feature, False)
+            if self.feature in ethtool.get_offload_flags():
+                ethtool.set_offload_flag(self.feature, False)
+                return
+            features = ethtool.get_features()
+            if self.feature in features and features.is_available(self.feature):
+                features[self.feature] = False
+                ethtool.set_features(features)
 
     def command(self) -> str:
-        return f"ip netns exec {self.host} ethtool -K {self.name} {self.feature} off"
+        return f"ip netns exec {self.host} ethtool -K {self.name} {self.feature} off || true"
 
 
 @dataclass(frozen=True)
