@@ -11,15 +11,15 @@ import json
 import random
 import signal
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pyroute2.netlink.exceptions import NetlinkError
-
-from bench.errors import CannotMeasure, MissingCapability
+from bench.errors import CannotMeasure, MissingCapability, VnetbenchError
 from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
 from bench.results import PlannedTrial, ResultWriter
@@ -36,12 +36,20 @@ _ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Why a trial has no measurement; missing: because the machine lacks something for it."""
+
+    reason: str
+    missing: bool = False
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one trial ended: with a measurement, or with the reason why there is none."""
 
     trial: PlannedTrial
     seconds: float
-    failure: str | None
+    problem: Problem | None
 
 
 Report = Callable[[Outcome, float], None]
@@ -76,27 +84,31 @@ def run(
     trials = writer.pending()
     estimate = _Estimate(settings)
     failures: Counter[tuple[str, str, str]] = Counter()
+    given_up: dict[tuple[str, str, str], Problem] = {}
     known_facts: set[tuple[str, str]] = set()
-    lacking = {id_: reason for id_ in settings if (reason := PROBES[id_].missing())}
+    lacking = {
+        id_: Problem(_one_line(reason), missing=True)
+        for id_ in settings
+        if (reason := PROBES[id_].missing())
+    }
     for position, trial in enumerate(trials):
         cell = (trial.variant, trial.arm, trial.probe)
         started = time.monotonic()
-        measurement, failure = None, None
-        if trial.probe in lacking:
-            failure = lacking[trial.probe]
-        elif failures[cell] >= _ATTEMPTS:
-            failure = "left out: it failed before"
-        else:
+        problem = lacking.get(trial.probe) or given_up.get(cell)
+        if problem is None:
             try:
                 measurement, found = _measure(variants[trial.variant], trial, settings)
-            except (CannotMeasure, NetlinkError, OSError) as error:
-                failure = _one_line(error)
-                # What the machine lacks it will lack in every block.
-                failures[cell] += _ATTEMPTS if isinstance(error, MissingCapability) else 1
+            except Exception as error:  # whatever it is, the other trials go on
+                problem = _problem(error)
+                failures[cell] += 1
+                if problem.missing:  # and will be in every block
+                    given_up[cell] = problem
+                elif failures[cell] >= _ATTEMPTS:
+                    given_up[cell] = Problem("left out: it failed before")
         seconds = time.monotonic() - started
         with undisturbed():
-            if measurement is None:
-                writer.record_failure(trial, failure or "")
+            if problem is not None:
+                writer.record_failure(trial, problem.reason, missing=problem.missing)
             else:
                 writer.record(trial, measurement)
                 if (trial.variant, trial.arm) not in known_facts:
@@ -104,7 +116,7 @@ def run(
                     known_facts.add((trial.variant, trial.arm))
                 estimate.learn(trial.probe, seconds)
         remaining = trials[position + 1 :]
-        report(Outcome(trial, seconds, failure), estimate.of(remaining))
+        report(Outcome(trial, seconds, problem), estimate.of(remaining))
 
 
 def estimate_seconds(
@@ -124,7 +136,7 @@ def _measure(
             path = prove(topology, f"{trial.probe}[{variant.name},{trial.arm}]")
             measurement = probe.measure(path, settings[trial.probe])
         except CannotMeasure as error:
-            raise CannotMeasure(_blame(error, forwarders)) from error
+            raise type(error)(_blame(error, forwarders)) from error
         counters = {f.name: f.counters() for f in forwarders if f.counters}
         if counters:
             raw = {**measurement.raw, "pump": json.dumps(counters, indent=1).encode()}
@@ -143,8 +155,18 @@ def _blame(error: CannotMeasure, forwarders: Sequence[Running]) -> str:
     return str(error)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _problem(error: Exception) -> Problem:
+    """What to record of an error; of one that was not foreseen also where it was raised."""
+    if isinstance(error, VnetbenchError):
+        return Problem(_one_line(str(error)), isinstance(error, MissingCapability))
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = Path(*Path(frame.filename).parts[-2:])
+    text = f"{type(error).__name__} at {place}:{frame.lineno}: {error}"
+    return Problem(_one_line(text).rstrip(": "))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 class _Estimate:

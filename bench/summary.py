@@ -14,13 +14,15 @@ class Entry:
     """One cell of the table.
 
     summary: None where nothing was measured. ratio: of its median to the first row's.
-    failed, reason: how many trials failed, and why the first of them did.
+    failed, reason: how many trials failed, and why the first of them did. skipped: all that failed
+    did so because the machine lacks something.
     """
 
     summary: CellSummary | None
     ratio: float | None
     failed: int
     reason: str
+    skipped: bool
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ def sections(results: ResultSet) -> list[Section]:
                 ratio = (
                     summary.median / first.median if summary and first and first.median else None
                 )
-                reasons = [
-                    failure.reason
+                failures = [
+                    failure
                     for failure in run.failures
                     if (failure.variant, failure.arm, failure.probe) == (variant, arm, probe)
                 ]
-                rows[variant].append(Entry(summary, ratio, len(reasons), (reasons or [""])[0]))
+                reason = failures[0].reason if failures else ""
+                skipped = all(failure.missing for failure in failures)
+                rows[variant].append(Entry(summary, ratio, len(failures), reason, skipped))
         title = METRICS[metric].title if metric in METRICS else metric
         found.append(Section(title, run.asked.arms, rows))
     return found

@@ -23,6 +23,13 @@ def run_command(*arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
+def rendered(results: ResultSet) -> str:
+    """The table of one run, as it is printed into a pipe."""
+    text = io.StringIO()
+    render_summary(results, Console(file=text, width=80))
+    return text.getvalue()
+
+
 def two_sets(
     tmp_path: Path, new: dict[str, Any] | None = None, **factors: float
 ) -> list[ResultSet]:
@@ -369,9 +376,7 @@ def test_the_tables_fit_80_columns(tmp_path: Path) -> None:
     assert len(rows) == 12
     assert max(map(len, rows)) <= 80
     assert all(row.rstrip().endswith(("cannot tell", "faster", "slower")) for row in rows)
-    text = io.StringIO()
-    render_summary(old, Console(file=text, width=80))
-    rows = [line for line in text.getvalue().splitlines() if "it/s" in line or "µs" in line]
+    rows = [line for line in rendered(old).splitlines() if "it/s" in line or "µs" in line]
     assert len(rows) == 6
     assert max(map(len, rows)) <= 80
     assert all("…" not in row for row in rows)
@@ -389,9 +394,7 @@ def test_the_summary_names_arms_failures_and_warnings(tmp_path: Path) -> None:
         writer.warn("the hypervisor stole 3 %")
         carry_out(writer, failing)
         results = load(writer.finish())
-    text = io.StringIO()
-    render_summary(results, Console(file=text, width=80))
-    out = text.getvalue()
+    out = rendered(results)
     assert "[1] 1 of 4 failed: lost" in out
     assert "[2] vxlan: cannot be made: no such module [vxlan]" in out
     assert [line.split().count("failed") for line in out.splitlines() if "failed  [2]" in line] == [
@@ -403,3 +406,23 @@ def test_the_summary_names_arms_failures_and_warnings(tmp_path: Path) -> None:
     assert f"Results: {tmp_path}/a" in out
     assert "Median of 4 blocks (quick profile)" in out
     assert not set("│┃╇") & set(out)
+
+
+def test_the_summary_tells_what_was_skipped_from_what_failed(tmp_path: Path) -> None:
+    value = noisy(1)
+    with ResultWriter.create(tmp_path / "a", a_run(arms=("native",))) as writer:
+        for trial in writer.pending():
+            if trial.probe == "tcp_goodput":
+                carry_out(writer, value, 1)
+            elif trial.variant == "veth":
+                writer.record_failure(trial, "there is no pyperf", missing=True)
+            else:
+                # One that broke is enough: what is skipped needs no attention, this does.
+                writer.record_failure(trial, "vxlan: lost", missing=trial.block > 1)
+        out = rendered(load(writer.finish()))
+    assert [line.split() for line in out.splitlines() if "[1]" in line or "[2]" in line] == [
+        ["veth", "skipped", "[1]"],
+        ["vxlan", "failed", "[2]"],
+        ["[1]", "there", "is", "no", "pyperf"],
+        ["[2]", "vxlan:", "lost"],
+    ]

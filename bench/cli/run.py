@@ -208,9 +208,10 @@ def _progress(
 
         def report(outcome: runner.Outcome, remaining: float) -> None:
             trial = outcome.trial
-            if outcome.failure:
+            if problem := outcome.problem:
                 where = f"{trial.probe}[{trial.variant},{trial.arm}] block {trial.block}"
-                progress.console.print(f"not measured: {where}: {outcome.failure}", markup=False)
+                what = "skipped" if problem.missing else "not measured"
+                progress.console.print(f"{what}: {where}: {problem.reason}", markup=False)
             text = f"{_minutes(remaining)} left, last {trial.variant} {trial.arm} {trial.probe}"
             progress.update(task, advance=1, description=text.replace("[", "\\["), refresh=True)
 

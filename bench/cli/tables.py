@@ -82,10 +82,10 @@ def render_summary(results: ResultSet, console: Console) -> None:
 def _entry(entry: Entry, blocks: int, notes: _Notes) -> tuple[str, str, str]:
     """Median, spread and ratio of one cell, or what stands for them."""
     if entry.summary is None:
-        return (
-            ("failed", notes.mark(entry.reason), "") if entry.failed else ("not measured", "", "")
-        )
-    text = f"{entry.failed} of {blocks} failed: {entry.reason}"
+        if not entry.failed:
+            return "not measured", "", ""
+        return "skipped" if entry.skipped else "failed", notes.mark(entry.reason), ""
+    text = f"{entry.failed} of {blocks} {'skipped' if entry.skipped else 'failed'}: {entry.reason}"
     mark = notes.mark(text) if entry.failed else ""
     value = format_value(entry.summary.median, entry.summary.unit)
     ratio = "" if entry.ratio is None else f"{significant(entry.ratio, 2)}x"

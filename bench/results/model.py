@@ -44,7 +44,10 @@ class Completed(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A trial that could not be measured, and the reason in one line."""
+    """A trial that could not be measured, and the reason in one line.
+
+    missing: the machine lacks something for it, so nothing broke.
+    """
 
     trial: int
     block: int
@@ -52,6 +55,7 @@ class Failure(msgspec.Struct, frozen=True):
     arm: str
     probe: str
     reason: str
+    missing: bool = False
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

@@ -149,9 +149,9 @@ class ResultWriter:
             self._put(f"{tool}/{trial.trial}.json", output)
         self._append(rows.encode(), Completed(trial.trial, now()))
 
-    def record_failure(self, trial: PlannedTrial, reason: str) -> None:
-        """Add that a trial could not be measured, and why."""
-        failure = Failure(**msgspec.structs.asdict(trial), reason=reason)
+    def record_failure(self, trial: PlannedTrial, reason: str, *, missing: bool = False) -> None:
+        """Add that a trial could not be measured, and why; see `Failure` for `missing`."""
+        failure = Failure(**msgspec.structs.asdict(trial), reason=reason, missing=missing)
         self._update(failures=(*self.run.failures, failure))
 
     def record_facts(self, variant: str, arm: str, facts: Any) -> None:
