@@ -134,14 +134,23 @@ def _measure(
     with build(variant.scenario, Arm(trial.arm)) as topology, forwarding(topology) as forwarders:
         try:
             path = prove(topology, f"{trial.probe}[{variant.name},{trial.arm}]")
+            before = _counters(forwarders)
             measurement = probe.measure(path, settings[trial.probe])
         except CannotMeasure as error:
             raise type(error)(_blame(error, forwarders)) from error
-        counters = {f.name: f.counters() for f in forwarders if f.counters}
-        if counters:
-            raw = {**measurement.raw, "pump": json.dumps(counters, indent=1).encode()}
+        if before:
+            counted = {
+                name: {key: count - before[name][key] for key, count in counters.items()}
+                for name, counters in _counters(forwarders).items()
+            }
+            raw = {**measurement.raw, "pump": json.dumps(counted, indent=1).encode()}
             measurement = Measurement(measurement.samples, raw, measurement.pyperf)
         return measurement, facts(topology)
+
+
+def _counters(forwarders: Sequence[Running]) -> dict[str, dict[str, int]]:
+    """What the forwarders that count have counted so far, by their names."""
+    return {f.name: f.counters() for f in forwarders if f.counters}
 
 
 def _blame(error: CannotMeasure, forwarders: Sequence[Running]) -> str:
