@@ -14,8 +14,8 @@ class Entry:
     """One cell of the table.
 
     summary: None where nothing was measured. ratio: of its median to the first row's.
-    failed, reason: how many trials failed, and why the first of them did. skipped: all that failed
-    did so because the machine lacks something.
+    failed, reason: how many trials failed, and why the first of them did that broke. skipped: none
+    broke, the machine lacks something.
     """
 
     summary: CellSummary | None
@@ -54,8 +54,9 @@ def sections(results: ResultSet) -> list[Section]:
                     for failure in run.failures
                     if (failure.variant, failure.arm, failure.probe) == (variant, arm, probe)
                 ]
+                failures.sort(key=lambda failure: failure.missing)
                 reason = failures[0].reason if failures else ""
-                skipped = all(failure.missing for failure in failures)
+                skipped = bool(failures) and failures[0].missing
                 rows[variant].append(Entry(summary, ratio, len(failures), reason, skipped))
         title = METRICS[metric].title if metric in METRICS else metric
         found.append(Section(title, run.asked.arms, rows))
