@@ -24,45 +24,61 @@
 enum vnb_port_kind {
 	VNB_PORT_TUN, /* a tun descriptor: one read or write is one IP packet */
 	VNB_PORT_TAP, /* a tap descriptor: one read or write is one Ethernet frame */
-	VNB_PORT_UDP, /* a bound IPv4 UDP socket: one datagram is one whole inner IP packet */
+	VNB_PORT_UDP, /* a bound UDP socket: one datagram is one whole inner IP packet */
+};
+
+enum vnb_tun_mode { /* bits */
+	VNB_TUN_OFFLOAD = 1, /* a virtio header in front of each packet, and segmentation offload */
+	VNB_TUN_QUEUES = 2,  /* the device may be opened several times, each a queue of its own */
 };
 
 /*
  * Create the tun or tap device `name` in the calling thread's network namespace, or attach to it
- * when it exists and is free. The device has neither a packet-information header (IFF_NO_PI) nor a
- * virtio header nor segmentation offload, whatever its last holder left on it. A created device is
- * not persistent: it goes with its last descriptor.
+ * when it exists and is free. The device has no packet-information header (IFF_NO_PI), and exactly
+ * the virtio header, offloads and queues that `mode` says, whatever its last holder left on it.
+ * With VNB_TUN_OFFLOAD it takes and gives TCP super-packets over IPv4 and IPv6, and UDP ones where
+ * the kernel can (6.2). A created device is not persistent: it goes with its last descriptor.
  *
  * Returns a blocking, close-on-exec descriptor, or -errno: -EINVAL (no valid device name, a name
  * with a % pattern, or kind is not TUN or TAP), -EMEDIUMTYPE (the existing device has another kind
  * or framing, or is no tun device at all), -EBUSY (somebody holds it), -EPERM, -ENOENT or -EACCES
  * (/dev/net/tun is missing or closed to the caller).
  */
-int vnb_tun_open(const char *name, enum vnb_port_kind kind);
+int vnb_tun_open(const char *name, enum vnb_port_kind kind, unsigned int mode);
 
-/* ---- routes (routes.c) -------------------------------------------------------------------- */
+/* ---- routes (routes.c, router.c) ---------------------------------------------------------- */
 
 struct vnb_route {
-	uint32_t prefix;   /* IPv4 prefix */
-	uint32_t next_hop; /* IPv4 address of the peer that owns it */
-	uint16_t port;     /* the peer's UDP port */
-	uint8_t length;    /* prefix length, 0..32 */
+	uint8_t prefix[16];   /* IPv4: the first 4 bytes */
+	uint8_t next_hop[16]; /* address of the peer that owns it; IPv4: the first 4 bytes */
+	uint16_t port;        /* the peer's UDP port, network byte order */
+	uint8_t ipv6;         /* whether the prefix is IPv6 */
+	uint8_t hop_ipv6;     /* whether the peer's address is */
+	uint8_t length;       /* prefix length, 0..32 or 0..128 */
 };
 
-struct vnb_routes; /* an immutable longest-prefix table */
+/* The routes in force. Pumps look them up, while any one other thread may replace them. */
+struct vnb_router;
+
+/* Make a router without routes. Returns 0 or -ENOMEM. */
+int vnb_router_new(struct vnb_router **router);
+
+/* Free it; NULL is allowed. No pump may still be using it. */
+void vnb_router_free(struct vnb_router *router);
 
 /*
- * Build a table from `count` routes; host bits of a prefix must be zero. Of two routes with the
- * same prefix and length the later wins. Stores the table in *table and returns 0, or -EINVAL
- * (length above 32, host bits set), -ENOMEM.
+ * Replace all routes at once by `count` others; a running pump loses no packet over it. Of two
+ * routes with the same prefix and length the later wins. Returns 0 when no pump uses the former
+ * routes any more, or -EINVAL (length too long, host bits set) or -ENOMEM with the routes unchanged.
  */
-int vnb_routes_new(const struct vnb_route *routes, size_t count, struct vnb_routes **table);
+int vnb_router_replace(struct vnb_router *router, const struct vnb_route *routes, size_t count);
 
-/* Free a table; NULL is allowed. No pump may still be using it. */
-void vnb_routes_free(struct vnb_routes *table);
-
-/* Look up `address`: fills *route with the longest match and returns 0, or -ENETUNREACH. */
-int vnb_routes_find(const struct vnb_routes *table, uint32_t address, struct vnb_route *route);
+/*
+ * Look up the 4 or 16 bytes at `address`: fills *next_hop (prefix and length stay zero) with the
+ * owner and returns 0, or -ENETUNREACH. Not while another thread replaces the routes.
+ */
+int vnb_router_find(const struct vnb_router *router, const uint8_t *address, int ipv6,
+		    struct vnb_route *next_hop);
 
 /* ---- counters (counters.c) ---------------------------------------------------------------- */
 
@@ -73,6 +89,19 @@ int vnb_routes_find(const struct vnb_routes *table, uint32_t address, struct vnb
  */
 size_t vnb_counter_count(void);
 const char *vnb_counter_name(size_t index); /* "port0.rx_packets"; NULL past the end */
+
+/* ---- switches (switches.c) ----------------------------------------------------------------- */
+
+/* One technique, or handicap, of the pump that can be turned on by itself. */
+struct vnb_switch {
+	const char *name;
+	const char *values; /* "off on": names of the values 0, 1, ...; NULL: a whole number */
+	int64_t initial, least, most;
+	const char *help;   /* one line */
+};
+
+/* The index-th entry of the table, NULL past the end. Settings are an array in this order. */
+const struct vnb_switch *vnb_switch_at(size_t index);
 
 /* ---- the pump (pump.c) -------------------------------------------------------------------- */
 
@@ -86,31 +115,39 @@ struct vnb_port {
  * brings from its own addresses as a forgery, unless net.ipv4.conf.<tun>.accept_local is set.
  */
 struct vnb_pump {
-	struct vnb_port port[2];         /* tun and udp (in that order), tun and tun, or tap and tap */
-	const struct vnb_routes *routes; /* where a packet read from the tun goes; with a UDP port only */
-	uint32_t icmp_source;            /* source of ICMP errors; 0: the address not reached */
-	uint32_t buffer_size;            /* bytes of the largest packet carried; longer ones are dropped */
-	int stop_fd;                     /* an eventfd; the loop ends when it is readable */
+	struct vnb_port port[2];     /* tun and udp (in that order), tun and tun, or tap and tap */
+	struct vnb_router *router;   /* where a packet read from the tun goes; with a UDP port only */
+	uint8_t icmp_source4[4];     /* source of ICMP errors; all zero: the address not reached */
+	uint8_t icmp_source6[16];    /* the same for ICMPv6 */
+	uint32_t buffer_size;        /* bytes of the largest packet carried; longer ones are dropped */
+	int stop_fd;                 /* an eventfd; the loop ends when it is readable */
+	const int64_t *settings;     /* a value for each switch */
 };
 
 /*
+ * Why the kinds of ports and the settings do not go together, as one line for the user; NULL if they
+ * do. Depends on nothing else.
+ */
+const char *vnb_pump_refusal(const struct vnb_pump *pump);
+
+/*
  * Move packets between the two ports until stop_fd is readable (at most some 50 ms later, whatever
- * the traffic), with the loop called `engine`. Adds to `counters` (vnb_counter_count() long; the
- * caller clears them). Layer-3 ports carry IPv4 only: each crossing takes one from the TTL.
+ * the traffic), in the way `settings` say. Adds to `counters` (vnb_counter_count() long; the
+ * caller clears them). On layer 3, each crossing takes one from the TTL or hop limit. Several
+ * threads may each run a pump on descriptors of the same devices, with counters of their own.
+ *
+ * With tun_offload on, devices must have been opened with VNB_TUN_OFFLOAD.
  *
  * The mode of the descriptors belongs to the pump while it runs and stays set afterwards: devices
  * non-blocking; a UDP socket blocking, with a send timeout, so that a full send queue slows the
  * pump down as it slows flannel's proxy instead of losing datagrams.
  *
- * Returns 0 when stopped, or -errno: -EINVAL (unknown engine, a pair of ports that cannot be
- * joined, routes missing or superfluous, buffer_size below 20 or above 65535, a UDP port that is
- * no IPv4 datagram socket), -ENOMEM, or the error of a descriptor that has become unusable
+ * Returns 0 when stopped, or -errno: -EINVAL (what vnb_pump_refusal() refuses, a setting out of
+ * range, router missing or superfluous, buffer_size below 20 or above 65535, a UDP port that is
+ * no datagram socket), -ENOMEM, or the error of a descriptor that has become unusable
  * (-EBADF, -EIO, -EBADFD when the device is gone). A device that is merely down is waited for.
  */
-int vnb_pump_run(const char *engine, const struct vnb_pump *pump, uint64_t *counters);
-
-/* Name of the index-th engine, NULL past the end. */
-const char *vnb_engine_name(size_t index);
+int vnb_pump_run(const struct vnb_pump *pump, uint64_t *counters);
 
 /* ---- traffic (traffic.c) ------------------------------------------------------------------ */
 
