@@ -1,0 +1,51 @@
+/*
+ * switches.h - every technique and handicap of the pump: one entry of the table below each.
+ *
+ * The table is all there is to a switch: its index in the settings, its name on the command line and
+ * in scenario files, what it may be, and what it is when nobody asks. A switch that C does not look
+ * at (how many threads, on which CPU) is the business of whoever starts the pump.
+ */
+#ifndef SWITCHES_H
+#define SWITCHES_H
+
+#include <stdint.h>
+
+/* X(INDEX, name, names of the values or NULL, initial, least, most, help) */
+#define SWITCHES(X) \
+	X(READINESS, "readiness", "off on", 0, 0, 1, \
+	  "receive only where something is ready, instead of trying both ports in turn") \
+	X(BATCH, "batch", NULL, 1, 1, 64, "packets moved by one system call, at most") \
+	X(TUN_OFFLOAD, "tun_offload", "off on", 0, 0, 1, \
+	  "super-packets across the tun or tap: split on the way out, joined on the way in") \
+	X(UDP_OFFLOAD, "udp_offload", "off on", 0, 0, 1, \
+	  "many datagrams a send and a receive: UDP_SEGMENT and UDP_GRO") \
+	X(WAIT, "wait", "block spin busy", 0, 0, 2, \
+	  "when nothing is there: sleep, keep asking, or have the kernel poll the device (SO_BUSY_POLL)") \
+	X(IO, "io", "syscall uring", 0, 0, 1, "one system call an operation, or io_uring") \
+	X(QUEUES, "queues", NULL, 1, 1, 16, "queues of each device, with a thread and a socket each") \
+	X(SOCKETS, "sockets", "reuseport shared", 0, 0, 1, \
+	  "with several queues: a socket for each (SO_REUSEPORT), or one for all") \
+	X(BUFFER, "buffer", NULL, 0, 0, 1 << 30, "bytes of each socket buffer; 0: the system's default") \
+	X(CPU, "cpu", NULL, -1, -1, 1023, "CPU of the first thread, the next for the next; -1: any") \
+	X(TRUST, "trust", "anyone peers sources", 2, 0, 2, \
+	  "take datagrams from anyone, from the routes' peers, or from those with their own sources only") \
+	X(HOT_COPIES, "hot_copies", NULL, 0, 0, 64, \
+	  "handicap: copies of each packet to memory that stays in the cache") \
+	X(COLD_COPIES, "cold_copies", NULL, 0, 0, 64, \
+	  "handicap: copies of each packet to memory that has left the cache") \
+	X(NULL_CALLS, "null_calls", NULL, 0, 0, 1024, \
+	  "handicap: system calls that do nothing, for each packet") \
+	X(HANDOFFS, "handoffs", NULL, 0, 0, 64, \
+	  "handicap: times each packet waits for another thread and back")
+
+enum pump_switch {
+#define X(index, ...) SWITCH_##index,
+	SWITCHES(X)
+#undef X
+	SWITCH_COUNT
+};
+
+enum { WAIT_BLOCK, WAIT_SPIN, WAIT_BUSY };
+enum { IO_SYSCALL, IO_URING };
+
+#endif
