@@ -4,6 +4,11 @@ The declarations Python may use are the lines between the CDEF markers of vnetbe
 is the only place they are written down.
 """
 
+import os
+import shlex
+import subprocess
+import sysconfig
+import tempfile
 from pathlib import Path
 
 from cffi import FFI
@@ -16,6 +21,30 @@ def declarations(header: str) -> str:
     return header.partition("/* CDEF BEGIN */")[2].partition("/* CDEF END */")[0]
 
 
+def liburing() -> list[str]:
+    """The words that link liburing: into the extension if possible, else as a library; or none.
+
+    Without it, the switch io=uring is refused with a reason, and everything else works.
+    """
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    # Of 2.2 and newer: the ring of provided buffers.
+    source = "#include <liburing.h>\nvoid *probe(void) { return io_uring_register_buf_ring; }\n"
+    for words in (["-l:liburing.a"], ["-luring"]):
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [*compiler, "-D_GNU_SOURCE", "-fPIC", "-shared", "-Wl,-z,defs", "-xc", "-"]
+            probe = subprocess.run(  # noqa: S603
+                [*command, "-o", f"{scratch}/probe.so", *words],
+                check=False,
+                input=source,
+                capture_output=True,
+                text=True,
+            )
+        if probe.returncode == 0:
+            return words
+    return []
+
+
+URING = liburing()
 ffibuilder = FFI()
 ffibuilder.cdef(declarations((HERE / "vnetbench.h").read_text(encoding="utf-8")))
 ffibuilder.set_source(
@@ -24,8 +53,9 @@ ffibuilder.set_source(
     sources=sorted(str(path) for path in HERE.glob("*.c")),
     depends=sorted(str(path) for path in HERE.glob("*.h")),
     include_dirs=[str(HERE)],
-    define_macros=[("_GNU_SOURCE", "1")],
+    define_macros=[("_GNU_SOURCE", "1"), *([("VNB_URING", "1")] if URING else [])],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+    extra_link_args=[*URING, "-pthread"],
 )
 
 if __name__ == "__main__":

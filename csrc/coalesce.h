@@ -21,6 +21,9 @@ enum { COALESCE_TCP4 = 1, COALESCE_TCP6 = 2, COALESCE_UDP4 = 4, COALESCE_UDP6 = 
 struct coalescer *coalesce_new(unsigned int kinds);
 void coalesce_free(struct coalescer *coalescer);
 
+/* From the next packet added on, join only these kinds. */
+void coalesce_set_kinds(struct coalescer *coalescer, unsigned int kinds);
+
 /*
  * Add the valid IP packet (see ip_valid()) of `size` bytes at `packet`, which must stay where it is
  * until coalesce_reset(); its header may be changed. Returns false, and takes nothing, when full.

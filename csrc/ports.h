@@ -1,47 +1,80 @@
-/* ports.h - the one interface to a tun, a tap and a UDP socket; see ports.c. */
+/*
+ * ports.h - the one interface to a tun, a tap and a UDP socket; see device.c, udp.c and uring.c.
+ */
 #ifndef PORTS_H
 #define PORTS_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
+#include "coalesce.h"
+#include "counters.h"
+#include "inbox.h"
+#include "outbox.h"
 #include "vnetbench.h"
+
+struct pump;
 
 struct port {
 	const struct port_kind *kind;
 	int fd;
-	uint64_t *counters; /* the whole table */
-	uint64_t *traffic;  /* this port's group in it */
+	bool offload;          /* device: virtio headers; socket: UDP_SEGMENT and UDP_GRO */
+	unsigned int batch;    /* packets a system call */
+	uint64_t *counters;    /* the whole table */
+	uint64_t *traffic;     /* this port's group in it */
+	struct outbox outbox;
+	struct coalescer *coalescer;          /* joins what is written to a device, or NULL */
+	unsigned int joins;                   /* what the device takes, bits of coalesce.h */
+	struct segment_limits limits;         /* what the socket takes */
+	struct uring_port *uring;             /* of uring.c, or NULL */
 };
 
+/* What send() returns where the kernel refuses offload, not the packets: send them one by one. */
+enum { PORT_REFUSED = -1000 };
+
 /*
- * Each function makes one system call, counts it and its outcome, and returns
- *   receive  the bytes received (as many as fit in `room`)
- *   send     0: the packet was sent, or was dropped and the reason counted
- * or -EAGAIN: nothing there, or the packet not taken yet; or -errno: the port is of no use any more.
+ * Each function counts the system calls it makes and their outcomes.
+ *   prepare  0 or -errno: set the descriptor to the mode it is used in
+ *   receive  the units that came (0: nothing there), or -errno: the port is of no use any more
+ *   add      queue a packet to be sent; it stays where it is until flush. 0 or what deliver() returns
+ *   send     of `count` messages, how many are done with: sent, or dropped and counted; or
+ *            -EAGAIN (not taken yet), PORT_REFUSED (the first), -errno (of no use any more)
+ *   send_singly  what a refused message stands for, packet by packet. 0 or what deliver() returns
  */
 struct port_kind {
-	int (*prepare)(const struct port *port);
-	ssize_t (*receive)(struct port *port, void *packet, size_t room);
-	int (*send)(struct port *port, const void *packet, size_t size, const struct sockaddr_in *to);
+	int (*prepare)(struct port *port, const int64_t *settings);
+	int (*receive)(struct port *port, struct inbox *inbox);
+	int (*add)(struct pump *pump, struct port *port, struct packet *packet, unsigned int packets,
+		   const union endpoint *to);
+	int (*send)(struct port *port, const struct message *messages, unsigned int count);
+	int (*send_singly)(struct pump *pump, struct port *port, const struct message *message);
 	/* How often send may be tried again before the stop descriptor deserves a look. */
 	unsigned int patience;
 };
 
-/* Set the descriptor to the mode its kind is used in. Returns 0, -EINVAL or the system's -errno. */
-int port_open(struct port *port, const struct vnb_port *from, unsigned int index, uint64_t *counters);
+extern const struct port_kind port_device;        /* device.c: a tun or tap, read() and write() */
+extern const struct port_kind port_udp;           /* udp.c: one datagram a call */
+extern const struct port_kind port_udp_batch;     /* udp.c: recvmmsg() and sendmmsg() */
 
-static inline ssize_t port_receive(struct port *port, void *packet, size_t room)
+/* Count what a port received or sent. */
+static inline void port_count(struct port *port, int packets_index, unsigned int packets,
+			      size_t bytes)
 {
-	return port->kind->receive(port, packet, room);
+	uint64_t *group = port->traffic + packets_index;
+
+	group[0] += packets;
+	group[1] += bytes;
+	group[2] += packets > 1;
 }
 
-static inline int port_send(struct port *port, const void *packet, size_t size,
-			    const struct sockaddr_in *to)
+/* Count a message as dropped for `error` (a positive errno). */
+static inline void port_count_drop(struct port *port, const struct message *message, int error)
 {
-	return port->kind->send(port, packet, size, to);
+	port->counters[counter_for_error(error)] += message->packets;
 }
 
 #endif

@@ -1,23 +1,55 @@
-/* pump.h - a pump that passed its checks, and the engines that can run it; see pump.c. */
+/* pump.h - a pump that passed its checks, and the parts that run it; see pump.c and loop.c. */
 #ifndef PUMP_H
 #define PUMP_H
 
 #include "descriptor.h"
 #include "forward.h"
+#include "handicap.h"
+#include "inbox.h"
 #include "ports.h"
 
 struct pump {
 	struct port port[2];
 	forward_function *forward;
 	struct forwarder forwarder;
+	struct vnb_router *router; /* NULL where no port is a UDP socket */
+	int router_slot;
+	struct handicap *handicap; /* NULL: none */
 	struct stop_watch stop;
+	/*
+	 * Which ports may have something: bits 1 and 2, or -ECANCELED (stop), or -errno. And what to do
+	 * about them: 0, or -ECANCELED, or -errno.
+	 */
+	int (*wait)(struct pump *pump);
+	int (*serve)(struct pump *pump, unsigned int ready);
+	int poll_timeout;
+	struct uring *uring; /* of uring.c, or NULL */
 	uint64_t *counters;
 	size_t buffer_size; /* of the largest packet carried */
+	uint8_t *spare;     /* a buffer for one packet, where an ICMP error may be made of it */
+	struct inbox inbox;
 };
 
-/* An engine returns 0 when it was stopped, or -errno. */
-typedef int engine_function(struct pump *pump);
+/* loop.c: move packets until stopped (0), or -errno. */
+int pump_loop(struct pump *pump);
 
-engine_function engine_rw; /* engine_rw.c */
+/* Ways to wait and to serve; see struct pump. */
+int pump_wait_poll(struct pump *pump);
+int pump_wait_not(struct pump *pump);
+int pump_serve_turns(struct pump *pump, unsigned int ready);
+int pump_serve_ready(struct pump *pump, unsigned int ready);
+
+/* Send what the port has queued. Returns 0, -ECANCELED when the stop came first, or -errno. */
+int pump_flush(struct pump *pump, struct port *port);
+
+/* Send messages, however often that must be tried; returns the same. Drops are counted. */
+int pump_deliver(struct pump *pump, struct port *port, const struct message *messages,
+		 unsigned int count);
+
+/* Look for a stop now: 0, or -ECANCELED, or -errno. */
+int pump_look_for_stop(struct pump *pump);
+
+/* device.c: account for a message that was written (error 0) or not; what send() returns. */
+int device_sent(struct port *port, const struct message *message, int error);
 
 #endif

@@ -126,7 +126,7 @@ def path_without_strace(tmp_path: Path) -> str:
 def test_a_missing_test_tool_only_skips_tests(ready: Path, path_without_strace: str) -> None:
     done = run("tools/bootstrap.sh", "--test", cwd=ready, PATH=path_without_strace)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "setup: missing, so some tests will be skipped: strace\n"
+    assert done.stdout == "setup: missing, so some things will be skipped: strace\n"
 
 
 def test_a_missing_test_tool_fails_ci(ready: Path, path_without_strace: str) -> None:

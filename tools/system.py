@@ -33,12 +33,12 @@ Packages = tuple[str, str, str, str, str]  # one entry for each of INSTALL_COMMA
 class Need:
     """Something no Python package brings along, recognised by what it does.
 
-    When: "build" is checked only when there is something to build; "run" always; "test" always
-    before the tests.
+    When: "build" is checked only when there is something to build, as is "wish", which nothing
+    depends on; "run" always; "test" always before the tests.
     """
 
     what: str
-    when: Literal["build", "run", "test"]
+    when: Literal["build", "wish", "run", "test"]
     present: Callable[[], bool]
     packages: Packages
 
@@ -97,6 +97,14 @@ def has_libiperf() -> bool:
     return True
 
 
+def has_liburing() -> bool:
+    return compiles(
+        "#include <liburing.h>\nvoid *probe(void) { return io_uring_register_buf_ring; }\n",
+        "-D_GNU_SOURCE",
+        "-luring",
+    )
+
+
 def has_programs(*names: str) -> Callable[[], bool]:
     # Debian keeps these where an ordinary user's PATH does not lead.
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -141,6 +149,18 @@ NEEDS = (
         ),
     ),
     Need(
+        what="liburing and its headers (2.2 or newer; without it the pump has no io=uring)",
+        when="wish",
+        present=has_liburing,
+        packages=(
+            "liburing-dev",
+            "liburing-devel",
+            "liburing",
+            "liburing-devel",
+            "liburing-dev",
+        ),
+    ),
+    Need(
         what="libiperf (libiperf.so.0)",
         when="run",
         present=has_libiperf,
@@ -176,7 +196,7 @@ def packages_of(needs: Sequence[Need], column: int) -> list[str]:
 
 
 def missing_needs(building: bool, testing: bool) -> list[Need]:
-    wanted = {"run": True, "build": building, "test": testing}
+    wanted = {"run": True, "build": building, "wish": building, "test": testing}
     return [need for need in NEEDS if wanted[need.when] and not need.present()]
 
 
@@ -186,9 +206,9 @@ def provide_system(missing: Sequence[Need]) -> None:
     missing = [need for need in missing if not need.present()]
     if not missing:
         return
-    # On a developer's machine a test that lacks its tool is skipped; in CI nothing may be.
-    if all(need.when == "test" for need in missing) and not os.environ.get("CI"):
-        say(f"missing, so some tests will be skipped: {'; '.join(need.what for need in missing)}")
+    # On a developer's machine what lacks its tool is skipped; in CI nothing may be.
+    if all(need.when in ("wish", "test") for need in missing) and not os.environ.get("CI"):
+        say(f"missing, so some things will be skipped: {'; '.join(n.what for n in missing)}")
         return
     raise SetupError(missing_message(missing))
 

@@ -39,29 +39,42 @@ int rig_udp_socket(struct sockaddr_in *address)
 	return fd;
 }
 
-struct rig rig_build(enum vnb_port_kind first, enum vnb_port_kind second)
+struct vnb_route rig_route(uint32_t prefix, uint8_t length, const struct sockaddr_in *to)
 {
-	struct rig rig = {
-		.pump.buffer_size = BUFFER,
-		.pump.icmp_source = htonl(ROUTER),
-		.pump.stop_fd = eventfd(0, EFD_CLOEXEC),
-	};
-	struct vnb_route route = {.prefix = htonl(ADDRESS(10, 244, 2, 0)), .length = 24};
-	struct sockaddr_in ours, peer;
+	struct vnb_route route = {.length = length, .port = to->sin_port};
+	uint32_t network = htonl(prefix);
 
-	device(&rig, 0, first);
+	memcpy(route.prefix, &network, sizeof(network));
+	memcpy(route.next_hop, &to->sin_addr, sizeof(to->sin_addr));
+	return route;
+}
+
+void rig_build(struct rig *rig, enum vnb_port_kind first, enum vnb_port_kind second)
+{
+	uint32_t source = htonl(ROUTER);
+	struct sockaddr_in ours, peer;
+	struct vnb_route route;
+
+	*rig = (struct rig){
+		.pump.buffer_size = BUFFER,
+		.pump.stop_fd = eventfd(0, EFD_CLOEXEC),
+		.pump.settings = rig->settings,
+	};
+	memcpy(rig->pump.icmp_source4, &source, sizeof(source));
+	for (size_t i = 0; i < SWITCH_COUNT; i++)
+		rig->settings[i] = vnb_switch_at(i)->initial;
+	rig->settings[SWITCH_TRUST] = 0;
+	device(rig, 0, first);
 	if (second != VNB_PORT_UDP) {
-		device(&rig, 1, second);
-		return rig;
+		device(rig, 1, second);
+		return;
 	}
-	rig.pump.port[1] = (struct vnb_port){.kind = VNB_PORT_UDP, .fd = rig_udp_socket(&ours)};
-	rig.end[1] = rig_udp_socket(&peer);
-	NEED(connect(rig.end[1], (struct sockaddr *)&ours, sizeof(ours)) == 0);
-	route.next_hop = peer.sin_addr.s_addr;
-	route.port = peer.sin_port;
-	NEED(vnb_routes_new(&route, 1, &rig.routes) == 0);
-	rig.pump.routes = rig.routes;
-	return rig;
+	rig->pump.port[1] = (struct vnb_port){.kind = VNB_PORT_UDP, .fd = rig_udp_socket(&ours)};
+	rig->end[1] = rig_udp_socket(&peer);
+	NEED(connect(rig->end[1], (struct sockaddr *)&ours, sizeof(ours)) == 0);
+	route = rig_route(ADDRESS(10, 244, 2, 0), 24, &peer);
+	NEED(vnb_router_new(&rig->pump.router) == 0);
+	NEED(vnb_router_replace(rig->pump.router, &route, 1) == 0);
 }
 
 void rig_demolish(struct rig *rig)
@@ -71,14 +84,14 @@ void rig_demolish(struct rig *rig)
 		close(rig->end[i]);
 	}
 	close(rig->pump.stop_fd);
-	vnb_routes_free(rig->routes);
+	vnb_router_free(rig->pump.router);
 }
 
 static void *run(void *argument)
 {
 	struct rig *rig = argument;
 
-	rig->result = vnb_pump_run("rw", &rig->pump, rig->counters);
+	rig->result = vnb_pump_run(&rig->pump, rig->counters);
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "counters.h"
+#include "switches.h"
 #include "test.h"
 #include "vnetbench.h"
 
@@ -25,19 +26,25 @@ enum { SIZE = 100, BUFFER = 1500, LOST_AFTER_MS = 5000 };
 /* A pump and the other ends of its ports. */
 struct rig {
 	struct vnb_pump pump;
-	struct vnb_routes *routes;
+	int64_t settings[SWITCH_COUNT]; /* initial, but that anyone is trusted; change before starting */
 	int end[2]; /* what port i carries appears here, and the other way round */
 	uint64_t counters[COUNTER_COUNT];
 	pthread_t thread;
 	int result;
 };
 
-/* A rig with two devices, or with a tun and a UDP port whose peer owns 10.244.2.0/24. */
-struct rig rig_build(enum vnb_port_kind first, enum vnb_port_kind second);
+/*
+ * Make *rig one with two devices, or with a tun and a UDP port whose peer owns 10.244.2.0/24. It
+ * must stay where it is: the pump points into it.
+ */
+void rig_build(struct rig *rig, enum vnb_port_kind first, enum vnb_port_kind second);
 void rig_demolish(struct rig *rig);
 
 /* A UDP socket on a free port of the loopback. */
 int rig_udp_socket(struct sockaddr_in *address);
+
+/* A route to prefix/length by way of `to`. */
+struct vnb_route rig_route(uint32_t prefix, uint8_t length, const struct sockaddr_in *to);
 
 /* Run the pump in a thread; wait for it to end by itself; tell it to end, and wait. */
 void rig_start(struct rig *rig);

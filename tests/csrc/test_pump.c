@@ -9,43 +9,44 @@
 
 static void refuses_nonsense(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
-	struct vnb_pump pump = rig.pump;
+	struct rig rig;
+	struct vnb_pump pump;
 	int datagrams = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	CLAIM(vnb_pump_run("warp", &pump, rig.counters) == -EINVAL, "an unknown engine is refused");
-	pump.routes = NULL;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "a UDP port needs routes");
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	pump = rig.pump;
+	pump.router = NULL;
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "a UDP port needs routes");
 	pump = rig.pump;
 	pump.port[1].kind = VNB_PORT_TUN;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "two tuns have no use for routes");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "two tuns have no use for routes");
 	pump = rig.pump;
 	pump.port[0].kind = VNB_PORT_TAP;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "a tap cannot be joined to UDP");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "a tap cannot be joined to UDP");
 	pump = rig.pump;
 	pump.port[0] = rig.pump.port[1];
 	pump.port[1] = rig.pump.port[0];
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "the tun comes first");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "the tun comes first");
 	pump = rig.pump;
 	pump.buffer_size = 19;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "19 bytes hold no packet");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "19 bytes hold no packet");
 	pump.buffer_size = 65536;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "no packet has 65536 bytes");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "no packet has 65536 bytes");
 	pump = rig.pump;
 	pump.port[1].fd = rig.end[0];
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "a UNIX socket is no UDP socket");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "a UNIX socket is no UDP socket");
 	pump.port[1].fd = datagrams;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EINVAL, "even one that carries datagrams");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EINVAL, "even one that carries datagrams");
 	pump.port[1].fd = -1;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EBADF, "a closed descriptor is reported");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EBADF, "a closed descriptor is reported");
 	pump = rig.pump;
 	pump.stop_fd = 9999;
-	CLAIM(vnb_pump_run("rw", &pump, rig.counters) == -EBADF, "a missing stop descriptor, too");
+	CLAIM(vnb_pump_run(&pump, rig.counters) == -EBADF, "a missing stop descriptor, too");
 	close(datagrams);
 	rig_demolish(&rig);
 
-	CLAIM(strcmp(vnb_engine_name(0), "rw") == 0 && vnb_engine_name(1) == NULL,
-	      "engines are listed by name, up to NULL");
+	CLAIM(strcmp(vnb_switch_at(0)->name, "readiness") == 0 && vnb_switch_at(SWITCH_COUNT) == NULL,
+	      "switches are listed, up to NULL");
 	CLAIM(vnb_counter_name(COUNTER_COUNT) == NULL, "so are counters");
 }
 
@@ -53,11 +54,12 @@ static void refuses_nonsense(void)
 static void makes_flannels_calls(void)
 {
 	enum { COUNT = 10 };
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
+	struct rig rig;
 	const uint64_t *counters = rig.counters;
 	uint8_t packet[BUFFER];
 	bool decremented = true;
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
 	for (unsigned int i = 0; i < COUNT; i++)
 		rig_put(&rig, 0, HERE, THERE, 64);
 	rig_start(&rig);
@@ -84,9 +86,10 @@ static void makes_flannels_calls(void)
 
 static void carries_both_ways(enum vnb_port_kind first, enum vnb_port_kind second, uint8_t ttl)
 {
-	struct rig rig = rig_build(first, second);
+	struct rig rig;
 	uint8_t packet[BUFFER];
 
+	rig_build(&rig, first, second);
 	rig_start(&rig);
 	rig_put(&rig, 0, HERE, THERE, 64);
 	CLAIM(rig_get(&rig, 1, packet, sizeof(packet)) == SIZE && packet[IPV4_TTL] == ttl,
@@ -101,9 +104,10 @@ static void carries_both_ways(enum vnb_port_kind first, enum vnb_port_kind secon
 
 static void answers_by_icmp(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
+	struct rig rig;
 	uint8_t packet[BUFFER];
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
 	rig_start(&rig);
 	rig_put(&rig, 0, HERE, NOWHERE, 64);
 	CLAIM(rig_get(&rig, 0, packet, sizeof(packet)) == 56 && packet[20] == 3,
@@ -124,9 +128,10 @@ static void answers_by_icmp(void)
 /* A smaller buffer than an ICMP error needs must not matter. */
 static void answers_from_a_small_buffer(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
+	struct rig rig;
 	uint8_t packet[60], answer[BUFFER];
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
 	rig.pump.buffer_size = 60;
 	rig_start(&rig);
 	test_packet(packet, 60, HERE, NOWHERE, 64);
@@ -148,12 +153,13 @@ static bool passes_next(struct rig *rig)
 
 static void survives_hostile_datagrams(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
+	struct rig rig;
 	uint8_t packet[BUFFER];
 	uint32_t random = 99;
 	unsigned int sent = 0;
 	bool only_whole_ones = true;
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
 	rig_start(&rig);
 	for (size_t size = 0; size < SIZE; size++, sent++) { /* every truncation of a packet */
 		test_packet(packet, SIZE, THERE, HERE, 64);
@@ -181,9 +187,10 @@ static void survives_hostile_datagrams(void)
 
 static void drops_what_is_too_long(enum vnb_port_kind first, enum vnb_port_kind second)
 {
-	struct rig rig = rig_build(first, second);
+	struct rig rig;
 	uint8_t packet[BUFFER + 1];
 
+	rig_build(&rig, first, second);
 	rig_start(&rig);
 	for (unsigned int port = 0; port < 2; port++) {
 		test_packet(packet, BUFFER + 1, HERE, THERE, 64);

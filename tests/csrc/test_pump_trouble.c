@@ -10,23 +10,21 @@
 
 static void survives_socket_errors(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
+	struct rig rig;
 	struct sockaddr_in closed;
-	struct vnb_route routes[] = {
-		{.prefix = htonl(ADDRESS(10, 244, 2, 0)), .length = 24},
-		{.prefix = htonl(ADDRESS(10, 1, 0, 0)), .length = 16, .next_hop = UINT32_MAX, .port = 1},
-		{.prefix = htonl(ADDRESS(10, 2, 0, 0)), .length = 16, .next_hop = htonl(INADDR_LOOPBACK)},
-	};
+	struct sockaddr_in everybody = {.sin_addr.s_addr = UINT32_MAX, .sin_port = 1};
+	struct sockaddr_in nobody = {.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct vnb_route routes[3];
 	uint8_t *huge = malloc(65535), packet[BUFFER];
 	socklen_t length = sizeof(closed);
 	int fd = rig_udp_socket(&closed);
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
 	NEED(huge && getsockname(rig.end[1], (struct sockaddr *)&closed, &length) == 0);
-	routes[0].next_hop = closed.sin_addr.s_addr;
-	routes[0].port = closed.sin_port;
-	vnb_routes_free(rig.routes);
-	NEED(vnb_routes_new(routes, 3, &rig.routes) == 0);
-	rig.pump.routes = rig.routes;
+	routes[0] = rig_route(ADDRESS(10, 244, 2, 0), 24, &closed);
+	routes[1] = rig_route(ADDRESS(10, 1, 0, 0), 16, &everybody);
+	routes[2] = rig_route(ADDRESS(10, 2, 0, 0), 16, &nobody);
+	NEED(vnb_router_replace(rig.pump.router, routes, 3) == 0);
 	rig.pump.buffer_size = 65535;
 	/* A peer that refuses: connected to, then closed. It reports errors on both calls. */
 	NEED(connect(rig.pump.port[1].fd, (struct sockaddr *)&closed, length) == 0);
@@ -57,8 +55,9 @@ static void survives_socket_errors(void)
 
 static void ends_with_its_device(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_TUN);
+	struct rig rig;
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
 	rig_start(&rig);
 	close(rig.end[0]);
 	rig_finish(&rig);
@@ -86,13 +85,14 @@ static void *feed(void *argument)
 
 static void stops_under_load(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
+	struct rig rig;
 	bool done = false;
 	struct feeder feeder = {&rig, 0, &done};
 	uint8_t packet[BUFFER];
 	pthread_t thread;
 	double begin;
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
 	rig_start(&rig);
 	NEED(pthread_create(&thread, NULL, feed, &feeder) == 0);
 	for (unsigned int i = 0; i < 100; i++)
@@ -109,10 +109,11 @@ static void stops_under_load(void)
 /* Both ports are the ends of one pair, so a frame that goes out of port 1 comes in at port 0. */
 static void stops_although_no_turn_is_idle(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TAP, VNB_PORT_TAP);
+	struct rig rig;
 	volatile uint64_t *moved = &rig.counters[PORT0_RX_PACKETS];
 	double begin = test_now();
 
+	rig_build(&rig, VNB_PORT_TAP, VNB_PORT_TAP);
 	close(rig.pump.port[1].fd);
 	rig.pump.port[1].fd = dup(rig.end[0]);
 	rig_put(&rig, 0, HERE, THERE, 64);
@@ -130,11 +131,12 @@ static void stops_although_no_turn_is_idle(void)
 /* Nobody reads what the pump writes, so its port fills up, and the write is tried again and again. */
 static void stops_before_a_full_device(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_TUN);
+	struct rig rig;
 	volatile uint64_t *waiting = &rig.counters[EAGAIN_WRITE];
 	uint64_t written;
 	double begin;
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
 	rig_start(&rig);
 	begin = test_now();
 	while (*waiting == 0 && test_now() - begin < LOST_AFTER_MS / 1000.0) {
@@ -157,10 +159,11 @@ static void stops_before_a_full_device(void)
 
 static void waits_without_spinning(void)
 {
-	struct rig rig = rig_build(VNB_PORT_TUN, VNB_PORT_UDP);
+	struct rig rig;
 	const struct timespec idle = {.tv_nsec = 30000000};
 	uint8_t packet[BUFFER];
 
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
 	rig_start(&rig);
 	rig_put(&rig, 0, HERE, THERE, 64);
 	NEED(rig_get(&rig, 1, packet, sizeof(packet)) == SIZE);

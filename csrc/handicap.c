@@ -1,0 +1,169 @@
+/*
+ * handicap.c - deliberate extra work, to find out what one more of it costs.
+ *
+ * Theory of operation. Each handicap adds k units of one ingredient for each packet (or super-packet:
+ * for each thing that crosses from the kernel), so that the slope of a measurement over k is the
+ * price of that ingredient on this machine, in this place:
+ *
+ *   hot copy     of the whole packet into one buffer, which is in the cache from the last time
+ *   cold copy    into the next piece of an area much larger than any cache of one core
+ *   null call    getppid(), which does nothing but enter the kernel and return
+ *   hand-off     to another thread, and back: two wake-ups, two context switches
+ *
+ * A copy is memcpy() where the compiler cannot see that nobody reads the result. A hand-off is a
+ * word that both threads wait on (futex(2)): 1 asks, 0 answers. The other thread is in the kernel
+ * when it is asked, as a thread of a pipeline would be that has nothing else to do.
+ */
+#include "handicap.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "counters.h"
+#include "switches.h"
+
+enum { COLD_AREA = 64 << 20, ANSWERED = 0, ASKED = 1, ENDING = 2 };
+
+struct handicap {
+	int64_t hot_copies, cold_copies, null_calls, handoffs;
+	uint8_t *hot, *cold;
+	size_t largest, cold_offset;
+	uint64_t *counters;
+	pthread_t other;
+	bool has_other;
+	_Atomic uint64_t other_calls; /* system calls of the other thread, not yet in the counters */
+	_Atomic uint32_t word;
+};
+
+static void await_change(struct handicap *handicap, uint32_t from)
+{
+	syscall(SYS_futex, &handicap->word, FUTEX_WAIT_PRIVATE, from, NULL, NULL, 0);
+}
+
+static void change(struct handicap *handicap, uint32_t to)
+{
+	atomic_store(&handicap->word, to);
+	syscall(SYS_futex, &handicap->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void *answer(void *argument)
+{
+	struct handicap *handicap = argument;
+	uint32_t word;
+
+	while ((word = atomic_load(&handicap->word)) != ENDING) {
+		if (word == ASKED)
+			change(handicap, ANSWERED);
+		else
+			await_change(handicap, ANSWERED);
+		atomic_fetch_add(&handicap->other_calls, 1);
+	}
+	return NULL;
+}
+
+static void hand_off(struct handicap *handicap)
+{
+	uint64_t calls = 1;
+
+	change(handicap, ASKED);
+	for (; atomic_load(&handicap->word) == ASKED; calls++)
+		await_change(handicap, ASKED);
+	handicap->counters[SYSCALL_FUTEX] += calls + atomic_exchange(&handicap->other_calls, 0);
+}
+
+static void copy(uint8_t *to, const uint8_t *from, size_t size)
+{
+	memcpy(to, from, size);
+	__asm__ volatile("" : : "r"(to) : "memory"); /* somebody might read it */
+}
+
+void handicap_suffer(struct handicap *handicap, const uint8_t *data, size_t size)
+{
+	for (int64_t i = 0; i < handicap->hot_copies; i++)
+		copy(handicap->hot, data, size);
+	for (int64_t i = 0; i < handicap->cold_copies; i++) {
+		if (handicap->cold_offset + size > COLD_AREA)
+			handicap->cold_offset = 0;
+		copy(handicap->cold + handicap->cold_offset, data, size);
+		handicap->cold_offset += (size + 63) & ~(size_t)63;
+	}
+	for (int64_t i = 0; i < handicap->null_calls; i++)
+		syscall(SYS_getppid);
+	for (int64_t i = 0; i < handicap->handoffs; i++)
+		hand_off(handicap);
+	handicap->counters[COPY_HOT] += (uint64_t)handicap->hot_copies;
+	handicap->counters[COPY_COLD] += (uint64_t)handicap->cold_copies;
+	handicap->counters[SYSCALL_GETPPID] += (uint64_t)handicap->null_calls;
+}
+
+/* The cold area is touched before anything is measured: a first touch would be a page fault. */
+static int open_memory(struct handicap *handicap)
+{
+	if (handicap->hot_copies && !(handicap->hot = malloc(handicap->largest)))
+		return -ENOMEM;
+	if (!handicap->cold_copies)
+		return 0;
+	handicap->cold = mmap(NULL, COLD_AREA, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (handicap->cold == MAP_FAILED) {
+		handicap->cold = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int handicap_open(struct handicap **handicap, const int64_t *settings, size_t largest,
+		  uint64_t *counters)
+{
+	struct handicap *new;
+	int result;
+
+	*handicap = NULL;
+	if (!settings[SWITCH_HOT_COPIES] && !settings[SWITCH_COLD_COPIES] &&
+	    !settings[SWITCH_NULL_CALLS] && !settings[SWITCH_HANDOFFS])
+		return 0;
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
+	new->hot_copies = settings[SWITCH_HOT_COPIES];
+	new->cold_copies = settings[SWITCH_COLD_COPIES];
+	new->null_calls = settings[SWITCH_NULL_CALLS];
+	new->handoffs = settings[SWITCH_HANDOFFS];
+	new->largest = largest;
+	new->counters = counters;
+	result = open_memory(new);
+	if (result == 0 && new->handoffs) {
+		result = -pthread_create(&new->other, NULL, answer, new);
+		new->has_other = result == 0;
+	}
+	if (result < 0) {
+		handicap_close(new);
+		return result;
+	}
+	*handicap = new;
+	return 0;
+}
+
+void handicap_close(struct handicap *handicap)
+{
+	if (!handicap)
+		return;
+	if (handicap->has_other) {
+		change(handicap, ENDING);
+		pthread_join(handicap->other, NULL);
+		/* The wake-up above, and what the other thread called since. */
+		handicap->counters[SYSCALL_FUTEX] += 1 + atomic_load(&handicap->other_calls);
+	}
+	if (handicap->cold)
+		munmap(handicap->cold, COLD_AREA);
+	free(handicap->hot);
+	free(handicap);
+}
