@@ -1,175 +1,226 @@
 /*
- * routes.c - longest-prefix match by binary search.
+ * routes.c - the immutable route table: which peer owns an address, and who is a peer at all.
  *
- * Theory of operation. Prefixes nest or are disjoint, so they cut the address space into at most
- * 2n + 1 ranges within each of which the longest match is the same. The ranges are computed once:
- * sort by first address, shorter prefix first, and sweep with a stack of the prefixes that are open
- * (at most 33, one a length). A look-up is then a search for the last range that starts at or below
- * the address, over eight bytes an entry. The table never changes afterwards, so any number of
- * pumps may share it; whoever wants to remember the last hit keeps the range it was given.
+ * Theory of operation. Each distinct next hop is stored once, so that two routes lead to the same
+ * peer exactly when they lead to the same pointer, and numbered from 1. The prefixes are flattened
+ * into ranges (prefixes.c), whose owners are those numbers, and the ranges are arranged for look-up
+ * (lookup4.c, lookup6.c). Peers are found by endpoint in an open hash table at most half full; a
+ * stranger can choose what is asked for, but not what is stored.
+ *
+ * The table never changes afterwards, so any number of pumps may share it.
  */
 #include "routes.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NO_ROUTE = UINT32_MAX, DEPTH_MAX = 33 };
+#include "ipv4.h"
+#include "lookup4.h"
+#include "lookup6.h"
+#include "prefixes.h"
 
-struct start {
-	uint32_t first; /* host order */
-	uint32_t route; /* index in routes, or NO_ROUTE */
+struct routes {
+	struct lookup4 lookup4;
+	struct lookup6 lookup6;
+	union endpoint *peers; /* in the order of their numbers; the first is nobody */
+	uint32_t peer_count;   /* with nobody */
+	uint32_t *hash;        /* numbers of peers; 0: free */
+	uint32_t hash_mask;    /* its size, a power of two, less 1 */
 };
 
-struct vnb_routes {
-	struct vnb_route *routes;
-	struct start *starts; /* ascending; the first is 0.0.0.0 */
-	size_t count;         /* of starts */
-};
-
-static uint32_t host_bits(uint8_t length)
+static inline struct key key4(const uint8_t *address)
 {
-	return length == 0 ? UINT32_MAX : (UINT32_C(1) << (32 - length)) - 1;
+	return (struct key){.high = (uint64_t)load32(address) << 32};
 }
 
-static uint32_t first_address(const struct vnb_route *route)
+static inline struct key key6(const uint8_t *address)
 {
-	return ntohl(route->prefix);
-}
-
-static uint32_t last_address(const struct vnb_route *route)
-{
-	return first_address(route) | host_bits(route->length);
+	return (struct key){
+		.high = (uint64_t)load32(address) << 32 | load32(address + 4),
+		.low = (uint64_t)load32(address + 8) << 32 | load32(address + 12),
+	};
 }
 
 static bool is_valid(const struct vnb_route *route)
 {
-	return route->length <= 32 && !(first_address(route) & host_bits(route->length));
+	struct key first = route->ipv6 ? key6(route->prefix) : key4(route->prefix);
+	struct key open = key_host_bits(route->length);
+
+	return route->length <= (route->ipv6 ? 128 : 32) && !(first.high & open.high) &&
+	       !(first.low & open.low);
 }
 
-/* Orders pointers into one array; of equal prefixes the one that was given later comes later. */
-static int compare(const void *left, const void *right)
+static union endpoint endpoint_of(const struct vnb_route *route)
 {
-	const struct vnb_route *a = *(const struct vnb_route *const *)left;
-	const struct vnb_route *b = *(const struct vnb_route *const *)right;
+	union endpoint endpoint;
 
-	if (a->prefix != b->prefix)
-		return first_address(a) < first_address(b) ? -1 : 1;
-	if (a->length != b->length)
-		return a->length < b->length ? -1 : 1;
-	return a < b ? -1 : a > b;
-}
-
-/* From `first` on, `route` is the longest match. A range that turns out empty is overwritten. */
-static void begin_range(struct vnb_routes *table, uint32_t first, uint32_t route)
-{
-	if (table->count == 0 || table->starts[table->count - 1].first != first)
-		table->count++;
-	table->starts[table->count - 1] = (struct start){first, route};
-}
-
-/* Close every open prefix that ends before `address`; return how many stay open. */
-static size_t close_before(struct vnb_routes *table, const uint32_t *open, size_t depth,
-			   uint64_t address)
-{
-	while (depth > 0) {
-		uint64_t end = (uint64_t)last_address(&table->routes[open[depth - 1]]) + 1;
-
-		if (end > address)
-			break;
-		depth--;
-		if (end <= UINT32_MAX)
-			begin_range(table, (uint32_t)end, depth ? open[depth - 1] : NO_ROUTE);
+	memset(&endpoint, 0, sizeof(endpoint));
+	if (route->hop_ipv6) {
+		endpoint.v6.sin6_family = AF_INET6;
+		endpoint.v6.sin6_port = route->port;
+		memcpy(&endpoint.v6.sin6_addr, route->next_hop, sizeof(endpoint.v6.sin6_addr));
+	} else {
+		endpoint.v4.sin_family = AF_INET;
+		endpoint.v4.sin_port = route->port;
+		memcpy(&endpoint.v4.sin_addr, route->next_hop, sizeof(endpoint.v4.sin_addr));
 	}
-	return depth;
+	return endpoint;
 }
 
-/* Fill table->starts from the sorted routes; there is room for 2 * count + 1. */
-static void flatten(struct vnb_routes *table, const struct vnb_route *const *sorted, size_t count)
+static uint32_t hash_of(const union endpoint *endpoint)
 {
-	uint32_t open[DEPTH_MAX];
-	size_t depth = 0;
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15); /* 2^64 / golden ratio */
+	uint64_t hash;
 
-	begin_range(table, 0, NO_ROUTE);
+	if (endpoint->family == AF_INET6) {
+		struct key key = key6(endpoint->v6.sin6_addr.s6_addr);
+
+		hash = (key.high * odd ^ key.low) + endpoint->v6.sin6_port;
+	} else {
+		hash = (uint64_t)endpoint->v4.sin_addr.s_addr << 16 | endpoint->v4.sin_port;
+	}
+	hash *= odd;
+	return (uint32_t)(hash >> 32 ^ hash >> 48);
+}
+
+/* The number of the peer `endpoint`, or that of nobody and, in *slot, where it would be stored. */
+static uint32_t find_peer(const struct routes *table, const union endpoint *endpoint, uint32_t *slot)
+{
+	for (uint32_t i = hash_of(endpoint);; i++) {
+		uint32_t peer = table->hash[i & table->hash_mask];
+
+		*slot = i & table->hash_mask;
+		if (peer == NO_OWNER || endpoint_equal(&table->peers[peer], endpoint))
+			return peer;
+	}
+}
+
+static uint32_t add_peer(struct routes *table, const struct vnb_route *route)
+{
+	union endpoint endpoint = endpoint_of(route);
+	uint32_t slot, peer = find_peer(table, &endpoint, &slot);
+
+	if (peer != NO_OWNER)
+		return peer;
+	peer = table->peer_count++;
+	table->peers[peer] = endpoint;
+	table->hash[slot] = peer;
+	return peer;
+}
+
+/* Room for the peers of `count` routes. */
+static int prepare_peers(struct routes *table, size_t count)
+{
+	size_t size = 4;
+
+	while (size < 2 * (count + 1))
+		size *= 2;
+	table->hash_mask = (uint32_t)(size - 1);
+	table->hash = calloc(size, sizeof(*table->hash));
+	table->peers = calloc(count + 1, sizeof(*table->peers));
+	table->peer_count = 1;
+	return table->hash && table->peers ? 0 : -ENOMEM;
+}
+
+/* Arrange the routes of one family for look-up. `prefixes` has room for them all. */
+static int build_family(struct routes *table, const struct vnb_route *routes, size_t count,
+			bool ipv6, struct prefix *prefixes)
+{
+	struct start *starts;
+	size_t chosen = 0;
+	int result;
+
 	for (size_t i = 0; i < count; i++) {
-		uint32_t route = (uint32_t)(sorted[i] - table->routes);
-
-		if (i + 1 < count && sorted[i]->prefix == sorted[i + 1]->prefix &&
-		    sorted[i]->length == sorted[i + 1]->length)
-			continue; /* given again, later */
-		depth = close_before(table, open, depth, first_address(sorted[i]));
-		open[depth++] = route;
-		begin_range(table, first_address(sorted[i]), route);
+		if (!routes[i].ipv6 != !ipv6)
+			continue;
+		prefixes[chosen++] = (struct prefix){
+			.first = ipv6 ? key6(routes[i].prefix) : key4(routes[i].prefix),
+			.length = routes[i].length,
+			.owner = add_peer(table, &routes[i]),
+			.order = (uint32_t)i,
+		};
 	}
-	close_before(table, open, depth, (uint64_t)UINT32_MAX + 1);
-}
-
-int vnb_routes_new(const struct vnb_route *routes, size_t count, struct vnb_routes **table)
-{
-	struct vnb_routes *new = calloc(1, sizeof(*new));
-	const struct vnb_route **sorted = calloc(count + 1, sizeof(*sorted));
-	int result = -ENOMEM;
-
-	if (!new || !sorted || count >= NO_ROUTE / 2)
-		goto out;
-	new->routes = calloc(count + 1, sizeof(*new->routes));
-	new->starts = calloc(2 * count + 1, sizeof(*new->starts));
-	if (!new->routes || !new->starts)
-		goto out;
-
-	result = -EINVAL;
-	for (size_t i = 0; i < count; i++) {
-		if (!is_valid(&routes[i]))
-			goto out;
-		new->routes[i] = routes[i];
-		sorted[i] = &new->routes[i];
-	}
-	qsort(sorted, count, sizeof(*sorted), compare);
-	flatten(new, sorted, count);
-	*table = new;
-	new = NULL;
-	result = 0;
-out:
-	free(sorted);
-	vnb_routes_free(new);
+	starts = calloc(2 * chosen + 1, sizeof(*starts));
+	if (!starts)
+		return -ENOMEM;
+	chosen = prefixes_flatten(prefixes, chosen, starts);
+	if (ipv6)
+		return lookup6_build(&table->lookup6, starts, chosen);
+	result = lookup4_build(&table->lookup4, starts, chosen);
+	free(starts);
 	return result;
 }
 
-void vnb_routes_free(struct vnb_routes *table)
+static int build(struct routes *table, const struct vnb_route *routes, size_t count)
+{
+	struct prefix *prefixes = calloc(count + 1, sizeof(*prefixes));
+	int result = prefixes ? prepare_peers(table, count) : -ENOMEM;
+	union endpoint *peers;
+
+	if (result == 0)
+		result = build_family(table, routes, count, false, prefixes);
+	if (result == 0)
+		result = build_family(table, routes, count, true, prefixes);
+	free(prefixes);
+	if (result < 0)
+		return result;
+	peers = realloc(table->peers, table->peer_count * sizeof(*peers));
+	if (peers) /* many routes often lead to few peers */
+		table->peers = peers;
+	return 0;
+}
+
+int routes_new(const struct vnb_route *routes, size_t count, struct routes **table)
+{
+	struct routes *new;
+	int result;
+
+	for (size_t i = 0; i < count; i++)
+		if (!is_valid(&routes[i]))
+			return -EINVAL;
+	if (count > UINT32_MAX / 8) /* owners, orders and hash slots are numbers of 32 bits */
+		return -ENOMEM;
+	new = calloc(1, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
+	result = build(new, routes, count);
+	if (result < 0) {
+		routes_free(new);
+		return result;
+	}
+	*table = new;
+	return 0;
+}
+
+void routes_free(struct routes *table)
 {
 	if (!table)
 		return;
-	free(table->starts);
-	free(table->routes);
+	lookup4_clear(&table->lookup4);
+	lookup6_clear(&table->lookup6);
+	free(table->peers);
+	free(table->hash);
 	free(table);
 }
 
-struct routes_range routes_lookup(const struct vnb_routes *table, uint32_t address)
+const union endpoint *routes_lookup4(const struct routes *table, const uint8_t *address)
 {
-	const struct start *start = table->starts;
-	struct routes_range range;
-	size_t left = table->count;
+	uint32_t owner = lookup4_find(&table->lookup4, load32(address));
 
-	while (left > 1) { /* no early exit: the compiler makes a conditional move of the choice */
-		size_t half = left / 2;
-
-		start += start[half].first <= address ? half : 0;
-		left -= half;
-	}
-	range.first = start->first;
-	range.last = start + 1 < table->starts + table->count ? start[1].first - 1 : UINT32_MAX;
-	range.route = start->route == NO_ROUTE ? NULL : &table->routes[start->route];
-	return range;
+	return owner == NO_OWNER ? NULL : &table->peers[owner];
 }
 
-int vnb_routes_find(const struct vnb_routes *table, uint32_t address, struct vnb_route *route)
+const union endpoint *routes_lookup6(const struct routes *table, const uint8_t *address)
 {
-	struct routes_range range = routes_lookup(table, ntohl(address));
+	uint32_t owner = lookup6_find(&table->lookup6, key6(address));
 
-	if (!range.route)
-		return -ENETUNREACH;
-	*route = *range.route;
-	return 0;
+	return owner == NO_OWNER ? NULL : &table->peers[owner];
+}
+
+const union endpoint *routes_peer(const struct routes *table, const union endpoint *sender)
+{
+	uint32_t slot, peer = find_peer(table, sender, &slot);
+
+	return peer == NO_OWNER ? NULL : &table->peers[peer];
 }
