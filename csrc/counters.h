@@ -57,8 +57,11 @@
 	X(ICMP_TIME_EXCEEDED, "icmp.time_exceeded") \
 	X(DROP_TRUNCATED, "drop.truncated")         /* longer than buffer_size */ \
 	X(DROP_RUNT, "drop.runt")                   /* a frame shorter than its header */ \
-	X(DROP_NOT_IPV4, "drop.not_ipv4")           /* on a layer-3 port */ \
-	X(DROP_MALFORMED, "drop.malformed")         /* IPv4 whose lengths contradict each other */ \
+	X(DROP_NOT_IP, "drop.not_ip")               /* on a layer-3 port */ \
+	X(DROP_MALFORMED, "drop.malformed")         /* IP whose lengths contradict each other */ \
+	X(DROP_BAD_OFFLOAD, "drop.bad_offload")     /* a virtio header that contradicts its packet */ \
+	X(DROP_UNKNOWN_PEER, "drop.unknown_peer")   /* the sender is no next hop of any route */ \
+	X(DROP_SPOOFED_SOURCE, "drop.spoofed_source") /* the inner source is not the sender's */ \
 	X(DROP_NO_ROUTE, "drop.no_route") \
 	X(DROP_TTL_EXPIRED, "drop.ttl_expired") \
 	X(DROP_BAD_OFFLOAD, "drop.bad_offload")     /* a virtio header that contradicts its packet */ \

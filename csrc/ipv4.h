@@ -7,11 +7,8 @@
 #ifndef IPV4_H
 #define IPV4_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "counters.h"
 
 enum ipv4_field { /* offset in the header */
 	IPV4_TOS = 1,
@@ -48,14 +45,5 @@ static inline size_t ipv4_header_size(const uint8_t *packet)
 {
 	return (size_t)(packet[0] & 0x0f) * 4;
 }
-
-/*
- * Whether `size` bytes are exactly one IPv4 packet: version, header length, total length. If not,
- * *reason is the drop counter. Nothing past `size` is read.
- */
-bool ipv4_valid(const uint8_t *packet, size_t size, enum counter *reason);
-
-/* Decrement the TTL of a valid packet and patch its checksum; false, and no change, at TTL 0 or 1. */
-bool ipv4_decrement_ttl(uint8_t *packet);
 
 #endif

@@ -140,7 +140,7 @@ def test_anything_but_an_ipv4_packet_never_reaches_the_tun(world: Overlay) -> No
     counters = world.pumps[1].counters.read()
     assert counters["port0.tx_packets"] == 1
     assert counters["drop.truncated"] == 1
-    assert counters["drop.malformed"] + counters["drop.not_ipv4"] == len(broken)
+    assert counters["drop.malformed"] + counters["drop.not_ip"] == len(broken)
 
 
 def test_a_pump_stops_within_a_second_under_load(world: Overlay) -> None:

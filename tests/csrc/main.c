@@ -1,4 +1,5 @@
 /* main.c - runs every test and prints the sum; the exit status says whether all claims hold. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 
 #include "checksum.h"
 #include "ipv4.h"
+#include "ipv6.h"
 #include "test.h"
 
 static unsigned int passed, failed;
@@ -63,6 +65,21 @@ void test_packet(uint8_t *packet, size_t size, uint32_t source, uint32_t destina
 		packet[i] = (uint8_t)i;
 }
 
+void test_packet6(uint8_t *packet, size_t size, const char *source, const char *destination,
+		  uint8_t hop_limit)
+{
+	memset(packet, 0, size);
+	packet[0] = 0x60;
+	store16(packet + IPV6_LENGTH, (uint16_t)(size - IPV6_HEADER));
+	packet[IPV6_NEXT_HEADER] = 17;
+	packet[IPV6_HOP_LIMIT] = hop_limit;
+	test_need(inet_pton(AF_INET6, source, packet + IPV6_SOURCE) == 1, source, __FILE__, __LINE__);
+	test_need(inet_pton(AF_INET6, destination, packet + IPV6_DESTINATION) == 1, destination,
+		  __FILE__, __LINE__);
+	for (size_t i = IPV6_HEADER; i < size; i++)
+		packet[i] = (uint8_t)i;
+}
+
 bool test_header_is_sound(const uint8_t *packet)
 {
 	return checksum(packet, ipv4_header_size(packet)) == 0;
@@ -72,8 +89,10 @@ int main(void)
 {
 	test_checksum();
 	test_routes();
-	test_ipv4();
-	test_icmp();
+	test_router();
+	test_ip();
+	test_icmp4();
+	test_icmp6();
 	test_forward();
 	test_pump();
 	test_pump_trouble();

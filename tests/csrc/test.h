@@ -24,6 +24,10 @@ uint32_t test_random(uint32_t *state);
 /* Write a UDP packet of `size` bytes (at least 28) with correct checksum of the IP header. */
 void test_packet(uint8_t *packet, size_t size, uint32_t source, uint32_t destination, uint8_t ttl);
 
+/* The same of IPv6 (at least 48 bytes), from and to addresses as they are written. */
+void test_packet6(uint8_t *packet, size_t size, const char *source, const char *destination,
+		  uint8_t hop_limit);
+
 /* Whether the IP header's checksum is correct. */
 bool test_header_is_sound(const uint8_t *packet);
 
@@ -32,8 +36,10 @@ double test_now(void);
 
 void test_checksum(void);
 void test_routes(void);
-void test_ipv4(void);
-void test_icmp(void);
+void test_router(void);
+void test_ip(void);
+void test_icmp4(void);
+void test_icmp6(void);
 void test_forward(void);
 void test_pump(void);
 void test_pump_trouble(void);

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "checksum.h"
-#include "ipv4.h"
+#include "ip.h"
 #include "test.h"
 
 /* The definition, word by word: RFC 1071, section 1. */
@@ -58,17 +58,17 @@ static void patches(void)
 		for (unsigned int ttl = 2; ttl < 256; ttl++) {
 			test_packet(packet, sizeof(packet), test_random(&random), test_random(&random),
 				    (uint8_t)ttl);
-			sound &= ipv4_decrement_ttl(packet) && packet[IPV4_TTL] == ttl - 1 &&
+			sound &= ip_spend_hop(packet) && packet[IPV4_TTL] == ttl - 1 &&
 				 test_header_is_sound(packet);
 		}
 	CLAIM(sound, "after a decrement the patched checksum is the one a recount gives");
 
 	for (uint32_t first = 0; first <= 0xffff; first++) { /* every value the checksum can have */
 		test_packet(packet, sizeof(packet), first << 16 | 1, 1, 64);
-		sound &= ipv4_decrement_ttl(packet) && test_header_is_sound(packet);
+		sound &= ip_spend_hop(packet) && test_header_is_sound(packet);
 		test_packet(packet, sizeof(packet), first << 16 | 1, 1, 64);
 		packet[IPV4_CHECKSUM] ^= 1;
-		kept &= ipv4_decrement_ttl(packet) && !test_header_is_sound(packet);
+		kept &= ip_spend_hop(packet) && !test_header_is_sound(packet);
 	}
 	CLAIM(sound, "this is so whatever the checksum was, the carries included");
 	CLAIM(kept, "a wrong checksum stays wrong");
