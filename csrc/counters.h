@@ -64,7 +64,6 @@
 	X(DROP_SPOOFED_SOURCE, "drop.spoofed_source") /* the inner source is not the sender's */ \
 	X(DROP_NO_ROUTE, "drop.no_route") \
 	X(DROP_TTL_EXPIRED, "drop.ttl_expired") \
-	X(DROP_BAD_OFFLOAD, "drop.bad_offload")     /* a virtio header that contradicts its packet */ \
 	X(DROP_DEVICE_DOWN, "drop.device_down")     /* EIO */ \
 	X(DROP_REFUSED, "drop.refused")             /* ECONNREFUSED */ \
 	X(DROP_UNREACHABLE, "drop.unreachable")     /* ENETUNREACH, EHOSTUNREACH, E*DOWN */ \
