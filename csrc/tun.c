@@ -2,14 +2,16 @@
  * tun.c - opening tun and tap devices.
  *
  * Theory of operation. TUNSETIFF on a fresh descriptor of /dev/net/tun creates the device, or
- * attaches to one that exists and is free. What the last holder of a persistent device left on it
- * must not shift or swell our packets: attaching replaces its framing (packet-information and
- * virtio header) by ours, but not on every kernel and for every device, so the flags are read back;
- * segmentation offload stays as it was, so it is turned off.
+ * attaches to one that exists and is free, or (IFF_MULTI_QUEUE) adds a queue to one. What the last
+ * holder of a persistent device left on it must not shift or swell our packets: attaching replaces
+ * its framing (packet-information and virtio header) by ours, but not on every kernel and for every
+ * device, so the flags are read back; length and byte order of the virtio header and segmentation
+ * offload stay as they were, so each is set.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,8 +19,37 @@
 
 #include "vnetbench.h"
 
-/* Everything that changes what a read returns or a write takes. */
-enum { FRAMING = IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE };
+#ifndef TUN_F_USO4 /* headers from before 6.2 */
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+enum {
+	/* Everything that changes what a read returns or a write takes. */
+	FRAMING = IFF_TUN | IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE,
+	TCP_OFFLOAD = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
+	UDP_OFFLOAD = TUN_F_USO4 | TUN_F_USO6,
+};
+
+/* A virtio header of the short kind, in this machine's byte order. */
+static int set_header(int fd)
+{
+	int size = sizeof(struct virtio_net_hdr), off = 0;
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETLE, &off) < 0)
+		return -errno;
+	/* Most kernels are built without the other order; there nobody can have set it. */
+	return ioctl(fd, TUNSETVNETBE, &off) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+static int set_offload(int fd, unsigned int mode)
+{
+	if (!(mode & VNB_TUN_OFFLOAD))
+		return ioctl(fd, TUNSETOFFLOAD, 0) < 0 ? -errno : 0;
+	if (ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOAD | UDP_OFFLOAD) == 0)
+		return 0;
+	return ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOAD) < 0 ? -errno : 0;
+}
 
 static int attach(int fd, const char *name, int framing)
 {
@@ -33,26 +64,31 @@ static int attach(int fd, const char *name, int framing)
 	}
 	if (ioctl(fd, TUNGETIFF, &request) < 0)
 		return -errno;
-	if ((request.ifr_flags & FRAMING) != framing)
-		return -EMEDIUMTYPE;
-	return ioctl(fd, TUNSETOFFLOAD, 0) < 0 ? -errno : 0;
+	return (request.ifr_flags & FRAMING) == framing ? 0 : -EMEDIUMTYPE;
 }
 
-int vnb_tun_open(const char *name, enum vnb_port_kind kind)
+int vnb_tun_open(const char *name, enum vnb_port_kind kind, unsigned int mode)
 {
 	size_t length = strlen(name);
-	int fd, result;
+	int framing = IFF_NO_PI, fd, result;
 
 	/* The kernel would replace a '%d' by a number, and the caller would not know its device. */
 	if (length == 0 || length >= IFNAMSIZ || strchr(name, '%'))
 		return -EINVAL;
 	if (kind != VNB_PORT_TUN && kind != VNB_PORT_TAP)
 		return -EINVAL;
+	framing |= kind == VNB_PORT_TUN ? IFF_TUN : IFF_TAP;
+	framing |= mode & VNB_TUN_OFFLOAD ? IFF_VNET_HDR : 0;
+	framing |= mode & VNB_TUN_QUEUES ? IFF_MULTI_QUEUE : 0;
 
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	result = attach(fd, name, (kind == VNB_PORT_TUN ? IFF_TUN : IFF_TAP) | IFF_NO_PI);
+	result = attach(fd, name, framing);
+	if (result == 0 && mode & VNB_TUN_OFFLOAD)
+		result = set_header(fd);
+	if (result == 0)
+		result = set_offload(fd, mode);
 	if (result < 0) {
 		close(fd);
 		return result;
