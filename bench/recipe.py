@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bench.forwarders import commands as forwarder_commands
 from bench.scenario import Variant, parse_ref, server_address
-from bench.topology.plan import Arm, plan
+from bench.topology.plan import Arm, in_arm, plan
 
 
 def shell_commands(variant: Variant, arm: Arm) -> list[str]:
     """Commands to be typed in order, as root; the last lines, comments, say how to try and undo."""
-    scenario = variant.scenario
+    scenario = in_arm(variant.scenario, arm)
     client = parse_ref(scenario.endpoints.client).host
     hosts = list(scenario.hosts)
     stop = ["kill $(jobs -p)"] if scenario.forwarders else []

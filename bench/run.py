@@ -145,7 +145,10 @@ def _measure(
             }
             raw = {**measurement.raw, "pump": json.dumps(counted, indent=1).encode()}
             measurement = Measurement(measurement.samples, raw, measurement.pyperf)
-        return measurement, facts(topology)
+        found = facts(topology)
+        if forwarders:
+            found["pumps"] = {forwarder.name: dict(forwarder.facts) for forwarder in forwarders}
+        return measurement, found
 
 
 def _counters(forwarders: Sequence[Running]) -> dict[str, dict[str, int]]:

@@ -39,8 +39,9 @@ class RunningPump:
     """A pump in a thread; `result` is the error it ended with, if it has ended with one."""
 
     ports: tuple[Port, Port]
-    routes: native.Routes = field(default_factory=dict)
+    router: native.Router | None = None
     icmp_source: IPv4Address | None = None
+    settings: native.Settings = field(default_factory=dict)
     counters: native.Counters = field(default_factory=native.Counters)
     result: OSError | None = None
 
@@ -80,12 +81,12 @@ class RunningPump:
         try:
             native.pump_run(
                 self.ports,
-                self.routes,
+                self.router,
                 self.counters,
                 self._stop,
-                engine="rw",
+                settings=self.settings,
                 buffer_size=1500,
-                icmp_source=self.icmp_source,
+                icmp_source4=self.icmp_source,
             )
         except OSError as error:
             self.result = error
@@ -197,9 +198,9 @@ def tunnel(
     with inside(end.netns):
         sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     sock.bind((listen, PORT))
-    table = {IPv4Network(p): (IPv4Address(hop), PORT) for p, hop in routes.items()}
+    router = native.Router({IPv4Network(p): (IPv4Address(hop), PORT) for p, hop in routes.items()})
     ports = (Port(PortKind.TUN, end.device), Port(PortKind.UDP, sock.fileno()))
-    return stack.enter_context(RunningPump(ports, table, IPv4Address(icmp_source)))
+    return stack.enter_context(RunningPump(ports, router, IPv4Address(icmp_source)))
 
 
 def inner_packet(source: str, destination: str, port: int, payload: bytes) -> bytes:

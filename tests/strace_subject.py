@@ -17,6 +17,7 @@ from pyroute2 import IPRoute
 
 from bench import native
 from bench.native import Port, PortKind
+from bench.presets import preset
 from bench.topology.namespaces import inside
 
 
@@ -42,14 +43,16 @@ def main(direction: str, count: int) -> None:
         stopper = threading.Thread(target=stop_after, args=(sink, count, stop))
         stopper.start()
         counters = native.Counters()
+        hop = (IPv4Address("127.0.0.1"), peer.getsockname()[1])
+        router = native.Router({IPv4Network("10.244.2.0/24"): hop})
         native.pump_run(
             (Port(PortKind.TUN, left.device), Port(PortKind.UDP, tunnel.fileno())),
-            {IPv4Network("10.244.2.0/24"): (IPv4Address("127.0.0.1"), peer.getsockname()[1])},
+            router,
             counters,
             stop,
-            engine="rw",
+            settings=preset("flannel"),
             buffer_size=1500,
-            icmp_source=IPv4Address(LEFT),
+            icmp_source4=IPv4Address(LEFT),
         )
         stopper.join()
         tun, sock = left.device, tunnel.fileno()

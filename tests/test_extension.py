@@ -8,17 +8,17 @@ import struct
 import subprocess
 import threading
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
-from bench._vnetbench import ffi, lib
+from bench._vnetbench import lib
 from capabilities import require_program, require_root_namespaces, require_tun
 from hypothesis import given
 from hypothesis import strategies as st
 from overlay import configure_here
 
 from bench import native
-from bench.native import PortKind
+from bench.native import Address, Network, PortKind, Routes
 from bench.topology.namespaces import inside, namespace
 
 # linux/if_tun.h
@@ -27,58 +27,61 @@ IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
 TUN_F_CSUM, TUN_F_TSO4 = 0x01, 0x02
 
 
-def as_c(address: IPv4Address) -> int:
-    """The uint32_t in network byte order."""
-    return int(socket.htonl(int(address)))
-
-
-def build_table(prefixes: list[IPv4Network]) -> object:
-    """A table in which the i-th prefix leads to next hop 0.0.0.i."""
-    routes = ffi.new("struct vnb_route[]", len(prefixes))
-    for i, prefix in enumerate(prefixes):
-        routes[i].prefix, routes[i].length = as_c(prefix.network_address), prefix.prefixlen
-        routes[i].next_hop = as_c(IPv4Address(i))
-    table = ffi.new("struct vnb_routes **")
-    assert lib.vnb_routes_new(routes, len(prefixes), table) == 0
-    return ffi.gc(table[0], lib.vnb_routes_free)
-
-
-def look_up(table: object, address: IPv4Address) -> int | None:
-    """Index of the prefix that the table chose."""
-    found = ffi.new("struct vnb_route *")
-    result = lib.vnb_routes_find(table, as_c(address), found)
-    if result == -errno.ENETUNREACH:
-        return None
-    assert result == 0
-    return int(socket.ntohl(found.next_hop))
-
-
 # Few bits in few places make prefixes nest and touch; any address at all is drawn as well.
-addresses = st.one_of(
-    st.builds(lambda a, b: a << 28 | b, st.integers(0, 15), st.integers(0, 15)),
-    st.integers(0, 2**32 - 1),
-).map(IPv4Address)
-networks = st.builds(
-    lambda address, length: IPv4Network((int(address), length), strict=False),
-    addresses,
-    st.integers(0, 32),
-)
+def addresses(version: int) -> st.SearchStrategy[Address]:
+    bits = 32 if version == 4 else 128
+    return st.one_of(
+        st.builds(
+            lambda a, b: a << bits - 4 | b,
+            st.integers(0, 15),
+            st.integers(0, 15),
+        ),
+        st.integers(0, 2**bits - 1),
+    ).map(IPv4Address if version == 4 else IPv6Address)
 
 
-@given(prefixes=st.lists(networks, max_size=40), asked=st.lists(addresses, max_size=20))
-def test_routes_choose_what_ipaddress_calls_the_longest_match(
-    prefixes: list[IPv4Network], asked: list[IPv4Address]
+def networks(version: int) -> st.SearchStrategy[Network]:
+    kind = IPv4Network if version == 4 else IPv6Network
+    return st.builds(
+        lambda address, length: kind((int(address), length), strict=False),
+        addresses(version),
+        st.integers(0, 32 if version == 4 else 128),
+    )
+
+
+any_address = st.one_of(addresses(4), addresses(6))
+peers = st.tuples(any_address, st.integers(1, 65535))
+tables = st.dictionaries(st.one_of(networks(4), networks(6)), peers, max_size=40)
+
+
+def expected_peer(routes: Routes, address: Address) -> tuple[Address, int] | None:
+    """What ipaddress calls the longest match."""
+    matches = [p for p in routes if p.version == address.version and address in p]
+    return routes[max(matches, key=lambda p: p.prefixlen)] if matches else None
+
+
+def edges(routes: Routes) -> list[Address]:
+    return [address for p in routes for address in (p.network_address, p.broadcast_address)]
+
+
+@given(routes=tables, asked=st.lists(any_address, max_size=20))
+def test_a_router_finds_the_owner_of_the_longest_matching_prefix(
+    routes: Routes, asked: list[Address]
 ) -> None:
-    table = build_table(prefixes)
-    edges = [a for p in prefixes for a in (p.network_address, p.broadcast_address)]
-    for address in asked + edges:
-        matches = [i for i, prefix in enumerate(prefixes) if address in prefix]
-        expected = max(matches, key=lambda i: (prefixes[i].prefixlen, i), default=None)
-        assert look_up(table, address) == expected, f"{address} among {prefixes}"
+    router = native.Router(routes)
+    for address in asked + edges(routes):
+        assert router.find(address) == expected_peer(routes, address), address
 
 
-def test_every_engine_and_counter_has_a_name_of_its_own() -> None:
-    assert native.engines()[0] == "rw"
+@given(before=tables, after=tables)
+def test_replaced_routes_are_forgotten(before: Routes, after: Routes) -> None:
+    router = native.Router(before)
+    router.replace(after)
+    for address in edges(before) + edges(after):
+        assert router.find(address) == expected_peer(after, address), address
+
+
+def test_every_counter_has_a_name_of_its_own() -> None:
     names = list(native.Counters().read())
     assert len(set(names)) == len(names) == lib.vnb_counter_count()
 

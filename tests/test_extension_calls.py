@@ -1,4 +1,4 @@
-"""The rw engine makes flannel's system calls in flannel's order; strace is the witness."""
+"""The preset "flannel" makes flannel's system calls in flannel's order; strace is the witness."""
 
 import json
 import re

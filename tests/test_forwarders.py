@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from cage import until
-from files import load_text, shipped, text_of
+from files import shipped
 from live import inside_run, ip, ping
 
-from bench.errors import CannotMeasure, ScenarioError
-from bench.forwarders import Running, check, forwarding
+from bench.errors import CannotMeasure
+from bench.forwarders import Running, forwarding
 from bench.topology import build, inside
 
 pytestmark = pytest.mark.usefixtures("tuns")
@@ -85,14 +85,6 @@ def test_a_port_that_is_taken_is_reported_with_the_pump_that_wanted_it() -> None
             with pytest.raises(CannotMeasure, match=says), forwarding(topology):
                 pass
         assert not has_carrier(topology.netns("host-a"), "flannel0"), "the first pump has ended too"
-
-
-def test_an_engine_that_does_not_exist_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    text = text_of("tun-relay").replace('engine = "rw"', 'engine = "warp"')
-    variant = load_text(text, tmp_path)
-    says = r'forwarders\[0\]\.engine: there is no engine "warp"; expected one of rw'
-    with pytest.raises(ScenarioError, match=says):
-        check(variant)
 
 
 def test_a_pump_holds_no_namespace_but_its_own() -> None:

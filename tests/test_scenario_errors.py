@@ -41,7 +41,7 @@ CASES = (
     Broken(
         "an unknown key of a forwarder is named, with those that are allowed",
         *("tun-udp", 'listen = "192.0.2.1:1194"', 'bind = "192.0.2.1:1194"'),
-        *("forwarders[0]", ("bind", "devices, listen, routes, engine")),
+        *("forwarders[0]", ("bind", "devices, listen, routes, switches")),
     ),
     Broken(
         "an unknown key of the endpoints is named, with those that are allowed",
@@ -165,8 +165,8 @@ CASES = (
     ),
     Broken(
         "a tun that nobody holds is named",
-        *("tun-relay", '[[forwarders]]\nkind = "pump"\ndevices = ["client:tun0", "server:tun0"]\n'
-          'engine = "$engine"\n', ""),
+        *("tun-relay", '[[forwarders]]\nkind = "pump"\n'
+          'devices = ["client:tun0", "server:tun0"]\n', ""),
         *("hosts.client.devices.tun0", ("client:tun0", "forwarder")),
     ),
     Broken(

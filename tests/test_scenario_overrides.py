@@ -58,7 +58,8 @@ def test_a_value_given_twice_makes_one_variant() -> None:
     ("overrides", "says"),
     [
         (["mtv=1400"], 'no selected scenario has a parameter "mtv".*mtu'),
-        (["engine=rw"], 'no selected scenario has a parameter "engine"'),
+        (["batch=16"], 'no selected scenario has a parameter "batch"'),
+        (["pump=fast"], 'no selected scenario has a parameter "pump"'),
         (["mtu=big"], "veth expects a whole number for mtu"),
         (["mtu=1400.5"], "a whole number"),
         (["mtu="], "name=value"),

@@ -7,27 +7,46 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench import native
+from bench import native, presets
+from bench.endpoint import parse_endpoint, show_endpoint
 from bench.errors import CannotMeasure, UsageError
-from bench.forwarders.pump import PumpConfig, check_engine, parse_endpoint, run, udp_socket
+from bench.forwarders.pump import option
+from bench.forwarders.queues import Ports, PumpConfig, QueueCounters, ports_of_queues, run
+from bench.forwarders.sockets import buffers, udp_sockets
 from bench.topology.namespaces import inside
 
 _NAMED = Path("/run/netns")
 
 
+def _switch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each entry of the pump's table of switches."""
+    for switch in reversed(native.switches().values()):
+        help_text = f"{switch.help} [{switch.choices}; default: {switch.show(switch.initial)}]"
+        metavar = "|".join(switch.values) if switch.values else "N"
+        decorate = click.option(option(switch.name), switch.name, metavar=metavar, help=help_text)
+        command = decorate(command)
+    return command
+
+
 @click.command(
     epilog="Example: vnetbench pump --tun flannel0 --listen 192.0.2.1:8285 "
-    "--route 10.244.2.0/24=192.0.2.2:8285"
+    "--route 10.244.2.0/24=192.0.2.2:8285 --batch 16 --tun-offload on"
 )
 @click.option("--tun", "tuns", multiple=True, metavar="NAME[@NETNS]", help="A tun device to hold.")
 @click.option("--tap", "taps", multiple=True, metavar="NAME[@NETNS]", help="A tap device to hold.")
-@click.option("--listen", metavar="ADDRESS:PORT", help="Where the UDP socket listens.")
+@click.option(
+    "--listen",
+    metavar="ADDRESS:PORT",
+    help="Where the UDP socket listens; an IPv6 address stands in brackets.",
+)
 @click.option(
     "--route",
     "routes",
@@ -35,118 +54,222 @@ _NAMED = Path("/run/netns")
     metavar="PREFIX=ADDRESS:PORT",
     help="Which peer owns a prefix; the longest that matches wins.",
 )
-@click.option("--engine", default="rw", show_default=True, help="The loop that moves packets.")
+@click.option(
+    "--routes",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="More of them, one a line, # for comments; read again on SIGHUP.",
+)
 @click.option(
     "--icmp-source",
+    "icmp_sources",
+    multiple=True,
     metavar="ADDRESS",
-    help="Source of the ICMP errors sent back [default: the address that was not reached].",
+    help="Source of the ICMP errors sent back, once for each of IPv4 and IPv6 "
+    "[default: the address that was not reached].",
 )
+@click.option(
+    "--preset",
+    default=presets.NONE,
+    show_default=True,
+    metavar="|".join(presets.NAMES),
+    help="A named set of the switches below; those that are given as well win.",
+)
+@_switch_options
 def pump(
     tuns: tuple[str, ...],
     taps: tuple[str, ...],
     listen: str | None,
     routes: tuple[str, ...],
-    engine: str,
-    icmp_source: str | None,
+    file: Path | None,
+    icmp_sources: tuple[str, ...],
+    preset: str,
+    **switches: str | None,
 ) -> None:
     """Move packets between a tun and UDP peers, two tuns, or two taps.
 
     Devices are created in the current network namespace (or NETNS, a name under /run/netns or a
-    path), or attached to where they exist. One inner IPv4 packet a datagram, no header: flannel's
+    path), or attached to where they exist. One inner IP packet a datagram, no header: flannel's
     UDP backend understands it. Runs until SIGTERM or SIGINT; prints its counters as JSON then, and
     whenever it gets SIGUSR1.
     """
-    check_engine(engine)
-    _check_shape(tuns, taps, listen, routes)
-    config = PumpConfig(
-        engine=engine,
-        routes=dict(_parse_route(text) for text in routes),
-        icmp_source=_parse_address(icmp_source) if icmp_source else None,
-    )
-    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
+    settings = _settings(preset, switches)
+    _check_shape(tuns, taps, listen, bool(routes or file))
+    kinds = [native.PortKind.TUN] * len(tuns) + [native.PortKind.TAP] * len(taps)
+    if listen:
+        kinds.append(native.PortKind.UDP)
+    if reason := native.pump_refusal(kinds, settings):
+        raise UsageError(f"pump: {reason}")
+    endpoint = _parse_listen(listen) if listen else None
+    table = _RouteTable(endpoint[0].version, routes, file) if endpoint else None
+    sources = _icmp_sources(icmp_sources)
+    config = PumpConfig(settings, table.router if table else None, **sources)
+    signals = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1} | ({signal.SIGHUP} if file else set())
     # Before anything exists that a signal could interrupt half-made; sigwait() takes them below.
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with ExitStack() as stack:
-        ports = [_open(text, native.PortKind.TUN, stack) for text in tuns]
-        ports += [_open(text, native.PortKind.TAP, stack) for text in taps]
-        if listen:
-            ports.append(_listen(listen, stack))
-        _serve(config, (ports[0], ports[1]), signals)
+        fds = [
+            _open(text, kind, settings, stack)
+            for text, kind in zip((*tuns, *taps), kinds, strict=False)
+        ]
+        if endpoint:
+            fds.append(_listen(endpoint, settings, stack))
+        _serve(config, ports_of_queues(kinds, fds), table, signals)
+
+
+def _settings(preset: str, given: dict[str, str | None]) -> native.Settings:
+    try:
+        settings = dict(presets.preset(preset))
+    except ValueError as error:
+        raise UsageError(f"pump: --preset {preset}: {error}") from None
+    for name, text in given.items():
+        if text is not None:
+            try:
+                settings[name] = native.parse_setting(native.switches()[name], text)
+            except ValueError as error:
+                raise UsageError(f"pump: {option(name)} {text}: {error}") from None
+    return settings
 
 
 def _check_shape(
-    tuns: tuple[str, ...], taps: tuple[str, ...], listen: str | None, routes: tuple[str, ...]
+    tuns: tuple[str, ...], taps: tuple[str, ...], listen: str | None, routes: bool
 ) -> None:
     devices = (len(tuns), len(taps), bool(listen))
     if devices not in ((1, 0, True), (2, 0, False), (0, 2, False)):
         raise UsageError("pump: expected --tun and --listen, or two --tun, or two --tap")
     if listen and not routes:
-        raise UsageError("pump: --listen needs at least one --route PREFIX=ADDRESS:PORT")
+        raise UsageError(
+            "pump: --listen needs at least one --route PREFIX=ADDRESS:PORT, or --routes"
+        )
     if routes and not listen:
         raise UsageError("pump: --route needs --listen; between two devices there is no choice")
 
 
-def _parse_route(text: str) -> tuple[IPv4Network, tuple[IPv4Address, int]]:
-    prefix, _, hop = text.partition("=")
-    try:
-        return IPv4Network(prefix), parse_endpoint(hop)
-    except ValueError as error:
-        raise UsageError(f"pump: --route {text}: expected PREFIX=ADDRESS:PORT ({error})") from None
+class _RouteTable:
+    """The routes of the command line and of a file that may change."""
+
+    def __init__(self, version: int, given: Sequence[str], file: Path | None) -> None:
+        self._version, self._given, self._file = version, given, file
+        self.router = native.Router(self._read())
+
+    def reload(self) -> None:
+        """Put what the file says now in force, or raise UsageError and leave things as they are."""
+        self.router.replace(self._read())
+
+    def _read(self) -> native.Routes:
+        routes = dict(self._parse(text, f"--route {text}") for text in self._given)
+        if self._file is not None:
+            try:
+                lines = self._file.read_text().splitlines()
+            except OSError as error:
+                raise UsageError(f"pump: --routes {self._file}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise UsageError(f"pump: --routes {self._file}: is not UTF-8 text") from None
+            for number, line in enumerate(lines, start=1):
+                if text := line.partition("#")[0].strip():
+                    prefix, hop = self._parse(text, f"--routes {self._file}: line {number}")
+                    routes[prefix] = hop
+        return routes
+
+    def _parse(self, text: str, where: str) -> tuple[native.Network, tuple[native.Address, int]]:
+        prefix, _, hop = text.partition("=")
+        try:
+            network, (address, port) = ip_network(prefix), parse_endpoint(hop)
+        except ValueError as error:
+            raise UsageError(f"pump: {where}: expected PREFIX=ADDRESS:PORT ({error})") from None
+        if address.version != self._version:
+            raise UsageError(f"pump: {where}: expected a peer of the family of --listen")
+        return network, (address, port)
 
 
-def _parse_address(text: str) -> IPv4Address:
-    try:
-        return IPv4Address(text)
-    except ValueError:
-        raise UsageError(f"pump: --icmp-source {text}: expected an IPv4 address") from None
+def _icmp_sources(texts: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of PumpConfig that they are for."""
+    sources: dict[str, IPv4Address | IPv6Address] = {}
+    for text in texts:
+        try:
+            address = ip_address(text)
+        except ValueError:
+            raise UsageError(f"pump: --icmp-source {text}: expected an IP address") from None
+        field = f"icmp_source{address.version}"
+        if field in sources:
+            raise UsageError(
+                f"pump: --icmp-source {text}: there is one of IPv{address.version} already; "
+                "expected one of each family"
+            )
+        sources[field] = address
+    return sources
 
 
-def _open(text: str, kind: native.PortKind, stack: ExitStack) -> native.Port:
+def _open(
+    text: str, kind: native.PortKind, settings: native.Settings, stack: ExitStack
+) -> list[int]:
+    """The descriptors of a device, one a queue."""
     name, at, netns = text.partition("@")
+    queues, offload = settings["queues"], bool(settings["tun_offload"])
+    fds: list[int] = []
     try:
-        if at:
-            path = netns if "/" in netns else str(_NAMED / netns)
-            namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            stack.callback(os.close, namespace)
-            with inside(namespace):
-                fd = native.tun_open(name, kind)
-        else:
-            fd = native.tun_open(name, kind)
+        with ExitStack() as there:
+            if at:
+                path = netns if "/" in netns else str(_NAMED / netns)
+                namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                there.callback(os.close, namespace)
+                there.enter_context(inside(namespace))
+            for _ in range(queues):
+                fds.append(native.tun_open(name, kind, offload=offload, queues=queues > 1))
+                stack.callback(os.close, fds[-1])
     except OSError as error:
         raise CannotMeasure(f"pump: {kind.name.lower()} {text}: {error.strerror}") from None
-    stack.callback(os.close, fd)
-    return native.Port(kind, fd)
+    return fds
 
 
-def _listen(text: str, stack: ExitStack) -> native.Port:
+def _parse_listen(text: str) -> tuple[native.Address, int]:
     try:
-        sock = stack.enter_context(udp_socket(*parse_endpoint(text)))
+        return parse_endpoint(text)
     except ValueError as error:
         raise UsageError(f"pump: --listen {text}: expected ADDRESS:PORT ({error})") from None
+
+
+def _listen(
+    endpoint: tuple[native.Address, int], settings: native.Settings, stack: ExitStack
+) -> list[int]:
+    """The descriptors of the sockets, one a queue."""
+    try:
+        sockets = udp_sockets(*endpoint, settings, stack)
     except OSError as error:
-        raise CannotMeasure(f"pump: --listen {text}: {error.strerror}") from None
-    return native.Port(native.PortKind.UDP, sock.fileno())
+        where = show_endpoint(*endpoint)
+        raise CannotMeasure(f"pump: --listen {where}: {error.strerror}") from None
+    granted = min(buffers(sockets[0]).values())
+    if granted < settings["buffer"]:
+        _say(f"--buffer {settings['buffer']}: the system allows {granted} bytes")
+    return [sock.fileno() for sock in sockets]
 
 
 def _serve(
-    config: PumpConfig, ports: tuple[native.Port, native.Port], signals: set[signal.Signals]
+    config: PumpConfig,
+    queues: Sequence[Ports],
+    table: _RouteTable | None,
+    signals: set[signal.Signals],
 ) -> None:
-    """Run the loop in a thread (it keeps no GIL) while this one waits for signals."""
-    counters = native.Counters()
+    """Run the loops in threads (they keep no GIL) while this one waits for signals."""
+    counters = QueueCounters(len(queues))
     stop = os.eventfd(0)
     died: list[OSError] = []
 
     def move() -> None:
         try:
-            run(config, ports, counters, stop)
+            run(config, queues, counters, stop)
         except OSError as error:
             died.append(error)
             os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=move)
     thread.start()
-    while signal.sigwait(signals) == signal.SIGUSR1:
-        _print(counters)
+    while (caught := signal.sigwait(signals)) in (signal.SIGUSR1, signal.SIGHUP):
+        if caught == signal.SIGUSR1:
+            _print(counters)
+        elif table is not None:
+            _reload(table)
     os.eventfd_write(stop, 1)
     thread.join()
     _print(counters)
@@ -154,6 +277,17 @@ def _serve(
         raise CannotMeasure(f"pump: {died[0].strerror}: a device or the socket is gone")
 
 
-def _print(counters: native.Counters) -> None:
+def _reload(table: _RouteTable) -> None:
+    try:
+        table.reload()
+    except UsageError as error:
+        click.echo(f"vnetbench: {error}; the routes stay as they were", err=True)
+
+
+def _print(counters: QueueCounters) -> None:
     click.echo(json.dumps(counters.read(), indent=1))
     sys.stdout.flush()
+
+
+def _say(text: str) -> None:
+    click.echo(f"vnetbench: pump: {text}", err=True)

@@ -6,12 +6,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench import forwarders
+from bench import forwarders, native, presets
 from bench.cli.options import ARMS, override_option
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES, prove
 from bench.recipe import shell_commands
-from bench.scenario import Variant, find, load, parse_ref, trace, variants
+from bench.scenario import Variant, find, load, parse_ref, show_value, trace, variants
 from bench.topology import Arm, build, enter_user_namespace_if_needed
 
 
@@ -80,5 +80,12 @@ def _describe(variant: Variant) -> None:
     hops = [str(hop.ref) for hop in trace(scenario, client, server)]
     click.echo(f"{variant.name}: {scenario.title}\n{scenario.drawing.rstrip()}\n")
     click.echo(f"path: {' → '.join(hops)}")
-    click.echo(f"parameters: {', '.join(f'{k}={v}' for k, v in variant.parameters.items())}")
+    switches = native.switches() if scenario.forwarders else {}
+    others = {k: v for k, v in variant.parameters.items() if k not in switches}
+    click.echo(f"parameters: {', '.join(f'{k}={show_value(v)}' for k, v in others.items())}")
+    if switches:
+        click.echo(f"switches of the pump (pump={'|'.join(presets.NAMES)} sets several at once):")
+    for name, switch in switches.items():
+        value = show_value(variant.parameters[name])
+        click.echo(f"  {name:12} {value:10} {switch.help} [{switch.choices}]")
     click.echo(f"file: {variant.source}")

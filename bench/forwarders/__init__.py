@@ -10,7 +10,7 @@ from bench.forwarders import pump
 from bench.forwarders.base import Forwarder, Running
 from bench.scenario import Variant
 from bench.scenario.model import Pump, Scenario
-from bench.topology import Topology
+from bench.topology import Arm, Topology, in_arm
 
 _FORWARDERS: dict[type, Forwarder] = {Pump: pump}
 
@@ -32,9 +32,10 @@ def forwarding(topology: Topology) -> Iterator[list[Running]]:
 
 def check(variant: Variant) -> None:
     """Raise ScenarioError for what only a forwarder itself can tell to be wrong with its table."""
-    for number, spec in enumerate(variant.scenario.forwarders):
-        for key, problem in _FORWARDERS[type(spec)].problems(spec):
-            raise ScenarioError(str(variant.source), f"forwarders[{number}].{key}", problem)
+    for scenario in (in_arm(variant.scenario, arm) for arm in Arm):
+        for number, spec in enumerate(scenario.forwarders):
+            for key, problem in _FORWARDERS[type(spec)].problems(scenario, spec):
+                raise ScenarioError(str(variant.source), f"forwarders[{number}].{key}", problem)
 
 
 def commands(scenario: Scenario) -> list[str]:

@@ -4,133 +4,83 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from bench import native
-from bench.errors import UsageError
+from bench.endpoint import parse_endpoint
 from bench.forwarders.base import Running
+from bench.forwarders.queues import PumpConfig, QueueCounters, ports_of_queues, run
+from bench.forwarders.sockets import buffers, udp_sockets
 from bench.process import Send, spawn
 from bench.scenario.model import DeviceRef, Pump, Scenario, Tun, parse_ref
 from bench.topology import Topology
 
-_BUFFER_SIZE = 65535
-"""Bytes of the largest packet or frame: an MTU may be raised while the pump runs."""
 _READY_TIMEOUT = 5.0
 
 
-@dataclass(frozen=True)
-class PumpConfig:
-    """What a pump does, once its descriptors are open.
-
-    icmp_source: address that ICMP errors come from; None is the address that was not reached.
-    """
-
-    engine: str
-    routes: Mapping[IPv4Network, tuple[IPv4Address, int]]
-    icmp_source: IPv4Address | None
-
-
-def problems(spec: Pump) -> Iterator[tuple[str, str]]:
-    """Say where a scenario names an engine that is not there."""
-    if spec.engine not in native.engines():
-        yield "engine", _no_engine(spec.engine)
-
-
-def check_engine(engine: str) -> None:
-    """Raise UsageError unless the extension has an engine of that name."""
-    if engine not in native.engines():
-        raise UsageError(f"pump: --engine: {_no_engine(engine)}")
-
-
-def _no_engine(name: str) -> str:
-    return f'there is no engine "{name}"; expected one of {", ".join(native.engines())}'
-
-
-def udp_socket(address: IPv4Address, port: int) -> socket.socket:
-    """A UDP socket bound to `address`:`port` in this thread's namespace. Raises OSError."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind((str(address), port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def parse_endpoint(text: str) -> tuple[IPv4Address, int]:
-    """Split "address:port". Raises ValueError."""
-    address, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
-        raise ValueError(f'"{text}" is not of the form "address:port"')
-    return IPv4Address(address), int(port)
+def problems(scenario: Scenario, spec: Pump) -> Iterator[tuple[str, str]]:
+    """Say where switches do not go together, or not with the pump's ports."""
+    reason = native.pump_refusal(_kinds(scenario, spec), spec.switches)
+    if reason is not None:
+        yield "switches", reason
 
 
 @contextmanager
 def running(topology: Topology, spec: Pump) -> Iterator[Running]:
-    """Run the pump `spec` in `topology` and yield it once it has its socket open."""
+    """Run the pump `spec` in `topology` and yield it once it has its sockets open."""
     refs = [parse_ref(text) for text in spec.devices]
-    kinds = [_port_kind(topology.scenario, ref) for ref in refs]
-    ports = [native.Port(kind, topology.held(ref)) for kind, ref in zip(kinds, refs, strict=True)]
-    routes = {IPv4Network(p): parse_endpoint(hop) for p, hop in spec.routes.items()}
-    config = PumpConfig(spec.engine, routes, icmp_source=None)
-    counters = native.Counters()
+    kinds = _kinds(topology.scenario, spec)
+    fds = [topology.held(ref) for ref in refs]
+    counters = QueueCounters(spec.switches["queues"])
 
     def task(send: Send) -> None:
         with ExitStack() as stack:
-            opened = list(ports)
+            ports, granted = list(fds), None
             if spec.listen:
-                sock = stack.enter_context(udp_socket(*parse_endpoint(spec.listen)))
-                opened.append(native.Port(native.PortKind.UDP, sock.fileno()))
-            send({"ready": True})
-            # Nobody writes to this eventfd: a pump in a topology ends with its process.
-            run(config, (opened[0], opened[1]), counters, os.eventfd(0))
+                endpoint = parse_endpoint(spec.listen)
+                sockets = udp_sockets(*endpoint, spec.switches, stack)
+                ports.append([sock.fileno() for sock in sockets])
+                granted = buffers(sockets[0])
+            config = PumpConfig(spec.switches, _router(spec))
+            send({"buffers": granted})
+            # Only a queue that dies writes to this eventfd: the pump ends with its process.
+            run(config, ports_of_queues(kinds, ports), counters, os.eventfd(0))
 
     name = f"pump {'-'.join(map(str, refs))}"
-    keep = [port.fd for port in ports]
+    keep = [fd for queues in fds for fd in queues]
     with spawn(name, task, netns=topology.netns(refs[0].host), keep=keep) as child:
-        child.receive(_READY_TIMEOUT)
+        granted = child.receive(_READY_TIMEOUT)["buffers"]
         for ref in refs:
             topology.release(ref)
-        yield Running(name=name, child=child, counters=counters.read)
-
-
-def run(
-    config: PumpConfig,
-    ports: tuple[native.Port, native.Port],
-    counters: native.Counters,
-    stop_fd: int,
-) -> None:
-    """Move packets until `stop_fd` is readable. Raises OSError when a descriptor has died."""
-    native.pump_run(
-        ports,
-        config.routes,
-        counters,
-        stop_fd,
-        engine=config.engine,
-        buffer_size=_BUFFER_SIZE,
-        icmp_source=config.icmp_source,
-    )
+        facts = {"switches": _shown(spec.switches), "buffers": granted}
+        yield Running(name, child, counters.read, facts)
 
 
 def command(scenario: Scenario, spec: Pump) -> str:
     """The command line that starts this pump in named namespaces."""
     refs = [parse_ref(text) for text in spec.devices]
     words = ["ip", "netns", "exec", refs[0].host, *_own_command(), "pump"]
-    for ref in refs:
-        kind = _port_kind(scenario, ref).name.lower()
+    for ref, kind in zip(refs, _kinds(scenario, spec), strict=False):
         where = "" if ref.host == refs[0].host else f"@{ref.host}"
-        words += [f"--{kind}", f"{ref.device}{where}"]
+        words += [f"--{kind.name.lower()}", f"{ref.device}{where}"]
     if spec.listen:
         words += ["--listen", spec.listen]
     for prefix, hop in spec.routes.items():
         words += ["--route", f"{prefix}={hop}"]
-    return f"{shlex.join([*words, '--engine', spec.engine])} &"
+    for name, value in spec.switches.items():
+        if value != native.switches()[name].initial:
+            words += [option(name), str(native.switches()[name].show(value))]
+    return f"{shlex.join(words)} &"
+
+
+def option(switch: str) -> str:
+    """The option of `vnetbench pump` for a switch."""
+    return f"--{switch.replace('_', '-')}"
 
 
 def _own_command() -> list[str]:
@@ -139,5 +89,20 @@ def _own_command() -> list[str]:
     return [str(installed)] if installed.exists() else [sys.executable, "-m", "bench"]
 
 
-def _port_kind(scenario: Scenario, ref: DeviceRef) -> native.PortKind:
+def _router(spec: Pump) -> native.Router | None:
+    if not spec.listen:
+        return None
+    return native.Router({ip_network(p): parse_endpoint(hop) for p, hop in spec.routes.items()})
+
+
+def _kinds(scenario: Scenario, spec: Pump) -> list[native.PortKind]:
+    kinds = [_kind(scenario, parse_ref(text)) for text in spec.devices]
+    return [*kinds, native.PortKind.UDP] if spec.listen else kinds
+
+
+def _kind(scenario: Scenario, ref: DeviceRef) -> native.PortKind:
     return native.PortKind.TUN if isinstance(scenario.device(ref), Tun) else native.PortKind.TAP
+
+
+def _shown(settings: native.Settings) -> dict[str, Any]:
+    return {name: native.switches()[name].show(value) for name, value in settings.items()}

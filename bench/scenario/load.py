@@ -19,7 +19,9 @@ from typing import Any
 
 import msgspec
 
+from bench import native
 from bench.errors import ScenarioError, UsageError
+from bench.scenario import switches
 from bench.scenario.check import check
 from bench.scenario.model import (
     Bridge,
@@ -33,9 +35,7 @@ from bench.scenario.model import (
     Veth,
     Vxlan,
 )
-
-Value = bool | int | float | str
-"""What a parameter may be."""
+from bench.scenario.switches import Value
 
 _LAST_RUNG = 1000
 _COMMON_PARAMETERS: dict[str, Value] = {"congestion_control": "cubic", "streams": 1}
@@ -66,7 +66,13 @@ class _File:
     path: Path
     digest: str
     table: dict[str, Any]
-    parameters: dict[str, Value]
+    declared: dict[str, Value]
+    pumps: bool
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        """Every parameter of the scenario, with its default."""
+        return {**_implicit_parameters(self.pumps), **self.declared}
 
     @property
     def base(self) -> str:
@@ -164,13 +170,31 @@ def _read(path: Path) -> _File:
             raise ScenarioError(
                 source, f'parameters."{name}"', "expected a name of a-z, 0-9 and _ only"
             )
-    for name in _COMMON_PARAMETERS:
+    pumps = any(switches.pump_tables(table))
+    implicit = _implicit_parameters(pumps)
+    for name in implicit:
         if name in table:
             raise ScenarioError(
                 source, name, f"is a parameter: write it under [parameters], {name} = …"
             )
+    if pumps:
+        for name in declared.keys() & switches.parameters().keys():
+            key = f"parameters.{name}"
+            declared[name] = _canonical(name, declared[name], source, key)
     digest = hashlib.sha256(data).hexdigest()
-    return _File(path, digest, table, {**_COMMON_PARAMETERS, **declared})
+    return _File(path, digest, table, declared, pumps)
+
+
+def _implicit_parameters(pumps: bool) -> dict[str, Value]:
+    """The parameters that a scenario has without declaring them."""
+    return {**_COMMON_PARAMETERS, **(switches.parameters() if pumps else {})}
+
+
+def _canonical(name: str, value: Any, source: str, key: str) -> Value:
+    try:
+        return switches.canonical(name, value)
+    except ValueError as error:
+        raise ScenarioError(source, key, str(error)) from None
 
 
 def _parse_overrides(overrides: Sequence[str], files: Sequence[_File]) -> dict[str, list[str]]:
@@ -195,6 +219,11 @@ def _parse_overrides(overrides: Sequence[str], files: Sequence[_File]) -> dict[s
 def _parse_value(file: _File, name: str, text: str) -> Value:
     """Read `text` as a value of the type that the parameter's default has."""
     default = file.parameters[name]
+    if file.pumps and name in switches.parameters():
+        try:
+            return switches.canonical(name, text)
+        except ValueError as error:
+            raise UsageError(f"-p {name}={text}: {file.base}: {name}: {error}") from None
     try:
         if isinstance(default, bool):
             return {"true": True, "on": True, "false": False, "off": False}[text.lower()]
@@ -211,16 +240,41 @@ def _variant(file: _File, overrides: Mapping[str, str]) -> Variant:
     source = str(file.path)
     chosen = {name: _parse_value(file, name, text) for name, text in overrides.items()}
     parameters = {**file.parameters, **chosen}
+    settings = switches.in_force(file.declared, chosen) if file.pumps else {}
+    parameters |= switches.shown(settings)
     try:
         table = _substitute(file.table, parameters, source, "")
     except RecursionError:  # dotted keys nest without nesting the parser
         raise ScenarioError(source, "file", "is nested too deeply") from None
     table |= {name: parameters[name] for name in _COMMON_PARAMETERS}
+    for number, pump in switches.pump_tables(table):
+        pump["switches"] = _pinned(pump, settings, source, f"forwarders[{number}].switches")
     scenario = _convert_scenario(table, source)
     check(scenario, source)
-    suffix = ",".join(f"{name}={value}" for name, value in chosen.items())
+    suffix = ",".join(f"{name}={show_value(value)}" for name, value in chosen.items())
     name = f"{file.base}[{suffix}]" if suffix else file.base
     return Variant(name, file.base, file.path, file.digest, parameters, scenario)
+
+
+def show_value(value: Value) -> str:
+    """A parameter's value as it is written with -p."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _pinned(
+    pump: Mapping[str, Any], settings: native.Settings, source: str, key: str
+) -> native.Settings:
+    """`settings` with those that the pump's own table sets."""
+    own = pump.get("switches", {})
+    if not isinstance(own, dict):
+        raise ScenarioError(source, key, "expected a table of switches")
+    for name in own:
+        if name not in settings:
+            raise ScenarioError(
+                source, f"{key}.{name}", f"is no switch; expected some of {', '.join(settings)}"
+            )
+    values = {name: _canonical(name, own[name], source, f"{key}.{name}") for name in own}
+    return {**settings, **switches.settings(values)}
 
 
 def _substitute(value: Any, parameters: Mapping[str, Value], source: str, key: str) -> Any:

@@ -90,13 +90,14 @@ class Pump(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="pump"):
     devices: the tun or tap devices it holds, `host:device`.
     listen: "address:port" of the UDP socket, on the host of its only device.
     routes: prefix → "address:port" of the pump that owns it.
-    engine: the name of a loop in `csrc/pump.c`.
+    switches: the pump's switches, name → value. In the file a few, as they are written on the
+        command line; once loaded, all of them as the numbers in force.
     """
 
     devices: list[str]
     listen: str | None = None
     routes: dict[str, str] = {}
-    engine: str = "rw"
+    switches: dict[str, int] = {}
 
 
 class Endpoints(_Strict, frozen=True, kw_only=True):

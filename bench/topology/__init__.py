@@ -3,7 +3,7 @@
 from bench.topology.build import Topology, Traffic, build
 from bench.topology.facts import facts
 from bench.topology.namespaces import enter_user_namespace_if_needed, inside, namespace
-from bench.topology.plan import Arm, plan
+from bench.topology.plan import Arm, in_arm, plan
 
 __all__ = [
     "Arm",
@@ -12,6 +12,7 @@ __all__ = [
     "build",
     "enter_user_namespace_if_needed",
     "facts",
+    "in_arm",
     "inside",
     "namespace",
     "plan",

@@ -18,7 +18,7 @@ from bench import native
 from bench.errors import CannotMeasure, MissingCapability
 from bench.scenario.model import Bridge, DeviceRef, Scenario
 from bench.topology.namespaces import coming_back, inside, namespace
-from bench.topology.plan import Arm, plan
+from bench.topology.plan import Arm, in_arm, plan
 from bench.topology.steps import Step
 
 _RTMGRP_LINK = 1
@@ -45,7 +45,7 @@ class Topology:
         self._netns = {host: stack.enter_context(namespace()) for host in scenario.hosts}
         self._netlink: dict[str, IPRoute] = {}
         self._index: dict[DeviceRef, int] = {}
-        self._held: dict[DeviceRef, int] = {}
+        self._held: dict[DeviceRef, list[int]] = {}
 
     def netns(self, host: str) -> int:
         """The descriptor of the host's namespace."""
@@ -70,21 +70,21 @@ class Topology:
         native.setns(self.netns(host), native.CLONE_NEWNET)
 
     def hold(self, host: str, device: str, fd: int) -> None:
-        """Keep the descriptor of a tun or tap device for its forwarder."""
-        self._held[DeviceRef(host, device)] = fd
-        self._stack.callback(self.release, DeviceRef(host, device))
+        """Keep the descriptor of one queue of a tun or tap device for its forwarder."""
+        ref = DeviceRef(host, device)
+        self._held.setdefault(ref, []).append(fd)
+        self._stack.callback(self.release, ref)
 
-    def held(self, ref: DeviceRef) -> int:
-        """The descriptor of a tun or tap device that no forwarder has taken yet."""
+    def held(self, ref: DeviceRef) -> list[int]:
+        """The descriptors, one a queue, of a device that no forwarder has taken yet."""
         return self._held[ref]
 
     def release(self, ref: DeviceRef) -> None:
-        """Close our descriptor of a tun or tap device: its forwarder has its own now.
+        """Close our descriptors of a tun or tap device: its forwarder has its own now.
 
         From here on the device has a carrier only as long as the forwarder lives.
         """
-        fd = self._held.pop(ref, None)
-        if fd is not None:
+        for fd in self._held.pop(ref, []):
             os.close(fd)
 
     def traffic(self, host: str) -> dict[str, Traffic]:
@@ -106,6 +106,7 @@ def build(scenario: Scenario, arm: Arm = Arm.NATIVE) -> Iterator[Topology]:
     are gone as soon as no other process is in them. Raises MissingCapability where kernel or user
     lack what a step needs, CannotMeasure where a step fails otherwise.
     """
+    scenario = in_arm(scenario, arm)
     with ExitStack() as stack:
         topology = Topology(scenario, stack)
         with coming_back():

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 from ipaddress import IPv4Interface
 
+import msgspec
+
 from bench.scenario.check import devices
 from bench.scenario.model import (
     Bridge,
@@ -59,6 +61,9 @@ PARITY_OFF = (
 )
 """Switched off in the parity arm: groups and features, by the names of ethtool(8)."""
 
+_PUMPS_OFF = ("tun_offload", "udp_offload")
+"""The same of pumps: one that joins packets would be receive offload in disguise."""
+
 _SYSCTLS = {
     # A namespace inherits these from the machine, and they decide TCP's speed.
     "net.ipv4.tcp_rmem": "4096 131072 6291456",
@@ -83,8 +88,19 @@ _FIRST_INDEX = 1000
 """Interface index of the first veth device, out of the way of those the kernel chooses."""
 
 
+def in_arm(scenario: Scenario, arm: Arm) -> Scenario:
+    """The scenario as `arm` measures it: in parity with the offloads of its pumps off."""
+    if arm is Arm.NATIVE:
+        return scenario
+    off = dict.fromkeys(_PUMPS_OFF, 0)
+    replace = msgspec.structs.replace
+    pumps = [replace(pump, switches={**pump.switches, **off}) for pump in scenario.forwarders]
+    return replace(scenario, forwarders=pumps)
+
+
 def plan(scenario: Scenario, arm: Arm) -> list[Step]:
     """The steps that build `scenario` in `arm`, each after those it needs."""
+    scenario = in_arm(scenario, arm)
     macs = _macs(scenario)
     return [
         *_sysctls(scenario),
@@ -150,11 +166,9 @@ def _create(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
             case Bridge():
                 yield AddBridge(ref.host, ref.device, macs[ref], device.mtu)
             case Tun():
-                yield AddTunTap(ref.host, ref.device, "tun", None, device.mtu)
-                yield SetQdisc(ref.host, ref.device, _QDISC)
+                yield from _tun_tap(scenario, ref, "tun", None)
             case Tap():
-                yield AddTunTap(ref.host, ref.device, "tap", macs[ref], device.mtu)
-                yield SetQdisc(ref.host, ref.device, _QDISC)
+                yield from _tun_tap(scenario, ref, "tap", macs[ref])
             case Vxlan():
                 yield AddVxlan(
                     ref.host,
@@ -165,6 +179,20 @@ def _create(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
                     device.local,
                     device.port,
                 )
+
+
+def _tun_tap(scenario: Scenario, ref: DeviceRef, kind: str, mac: str | None) -> Iterator[Step]:
+    """A tun or tap device, in the mode that the pump needs that holds it."""
+    [pump] = [p for p in scenario.forwarders if str(ref) in p.devices]
+    queues, offload = pump.switches["queues"], bool(pump.switches["tun_offload"])
+    mtu = scenario.device(ref).mtu
+    yield AddTunTap(ref.host, ref.device, kind, mac, mtu, offload, queues)
+    if queues == 1:
+        yield SetQdisc(ref.host, ref.device, _QDISC)
+        return
+    yield SetQdisc(ref.host, ref.device, "mq")
+    for queue in range(1, queues + 1):
+        yield SetQdisc(ref.host, ref.device, _QDISC, queue)
 
 
 def _offloads(scenario: Scenario) -> Iterator[Step]:

@@ -24,6 +24,8 @@ _AF_BRIDGE = 7
 _NTF_SELF, _NUD_PERMANENT = 0x02, 0x80
 _RTNH_F_ONLINK = 4
 _TC_H_ROOT = 0xFFFFFFFF
+_MQ = 0x00010000
+"""The handle 1: of a discipline that has one of its own for each queue."""
 _TUNSETPERSIST = 0x400454CB
 
 
@@ -43,7 +45,7 @@ class Net(Protocol):
         """Have the calling thread be in the host's namespace."""
 
     def hold(self, host: str, device: str, fd: int) -> None:
-        """Keep the descriptor of a tun or tap device for its forwarder."""
+        """Keep the descriptor of one queue of a tun or tap device for its forwarder."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,10 @@ class AddVxlan(Step):
 
 @dataclass(frozen=True)
 class AddTunTap(Step):
-    """Create a tun or tap device; its descriptor is what the forwarder moves packets through.
+    """Create a tun or tap device; its descriptors are what the forwarder moves packets through.
+
+    offload: whether packets have a virtio header, and the device segmentation offload.
+    queues: descriptors, each a queue of its own.
 
     The device is made persistent: it goes with its namespace, with all others at once, where the
     kernel would otherwise make the dying forwarder wait for the removal of each.
@@ -199,11 +204,15 @@ class AddTunTap(Step):
     kind: str
     mac: str | None
     mtu: int
+    offload: bool
+    queues: int
 
     def apply(self, net: Net) -> None:
         net.enter(self.host)
-        fd = native.tun_open(self.name, native.PortKind[self.kind.upper()])
-        net.hold(self.host, self.name, fd)
+        kind = native.PortKind[self.kind.upper()]
+        for _ in range(self.queues):
+            fd = native.tun_open(self.name, kind, offload=self.offload, queues=self.queues > 1)
+            net.hold(self.host, self.name, fd)
         fcntl.ioctl(fd, _TUNSETPERSIST, 1)
         settings = {"address": self.mac} if self.mac else {}
         net.netlink(self.host).link(
@@ -212,26 +221,39 @@ class AddTunTap(Step):
 
     def command(self) -> str:
         address = f"address {self.mac} " if self.mac else ""
+        flags = " multi_queue" * (self.queues > 1) + " vnet_hdr" * self.offload
         return (
-            f"ip -n {self.host} tuntap add dev {self.name} mode {self.kind} && "
+            f"ip -n {self.host} tuntap add dev {self.name} mode {self.kind}{flags} && "
             f"ip -n {self.host} link set {self.name} {address}mtu {self.mtu}"
         )
 
 
 @dataclass(frozen=True)
 class SetQdisc(Step):
-    """Give a device a queueing discipline; devices with a queue get the machine's default."""
+    """Give a device a queueing discipline; devices with a queue get the machine's default.
+
+    queue: number of the queue it is for, where each has its own; None: it is for all.
+    """
 
     name: str
     kind: str
+    queue: int | None = None
 
     def apply(self, net: Net) -> None:
+        parent = _TC_H_ROOT if self.queue is None else _MQ | self.queue
+        settings = {"handle": _MQ} if self.kind == "mq" else {}
         net.netlink(self.host).tc(
-            "replace", kind=self.kind, index=net.index(self.host, self.name), parent=_TC_H_ROOT
+            "replace",
+            kind=self.kind,
+            index=net.index(self.host, self.name),
+            parent=parent,
+            **settings,
         )
 
     def command(self) -> str:
-        return f"tc -n {self.host} qdisc replace dev {self.name} root {self.kind}"
+        place = "root" if self.queue is None else f"parent 1:{self.queue:x}"
+        handle = " handle 1:" if self.kind == "mq" else ""
+        return f"tc -n {self.host} qdisc replace dev {self.name} {place}{handle} {self.kind}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""Sets of the pump's switches that have a name."""
+
+from __future__ import annotations
+
+from bench import native
+
+NONE = "none"
+_PRESETS: dict[str, dict[str, str]] = {
+    NONE: {},
+    # flannel's own loop, call for call; its proxy takes datagrams from anyone.
+    "flannel": {"trust": "anyone"},
+    "fast": {
+        "readiness": "on",
+        "batch": "16",
+        "tun_offload": "on",
+        "udp_offload": "on",
+        "buffer": "4194304",
+    },
+}
+"""Name → the switches it sets; the others have their initial values."""
+
+NAMES = tuple(_PRESETS)
+
+
+def preset(name: str) -> native.Settings:
+    """The value of every switch. Raises ValueError, which says what was expected."""
+    if name not in _PRESETS:
+        raise ValueError(f"expected one of {', '.join(NAMES)}")
+    own, table = _PRESETS[name], native.switches()
+    return {
+        key: native.parse_setting(switch, own[key]) if key in own else switch.initial
+        for key, switch in table.items()
+    }
