@@ -26,7 +26,22 @@ _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _MAGIC_NANOSECONDS = 0xA1B23C4D
 _SNAPLEN = 262144
 _LINKTYPE_ETHERNET, _LINKTYPE_RAW = 1, 101
-_ECHO_REQUEST, _ECHO_REPLY = 8, 0
+
+
+@dataclass(frozen=True)
+class _Echo:
+    """How echo is spoken by a version of IP: RFC 792 and RFC 4443."""
+
+    family: socket.AddressFamily
+    protocol: int
+    request: int
+    reply: int
+
+
+_ECHO = {
+    4: _Echo(socket.AF_INET, socket.IPPROTO_ICMP, request=8, reply=0),
+    6: _Echo(socket.AF_INET6, socket.IPPROTO_ICMPV6, request=128, reply=129),
+}
 
 
 @dataclass(frozen=True)
@@ -126,20 +141,21 @@ def _pcap(taken: Capture) -> bytes:
 
 
 def _pings(topology: Topology, count: int, timeout: float) -> Iterator[int]:
-    """Send ICMP echo requests (RFC 792), yielding the number of each when its reply is here."""
+    """Send ICMP echo requests, yielding the number of each when its reply is here."""
     host = parse_ref(topology.scenario.endpoints.client).host
-    target = str(server_address(topology.scenario))
+    target = server_address(topology.scenario)
+    echo = _ECHO[target.version]
     with inside(topology.netns(host)):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        sock = socket.socket(echo.family, socket.SOCK_RAW, echo.protocol)
     with sock:
-        sock.connect((target, 0))
+        sock.connect((str(target), 0))
         for sequence in range(1, count + 1):
-            sock.send(_echo_request(sequence))
+            sock.send(_echo_request(echo, sequence))
             deadline = time.monotonic() + timeout
             while (remaining := deadline - time.monotonic()) > 0:
                 sock.settimeout(remaining)
                 try:
-                    if _is_reply(sock.recv(2048), sequence):
+                    if _is_reply(echo, sock.recv(2048), sequence):
                         yield sequence
                         break
                 except TimeoutError:
@@ -151,17 +167,18 @@ def _pings(topology: Topology, count: int, timeout: float) -> Iterator[int]:
 _IDENTIFIER = 0x766E  # "vn"
 
 
-def _echo_request(sequence: int) -> bytes:
+def _echo_request(echo: _Echo, sequence: int) -> bytes:
     payload = bytes(range(56))
-    header = struct.pack("!BBHHH", _ECHO_REQUEST, 0, 0, _IDENTIFIER, sequence)
-    checksum = _checksum(header + payload)
-    return struct.pack("!BBHHH", _ECHO_REQUEST, 0, checksum, _IDENTIFIER, sequence) + payload
+    header = struct.pack("!BBHHH", echo.request, 0, 0, _IDENTIFIER, sequence)
+    checksum = _checksum(header + payload)  # that of ICMPv6 is put in by the kernel
+    return struct.pack("!BBHHH", echo.request, 0, checksum, _IDENTIFIER, sequence) + payload
 
 
-def _is_reply(packet: bytes, sequence: int) -> bool:
-    icmp = packet[(packet[0] & 0x0F) * 4 :]
+def _is_reply(echo: _Echo, packet: bytes, sequence: int) -> bool:
+    # Only a raw IPv4 socket returns the IP header as well.
+    icmp = packet[(packet[0] & 0x0F) * 4 :] if echo.family == socket.AF_INET else packet
     kind, _, _, identifier, number = struct.unpack("!BBHHH", icmp[:8])
-    return (kind, identifier, number) == (_ECHO_REPLY, _IDENTIFIER, sequence)
+    return (kind, identifier, number) == (echo.reply, _IDENTIFIER, sequence)
 
 
 def _checksum(data: bytes) -> int:

@@ -21,6 +21,8 @@ PATHS = {
     "tun-udp": "client:tun0 client:eth0 server:eth0 server:tun0",
     "flannel-udp": "ctr-a:eth0 host-a:veth0 host-a:docker0 host-a:flannel0 host-a:eth0 "
     "host-b:eth0 host-b:flannel0 host-b:docker0 host-b:veth0 ctr-b:eth0",
+    "flannel-udp6": "ctr-a:eth0 host-a:veth0 host-a:docker0 host-a:flannel0 host-a:eth0 "
+    "host-b:eth0 host-b:flannel0 host-b:docker0 host-b:veth0 ctr-b:eth0",
     "tap-bridge": "guest-1:eth0 host:tap1 (host:br0) host:tap2 guest-2:eth0",
 }
 """In brackets: a bridge that only switches, and therefore does not count."""

@@ -35,7 +35,7 @@ def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
     address = server_address(variant.scenario)
     assert try_it == f"# try it:  ip netns exec {client.host} ping -c 3 {address}"
     echo = f"ip netns exec {client.host} {' '.join(ECHO)} {address}"
-    size = variant.scenario.device(client).mtu - 28
+    size = variant.scenario.device(client).mtu - (28 if address.version == 4 else 48)
     script = [
         *(PROLOGUE, *lines, TRY.format(echo=echo, size=size)),
         *(undo_it.removeprefix("# undo it: "), "wait", 'test -z "$(ip netns list)"'),

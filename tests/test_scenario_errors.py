@@ -124,9 +124,79 @@ CASES = (
         *("hosts.router.devices.$(id)", ("letters, digits",)),
     ),
     Broken(
-        "an IPv6 address is refused",
+        "a server of another family than the client cannot be reached",
         *("veth", "10.1.1.3/24", "fd00::1/64"),
-        *("hosts.server.devices.eth0.addresses", ("fd00::1/64", "IPv4")),
+        *("endpoints.server", ("client has no route to fd00::1",)),
+    ),
+    Broken(
+        "a link-local address is none that a scenario gives",
+        *("flannel-udp6", "2001:db8::1/64", "fe80::1/64"),
+        *("hosts.host-a.devices.eth0.addresses", ("fe80::1/64", "unicast")),
+    ),
+    Broken(
+        "an IPv6 address with a zone is refused",
+        *("flannel-udp6", "2001:db8::1/64", "2001:db8::1%eth0/64"),
+        *("hosts.host-a.devices.eth0.addresses", ("2001:db8::1%eth0/64",)),
+    ),
+    Broken(
+        "an MTU that is too small for IPv6 is refused",
+        *("flannel-udp6", "mtu = 1452", "mtu = 1279"),
+        *("hosts.ctr-a.devices.eth0.mtu", ("1280",)),
+    ),
+    Broken(
+        "a gateway of another family is refused",
+        *("three hosts", 'to = "default", via = "10.1.1.1"', 'to = "fd00::/64", via = "10.1.1.1"'),
+        *("hosts.client.routes[0].via", ("10.1.1.1", "family")),
+    ),
+    Broken(
+        "an IPv6 endpoint without brackets is answered with the form",
+        *("flannel-udp6", '"[2001:db8::1]:8285"', '"2001:db8::1:8285"'),
+        *("forwarders[0].listen", ("2001:db8::1:8285", "[address]:port")),
+    ),
+    Broken(
+        "a host may not be called as the pumps are in a result set",
+        *("veth", "[hosts.server.devices]", "[hosts.pumps.devices]"),
+        *("hosts.pumps", ("another",)),
+    ),
+    Broken(
+        "a switch that a file sets to nonsense is answered with what it may be",
+        *("flannel-udp", "mtu = 1472", "mtu = 1472\nbatch = 65"),
+        *("parameters.batch", ("whole number from 1 to 64",)),
+    ),
+    Broken(
+        "a switch that is a word is answered with the words there are",
+        *("flannel-udp", "mtu = 1472", 'mtu = 1472\nwait = "sometimes"'),
+        *("parameters.wait", ("one of block, spin, busy",)),
+    ),
+    Broken(
+        "true is no number of packets",
+        *("flannel-udp", "mtu = 1472", "mtu = 1472\nbatch = true"),
+        *("parameters.batch", ("whole number from 1 to 64",)),
+    ),
+    Broken(
+        "a preset that is not there is answered with those there are",
+        *("flannel-udp", "mtu = 1472", 'mtu = 1472\npump = "best"'),
+        *("parameters.pump", ("none, flannel, fast",)),
+    ),
+    Broken(
+        "a pump's own switch that is not there is answered with those there are",
+        *("flannel-udp", "[[forwarders]]", "[[forwarders]]\nswitches = { speed = 11 }"),
+        *("forwarders[0].switches.speed", ("no switch", "readiness, batch")),
+    ),
+    Broken(
+        "a pump's own switch is checked like the scenario's",
+        *("flannel-udp", "[[forwarders]]", "[[forwarders]]\nswitches = { batch = 0 }"),
+        *("forwarders[0].switches.batch", ("whole number from 1 to 64",)),
+    ),
+    Broken(
+        "a pump's switches are a table",
+        *("flannel-udp", "[[forwarders]]", '[[forwarders]]\nswitches = "fast"'),
+        *("forwarders[0].switches", ("table",)),
+    ),
+    Broken(
+        "a switch on top is sent to its table",
+        *("flannel-udp", "rung = 7", "batch = 16"),
+        *("batch", ("[parameters]",)),
     ),
     Broken(
         "an endpoint on a host that is not there is answered with those there are",

@@ -10,13 +10,13 @@ from bench.scenario import find, load, parse_ref, server_address, trace
 
 LADDER = (
     *("veth", "bridge", "host-gw", "vxlan"),
-    *("tun-relay", "tun-udp", "flannel-udp", "tap-bridge"),
+    *("tun-relay", "tun-udp", "flannel-udp", "tap-bridge", "flannel-udp6"),
 )
 
 
 def test_the_shipped_scenarios_are_the_rungs_of_the_ladder_in_order() -> None:
     assert NAMES == LADDER
-    assert [shipped(name).scenario.rung for name in NAMES] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [shipped(name).scenario.rung for name in NAMES] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert [path.stem for path in find([])] == list(LADDER)
 
 

@@ -13,7 +13,7 @@ from live import inside_run, ip, live, ping
 
 from bench.errors import CannotMeasure
 from bench.scenario import Scenario, parse_ref, server_address
-from bench.scenario.model import Bridge, Tun, Vxlan
+from bench.scenario.model import Bridge, Device, Host, Tun, Vxlan, speaks_ipv6
 from bench.topology import Arm, Topology, build, facts, inside, namespace
 
 pytestmark = pytest.mark.usefixtures("namespaces")
@@ -55,9 +55,10 @@ def sysctl(netns: int, name: str) -> str:
 def test_a_scenario_comes_up_and_carries_packets_up_to_its_mtu(name: str, arm: Arm) -> None:
     scenario = scenario_of(name)
     mtu = scenario.device(parse_ref(scenario.endpoints.client)).mtu
+    headers = 28 if server_address(scenario).version == 4 else 48
     with live(scenario, arm) as topology:
         ping(topology, count=3)
-        ping(topology, size=mtu - 28)
+        ping(topology, size=mtu - headers)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,10 +89,14 @@ def test_hosts_have_the_addresses_ports_and_routes_they_should(name: str) -> Non
             netns = topology.netns(host)
             addresses = {entry["ifname"]: entry["addr_info"] for entry in ip(netns, "address")}
             masters = {link["ifname"]: link.get("master") for link in ip(netns, "link")}
-            routes = ip(netns, "route")
+            routes = [*ip(netns, "route"), *ip(netns, "-6", "route")]
             for device, asked in table.devices.items():
-                found = [f"{a['local']}/{a['prefixlen']}" for a in addresses[device]]
-                assert found == asked.addresses, "and no IPv6 address"
+                found = [
+                    f"{a['local']}/{a['prefixlen']}"
+                    for a in addresses[device]
+                    if not routes_for_others(table, asked) or a["scope"] != "link"
+                ]
+                assert found == asked.addresses, "and no other"
                 if isinstance(asked, Bridge):
                     assert [port for port, up in masters.items() if up == device] == asked.ports
             for route in table.routes:
@@ -99,6 +104,11 @@ def test_hosts_have_the_addresses_ports_and_routes_they_should(name: str) -> Non
                 assert found_route.get("gateway") == route.via
                 assert route.dev in (None, found_route["dev"])
                 assert ("onlink" in found_route["flags"]) == route.onlink
+
+
+def routes_for_others(host: Host, device: Device) -> bool:
+    """Whether the device asks IPv6 neighbours on behalf of others, from a link-local address."""
+    return host.forwarding and speaks_ipv6(device) and not isinstance(device, Tun)
 
 
 def test_a_bridge_learns_but_speaks_no_spanning_tree() -> None:
@@ -142,11 +152,17 @@ def test_sysctls_are_set_whatever_the_machine_has(name: str) -> None:
             netns = topology.netns(host)
             assert sysctl(netns, "net.ipv4.tcp_rmem").split() == ["4096", "131072", "6291456"]
             assert sysctl(netns, "net.ipv4.tcp_wmem").split() == ["4096", "16384", "4194304"]
-            assert sysctl(netns, "net.ipv6.conf.all.disable_ipv6") == "1"
+            ipv6 = any(map(speaks_ipv6, table.devices.values()))
+            assert sysctl(netns, "net.ipv6.conf.all.disable_ipv6") == str(int(not ipv6))
+            assert sysctl(netns, "net.ipv6.conf.default.disable_ipv6") == "1"
             assert sysctl(netns, "net.ipv4.ip_forward") == str(int(table.forwarding))
             for device in ("all", *table.devices):
                 name_in_sysctl = device.replace(".", "/")
                 assert sysctl(netns, f"net.ipv4.conf.{name_in_sysctl}.rp_filter") == "0"
+            for device, asked in table.devices.items():
+                name_in_sysctl = device.replace(".", "/")
+                off = sysctl(netns, f"net.ipv6.conf.{name_in_sysctl}.disable_ipv6") == "1"
+                assert off != speaks_ipv6(asked), device
 
 
 def test_a_hosts_own_sysctls_win(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 from bench.errors import CannotMeasure
@@ -100,11 +101,14 @@ def wait_for_listener(netns: int, child: Child, port: int, timeout: float) -> No
 
 
 def _listens(netns: int, port: int) -> bool:
-    """Whether /proc/net/tcp inside the namespace has a socket in state LISTEN (0A).
+    """Whether /proc/net/tcp or tcp6 inside the namespace has a socket in state LISTEN (0A).
 
     Not /proc/<pid>/net of the child: until it has entered the namespace, that is ours.
     """
     suffix = f":{port:04X}"
-    with inside(netns), open("/proc/thread-self/net/tcp") as table:
-        rows = [line.split() for line in table.readlines()[1:]]
+    rows: list[list[str]] = []
+    with inside(netns):
+        for file in map(FilePath, ("/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6")):
+            if file.exists():  # a kernel may be without IPv6
+                rows += [line.split() for line in file.read_text().splitlines()[1:]]
     return any(row[1].endswith(suffix) and row[3] == "0A" for row in rows)

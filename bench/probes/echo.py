@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bench import native
+from bench.endpoint import family_of, parse_endpoint, show_endpoint
 from bench.probes.base import Path, server
 from bench.process import Child, Send
+from bench.scenario import server_address
 
 PAYLOAD = 64
 """Bytes of UDP payload of each datagram."""
@@ -28,25 +30,27 @@ def responder(path: Path, cpu: int | None = None) -> Iterator[tuple[Child, str]]
     Yields it and its "address:port".
     """
 
+    address = server_address(path.topology.scenario)
+
     def serve(send: Send) -> None:
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind((path.server_address, _PORT))
+        with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
+            sock.bind((str(address), _PORT))
             send({"ready": True})
             native.pong(sock.fileno(), os.eventfd(0))
 
     with server(path, "responder", serve) as child:
         child.receive(_START_TIMEOUT)
-        yield child, f"{path.server_address}:{_PORT}"
+        yield child, show_endpoint(address, _PORT)
 
 
-def connect(address: str) -> socket.socket:
+def connect(endpoint: str) -> socket.socket:
     """A UDP socket connected to "address:port" in this process's namespace. Raises OSError."""
-    host, _, port = address.rpartition(":")
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    address, port = parse_endpoint(endpoint)
+    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
     try:
-        sock.connect((host, int(port)))
+        sock.connect((str(address), port))
     except OSError:
         sock.close()
         raise

@@ -9,10 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Interface,
+    IPv4Network,
+    IPv6Interface,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from typing import Any
 
+from bench.endpoint import parse_endpoint
 from bench.errors import ScenarioError
+from bench.native import Address, Network
 from bench.scenario.model import (
     Bridge,
     Device,
@@ -24,7 +33,9 @@ from bench.scenario.model import (
     Tun,
     Veth,
     Vxlan,
+    destination,
     parse_ref,
+    speaks_ipv6,
 )
 from bench.scenario.paths import NoPath, trace
 
@@ -34,6 +45,9 @@ _Fail = Callable[[str, str], ScenarioError]
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 _NO_BROADCAST = 31
 """Prefix length from which on a network has no broadcast address (RFC 3021)."""
+
+_IPV6_MTU = 1280
+"""The kernel has no IPv6 on a device with less (RFC 8200)."""
 
 
 def check(scenario: Scenario, source: str) -> None:
@@ -64,6 +78,8 @@ def _check_host(name: str, host: Host, fail: _Fail) -> None:
     key = f"hosts.{name}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", name):
         raise fail(key, "a host's name is at most 32 letters, digits, '-', '_' or '.'")
+    if name == "pumps":
+        raise fail(key, "that name stands for the pumps in a result set; expected another")
     for device_name, device in host.devices.items():
         where = f"{key}.devices.{device_name}"
         # Stricter than the kernel (net/core/dev.c: dev_valid_name): names end up in commands.
@@ -75,6 +91,8 @@ def _check_host(name: str, host: Host, fail: _Fail) -> None:
             )
         for text in device.addresses:
             _interface(text, f"{where}.addresses", fail)
+        if speaks_ipv6(device) and device.mtu < _IPV6_MTU:
+            raise fail(f"{where}.mtu", f"expected at least {_IPV6_MTU} for an IPv6 address")
     _check_routes(name, host, fail)
     for sysctl in host.sysctls:
         if not re.fullmatch(r"net\.[A-Za-z0-9_.-]+", sysctl) or ".." in sysctl:
@@ -82,22 +100,25 @@ def _check_host(name: str, host: Host, fail: _Fail) -> None:
 
 
 def _check_routes(name: str, host: Host, fail: _Fail) -> None:
-    seen: set[str] = set()
+    seen: set[tuple[str, int]] = set()
     for i, route in enumerate(host.routes):
         where = f"hosts.{name}.routes[{i}]"
-        if route.to in seen:
-            raise fail(f"{where}.to", f"{name} has another route to {route.to}; expected one")
-        seen.add(route.to)
         if route.to != "default":
             _network(route.to, f"{where}.to", fail)
+        version = destination(route).version
+        if (route.to, version) in seen:
+            raise fail(f"{where}.to", f"{name} has another route to {route.to}; expected one")
+        seen.add((route.to, version))
         if route.via is None and route.dev is None:
             raise fail(where, 'expected "via", "dev" or both')
         if route.dev is not None and route.dev not in host.devices:
             raise fail(f"{where}.dev", _no_device(route.dev, name, host))
         if route.via is not None:
             gateway = _address(route.via, f"{where}.via", fail)
+            if gateway.version != version:
+                raise fail(f"{where}.via", f"{gateway} is of another family than {route.to}")
             near = [host.devices[route.dev]] if route.dev else host.devices.values()
-            networks = [IPv4Interface(a).network for d in near for a in d.addresses]
+            networks = [ip_interface(a).network for d in near for a in d.addresses]
             if not route.onlink and not any(gateway in network for network in networks):
                 raise fail(
                     f"{where}.via",
@@ -109,11 +130,11 @@ def _check_routes(name: str, host: Host, fail: _Fail) -> None:
 
 
 def _check_addresses(scenario: Scenario, fail: _Fail) -> None:
-    owner: dict[IPv4Address, DeviceRef] = {}
+    owner: dict[Address, DeviceRef] = {}
     for ref, device in devices(scenario):
         for text in device.addresses:
-            address = IPv4Interface(text).ip
-            if not _is_one_host(IPv4Interface(text)):
+            address = ip_interface(text).ip
+            if not _is_one_host(ip_interface(text)):
                 raise fail(
                     f"hosts.{ref.host}.devices.{ref.device}.addresses",
                     f"{text} is no address that one host can have; expected a unicast address",
@@ -126,11 +147,14 @@ def _check_addresses(scenario: Scenario, fail: _Fail) -> None:
             owner[address] = ref
 
 
-def _is_one_host(interface: IPv4Interface) -> bool:
+def _is_one_host(interface: IPv4Interface | IPv6Interface) -> bool:
     """Whether packets to the address reach one host: no loopback, multicast or broadcast."""
     ip, network = interface.ip, interface.network
-    special = ip.is_loopback or ip.is_multicast or ip.is_reserved or ip in _THIS_NETWORK
-    return not special and (network.prefixlen >= _NO_BROADCAST or ip != network.broadcast_address)
+    if ip.is_loopback or ip.is_multicast or ip.is_reserved or ip in _THIS_NETWORK:
+        return False
+    if isinstance(interface, IPv6Interface):
+        return not (ip.is_unspecified or ip.is_link_local)
+    return network.prefixlen >= _NO_BROADCAST or ip != network.broadcast_address
 
 
 def _check_links(scenario: Scenario, fail: _Fail) -> None:
@@ -186,6 +210,8 @@ def _check_vxlans(name: str, host: Host, scenario: Scenario, fail: _Fail) -> Non
             assert isinstance(peer, Vxlan)  # noqa: S101 - _device has made sure
             if ref.host == name:
                 raise fail(f"{key}.peers", f"{ref} is on the same host; expected a remote VTEP")
+            if (":" in peer.local) != (":" in vxlan.local):
+                raise fail(f"{key}.peers", f"{ref} has a local address of another family")
             if (peer.vni, peer.port) != (vxlan.vni, vxlan.port):
                 raise fail(
                     f"{key}.peers",
@@ -196,7 +222,7 @@ def _check_vxlans(name: str, host: Host, scenario: Scenario, fail: _Fail) -> Non
 
 def _check_forwarders(scenario: Scenario, fail: _Fail) -> None:
     holder: dict[DeviceRef, int] = {}
-    listening: dict[tuple[str, int], int] = {}
+    listening: dict[tuple[Address, int], int] = {}
     for i, pump in enumerate(scenario.forwarders):
         key = f"forwarders[{i}]"
         refs = [_device(text, Tun | Tap, f"{key}.devices", scenario, fail) for text in pump.devices]
@@ -211,18 +237,18 @@ def _check_forwarders(scenario: Scenario, fail: _Fail) -> None:
         host = scenario.hosts[refs[0].host]
         if address not in _local_addresses(host):
             raise fail(f"{key}.listen", f"{address} is no address of {refs[0].host}")
-        if (str(address), port) in listening:
-            raise fail(
-                f"{key}.listen", f"forwarders[{listening[str(address), port]}] listens there"
-            )
-        listening[str(address), port] = i
+        if (address, port) in listening:
+            raise fail(f"{key}.listen", f"forwarders[{listening[address, port]}] listens there")
+        listening[address, port] = i
     for i, pump in enumerate(scenario.forwarders):
         for prefix, hop in pump.routes.items():
             where = f'forwarders[{i}].routes."{prefix}"'
             _network(prefix, where, fail)
             address, port = _endpoint(hop, where, fail)
-            if (str(address), port) not in listening:
+            if (address, port) not in listening:
                 raise fail(where, f"no forwarder listens on {hop}")
+            if pump.listen and parse_endpoint(pump.listen)[0].version != address.version:
+                raise fail(where, f"expected a peer of the family of {pump.listen}")
     for ref, device in devices(scenario):
         if isinstance(device, Tun | Tap) and ref not in holder:
             raise fail(
@@ -297,40 +323,42 @@ def _no_device(device: str, host_name: str, host: Host) -> str:
     return f"{host_name} has no device {device}; it has {', '.join(host.devices)}"
 
 
-def _local_addresses(host: Host) -> set[IPv4Address]:
-    return {IPv4Interface(text).ip for d in host.devices.values() for text in d.addresses}
+def _local_addresses(host: Host) -> set[Address]:
+    return {ip_interface(text).ip for d in host.devices.values() for text in d.addresses}
 
 
-def _interface(text: str, key: str, fail: _Fail) -> IPv4Interface:
+def _interface(text: str, key: str, fail: _Fail) -> IPv4Interface | IPv6Interface:
     try:
-        if not re.fullmatch(r".*/\d{1,2}", text):  # a netmask will not do
+        if not re.fullmatch(r"[^%]*/[0-9]{1,3}", text):  # a netmask or a zone will not do
             raise ValueError
-        return IPv4Interface(text)
+        return ip_interface(text)
     except ValueError:
         raise fail(
-            key, f'"{text}" is not an IPv4 address with prefix length, like "10.1.1.2/24"'
+            key, f'"{text}" is not an address with prefix length, like "10.1.1.2/24"'
         ) from None
 
 
-def _network(text: str, key: str, fail: _Fail) -> IPv4Network:
+def _network(text: str, key: str, fail: _Fail) -> Network:
     try:
-        network = IPv4Network(text)
+        network = ip_network(text)
     except ValueError as error:
-        raise fail(key, f'expected an IPv4 prefix like "10.244.2.0/24": {error}') from None
+        raise fail(key, f'expected a prefix like "10.244.2.0/24": {error}') from None
     if str(network) != text:
         raise fail(key, f'"{text}" is written "{network}"')
     return network
 
 
-def _address(text: str, key: str, fail: _Fail) -> IPv4Address:
+def _address(text: str, key: str, fail: _Fail) -> Address:
     try:
-        return IPv4Address(text)
+        if "%" in text:  # the zone of a link-local address
+            raise ValueError
+        return ip_address(text)
     except ValueError:
-        raise fail(key, f'"{text}" is not an IPv4 address') from None
+        raise fail(key, f'"{text}" is not an IP address') from None
 
 
-def _endpoint(text: str, key: str, fail: _Fail) -> tuple[IPv4Address, int]:
-    address, _, port = text.rpartition(":")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 2**16:
-        raise fail(key, f'"{text}" is not of the form "address:port"')
-    return _address(address, key, fail), int(port)
+def _endpoint(text: str, key: str, fail: _Fail) -> tuple[Address, int]:
+    try:
+        return parse_endpoint(text)
+    except ValueError as error:
+        raise fail(key, str(error)) from None

@@ -7,6 +7,7 @@ server) is checked in `check.py` and `paths.py`.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 import msgspec
@@ -33,7 +34,7 @@ class DeviceRef(msgspec.Struct, frozen=True, order=True):
 
 
 class Device(_Strict, frozen=True, kw_only=True, tag_field="kind"):
-    """What all kinds of device have. `addresses` are IPv4 interfaces, "10.1.1.2/24"."""
+    """What all kinds of device have. `addresses` are like "10.1.1.2/24" or "fd00::2/64"."""
 
     addresses: list[str] = []
     mtu: Mtu = 1500
@@ -129,6 +130,18 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     def device(self, ref: DeviceRef) -> Device:
         """Return the device `ref` names (KeyError if there is none: `check` rules that out)."""
         return self.hosts[ref.host].devices[ref.device]
+
+
+def destination(route: Route) -> IPv4Network | IPv6Network:
+    """The prefix that a route's `to` names; "default" is of the family of its `via`."""
+    if route.to != "default":
+        return ip_network(route.to)
+    return ip_network("::/0" if route.via and ":" in route.via else "0.0.0.0/0")
+
+
+def speaks_ipv6(device: Device) -> bool:
+    """Whether the device has an IPv6 address."""
+    return any(":" in address for address in device.addresses)
 
 
 def parse_ref(text: str) -> DeviceRef:

@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
+from bench.endpoint import parse_endpoint
+from bench.native import Address
 from bench.scenario.model import (
     Bridge,
     DeviceRef,
@@ -26,6 +28,7 @@ from bench.scenario.model import (
     Tap,
     Tun,
     Vxlan,
+    destination,
     parse_ref,
 )
 
@@ -54,13 +57,13 @@ def trace(scenario: Scenario, client: DeviceRef, server: DeviceRef) -> tuple[Hop
 
     Raises NoPath where it would not arrive.
     """
-    target = IPv4Interface(scenario.device(server).addresses[0]).ip
+    target = ip_interface(scenario.device(server).addresses[0]).ip
     return tuple(_route(_wire(scenario), client.host, target, 0))
 
 
-def server_address(scenario: Scenario) -> IPv4Address:
+def server_address(scenario: Scenario) -> Address:
     """The address that the client endpoint talks to."""
-    return IPv4Interface(scenario.device(parse_ref(scenario.endpoints.server)).addresses[0]).ip
+    return ip_interface(scenario.device(parse_ref(scenario.endpoints.server)).addresses[0]).ip
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def _wire(scenario: Scenario) -> _Wiring:
     )
 
 
-def _route(wiring: _Wiring, host_name: str, target: IPv4Address, depth: int) -> Iterator[Hop]:
+def _route(wiring: _Wiring, host_name: str, target: Address, depth: int) -> Iterator[Hop]:
     """Follow an IP packet for `target` from `host_name`, yielding each device it crosses."""
     start = host_name
     for hop in range(_MAX_HOPS):
@@ -112,23 +115,23 @@ def _route(wiring: _Wiring, host_name: str, target: IPv4Address, depth: int) -> 
     raise NoPath(f"the packet for {target} is routed in a circle")
 
 
-def _interfaces(host: Host) -> Iterator[tuple[str, IPv4Interface]]:
+def _interfaces(host: Host) -> Iterator[tuple[str, IPv4Interface | IPv6Interface]]:
     for name, device in host.devices.items():
         for text in device.addresses:
-            yield name, IPv4Interface(text)
+            yield name, ip_interface(text)
 
 
-def _look_up(name: str, host: Host, target: IPv4Address) -> tuple[str, IPv4Address]:
+def _look_up(name: str, host: Host, target: Address) -> tuple[str, Address]:
     """The device and next hop of the longest matching route of `host`."""
-    matches: list[tuple[int, str, IPv4Address]] = [
+    matches: list[tuple[int, str, Address]] = [
         (interface.network.prefixlen, device, target)
         for device, interface in _interfaces(host)
         if target in interface.network
     ]
     for route in host.routes:
-        network = IPv4Network("0.0.0.0/0" if route.to == "default" else route.to)
+        network = destination(route)
         if target in network:
-            next_hop = IPv4Address(route.via) if route.via else target
+            next_hop = ip_address(route.via) if route.via else target
             device = route.dev or next(d for d, i in _interfaces(host) if next_hop in i.network)
             matches.append((network.prefixlen, device, next_hop))
     if not matches:
@@ -137,7 +140,7 @@ def _look_up(name: str, host: Host, target: IPv4Address) -> tuple[str, IPv4Addre
     return device, next_hop
 
 
-def _through_tun(wiring: _Wiring, ref: DeviceRef, target: IPv4Address, depth: int) -> Iterator[Hop]:
+def _through_tun(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int) -> Iterator[Hop]:
     """From a tun device through its pump (and, with a socket, the underlay) to the far tun."""
     if depth >= _MAX_HOPS:
         raise NoPath(f"{ref} is tunnelled through itself")
@@ -146,13 +149,14 @@ def _through_tun(wiring: _Wiring, ref: DeviceRef, target: IPv4Address, depth: in
     if far is not None:
         yield Hop(far)
         return
-    routes = [(IPv4Network(prefix), hop) for prefix, hop in pump.routes.items()]
+    routes = [(ip_network(prefix), parse_endpoint(hop)) for prefix, hop in pump.routes.items()]
     matching = [(network.prefixlen, hop) for network, hop in routes if target in network]
     if not matching:
         raise NoPath(f"the pump on {ref} has no route to {target}")
-    next_hop = max(matching)[1]
-    peer = next(p for p in wiring.scenario.forwarders if p.listen == next_hop)
-    yield from _route(wiring, ref.host, IPv4Address(next_hop.rpartition(":")[0]), depth + 1)
+    next_hop = max(matching, key=lambda match: match[0])[1]
+    pumps = wiring.scenario.forwarders
+    peer = next(p for p in pumps if p.listen and parse_endpoint(p.listen) == next_hop)
+    yield from _route(wiring, ref.host, next_hop[0], depth + 1)
     yield Hop(parse_ref(peer.devices[0]))
 
 
@@ -163,9 +167,7 @@ def _held_by(wiring: _Wiring, ref: DeviceRef) -> tuple[Pump, DeviceRef | None]:
     return pump, next((other for other in others if other != ref), None)
 
 
-def _across_link(
-    wiring: _Wiring, start: DeviceRef, next_hop: IPv4Address, depth: int
-) -> Iterator[Hop]:
+def _across_link(wiring: _Wiring, start: DeviceRef, next_hop: Address, depth: int) -> Iterator[Hop]:
     """From `start` over layer 2 to the device that owns `next_hop`, breadth first."""
     if depth >= _MAX_HOPS:
         raise NoPath(f"{start} is tunnelled through itself")
@@ -174,7 +176,7 @@ def _across_link(
     while queue:
         ref = queue.popleft()
         addresses = wiring.scenario.device(ref).addresses
-        if ref != start and any(IPv4Interface(text).ip == next_hop for text in addresses):
+        if ref != start and any(ip_interface(text).ip == next_hop for text in addresses):
             yield from _walk_back(wiring, came_from, ref, depth)
             return
         for neighbour in _neighbours(wiring, ref):
@@ -202,7 +204,7 @@ def _walk_back(
         if isinstance(device, Vxlan) and after is not None and after.host != ref.host:
             peer = wiring.scenario.device(after)
             assert isinstance(peer, Vxlan)  # noqa: S101 - VXLAN neighbours are VXLAN
-            yield from _route(wiring, ref.host, IPv4Address(peer.local), depth + 1)
+            yield from _route(wiring, ref.host, ip_address(peer.local), depth + 1)
 
 
 def _neighbours(wiring: _Wiring, ref: DeviceRef) -> Iterator[DeviceRef]:

@@ -6,7 +6,6 @@ Recorded with the results: what was asked for is in the scenario, what was there
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from pyroute2.ethtool.ioctl import IoctlEthtool
@@ -14,6 +13,7 @@ from pyroute2.ethtool.ioctl import IoctlEthtool
 from bench.topology.build import Topology
 from bench.topology.namespaces import inside
 from bench.topology.plan import sysctls
+from bench.topology.steps import sysctl_file
 
 _INHERITED = (
     "net.core.rmem_default",
@@ -59,6 +59,6 @@ def _offloads(device: str) -> dict[str, bool]:
 def _sysctl(name: str) -> str | None:
     """The value inside the thread's namespace; None where it does not exist per namespace."""
     try:
-        return Path("/proc/sys", *name.split(".")).read_text().strip()
+        return sysctl_file(name).read_text().strip()
     except OSError:
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from ipaddress import IPv4Interface
+from ipaddress import ip_interface
 
 import msgspec
 
@@ -17,12 +17,14 @@ from bench.scenario.model import (
     Bridge,
     Device,
     DeviceRef,
+    Host,
     Scenario,
     Tap,
     Tun,
     Veth,
     Vxlan,
     parse_ref,
+    speaks_ipv6,
 )
 from bench.topology.steps import (
     AddAddress,
@@ -68,11 +70,24 @@ _SYSCTLS = {
     # A namespace inherits these from the machine, and they decide TCP's speed.
     "net.ipv4.tcp_rmem": "4096 131072 6291456",
     "net.ipv4.tcp_wmem": "4096 16384 4194304",
+    "net.ipv4.conf.all.rp_filter": "0",
+    "net.ipv4.conf.default.rp_filter": "0",
+}
+_WITHOUT_IPV6 = {
     # Router solicitations and multicast listener reports would be packets nobody asked for.
     "net.ipv6.conf.all.disable_ipv6": "1",
     "net.ipv6.conf.default.disable_ipv6": "1",
-    "net.ipv4.conf.all.rp_filter": "0",
-    "net.ipv4.conf.default.rp_filter": "0",
+}
+_WITH_IPV6 = {
+    # On the devices that have an IPv6 address only; as quiet there as IPv6 can be.
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.default.disable_ipv6": "1",
+    "net.ipv6.conf.default.addr_gen_mode": "1",
+    **{
+        f"net.ipv6.conf.{devices}.{name}": "0"
+        for devices in ("all", "default")
+        for name in ("accept_dad", "accept_ra", "autoconf", "dad_transmits", "router_solicitations")
+    },
 }
 _SYSCTLS_IF_ANY = {
     # Where br_netfilter is loaded (by Docker, say), bridged packets would take the way through
@@ -124,7 +139,12 @@ def _macs(scenario: Scenario) -> dict[DeviceRef, str]:
 def _sysctls(scenario: Scenario) -> Iterator[SetSysctl]:
     """What no host is to inherit from the machine, before there are devices."""
     for name, host in scenario.hosts.items():
-        settings = {**_SYSCTLS, "net.ipv4.ip_forward": str(int(host.forwarding))}
+        forwarding = str(int(host.forwarding))
+        settings = {**_SYSCTLS, "net.ipv4.ip_forward": forwarding}
+        if any(map(speaks_ipv6, host.devices.values())):
+            settings |= {**_WITH_IPV6, "net.ipv6.conf.all.forwarding": forwarding}
+        else:
+            settings |= _WITHOUT_IPV6
         for key, value in settings.items():
             yield SetSysctl(name, key, value)
         # A namespace may not make an algorithm its default that the machine restricts; the
@@ -140,8 +160,26 @@ def _sysctls(scenario: Scenario) -> Iterator[SetSysctl]:
 def _own_sysctls(scenario: Scenario) -> Iterator[SetSysctl]:
     """What the file says, when the devices are there that it may be about."""
     for name, host in scenario.hosts.items():
-        for key, value in host.sysctls.items():
-            yield SetSysctl(name, key, str(value))
+        for key, value in _ipv6_of_devices(host).items():
+            yield SetSysctl(name, key, value)
+        for key, own in host.sysctls.items():
+            yield SetSysctl(name, key, str(own))
+
+
+def _ipv6_of_devices(host: Host) -> dict[str, str]:
+    """IPv6 on for the devices that have such an address.
+
+    A router asks its neighbours from a link-local address, so its devices have one as well; not a
+    tun, behind which there is nobody to ask.
+    """
+    settings = {}
+    for name, device in host.devices.items():
+        if speaks_ipv6(device):
+            prefix = f"net.ipv6.conf.{name.replace('.', '/')}"
+            if host.forwarding and not isinstance(device, Tun):
+                settings[f"{prefix}.addr_gen_mode"] = "0"
+            settings[f"{prefix}.disable_ipv6"] = "0"
+    return settings
 
 
 def sysctls(scenario: Scenario, host: str) -> list[str]:
@@ -231,7 +269,7 @@ def _vxlan_entries(
         peer = scenario.device(remote)
         assert isinstance(peer, Vxlan)  # noqa: S101 - `check` has made sure
         for address in peer.addresses:
-            ip = str(IPv4Interface(address).ip)
+            ip = str(ip_interface(address).ip)
             yield AddNeighbour(ref.host, ref.device, ip, macs[remote])
         yield AddForwarding(ref.host, ref.device, macs[remote], peer.local)
 

@@ -63,9 +63,14 @@ class Step(ABC):
         """The equivalent shell command."""
 
 
+def sysctl_file(name: str) -> Path:
+    """Where the kernel keeps the sysctl; "/" in its name stands for a dot of a device's."""
+    return Path("/proc/sys", *(part.replace("/", ".") for part in name.split(".")))
+
+
 @dataclass(frozen=True)
 class SetSysctl(Step):
-    """Set a sysctl of the namespace.
+    """Set a sysctl of the namespace; as in sysctl(8), "/" in its name stands for a dot of a device.
 
     required: whether it is an error that the kernel does not have it or does not allow it.
     """
@@ -77,7 +82,7 @@ class SetSysctl(Step):
     def apply(self, net: Net) -> None:
         net.enter(self.host)
         try:
-            Path("/proc/sys", *self.name.split(".")).write_text(self.value)
+            sysctl_file(self.name).write_text(self.value)
         except (FileNotFoundError, PermissionError):
             if self.required:
                 raise
@@ -177,9 +182,9 @@ class AddVxlan(Step):
             address=self.mac,
             mtu=self.mtu,
             vxlan_id=self.vni,
-            vxlan_local=self.local,
             vxlan_port=self.port,
             vxlan_learning=0,
+            **{"vxlan_local6" if ":" in self.local else "vxlan_local": self.local},
         )
 
     def command(self) -> str:
@@ -386,7 +391,8 @@ class AddRoute(Step):
     onlink: bool
 
     def apply(self, net: Net) -> None:
-        route: dict[str, object] = {"dst": self.to}
+        ipv6 = self.to == "default" and self.via is not None and ":" in self.via
+        route: dict[str, object] = {"dst": "::/0" if ipv6 else self.to}
         if self.via:
             route["gateway"] = self.via
         if self.dev:
