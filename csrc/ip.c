@@ -19,12 +19,9 @@
 #include <string.h>
 
 #include "checksum.h"
+#include "transport.h"
 
-#ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* Linux 6.2 */
-#define VIRTIO_NET_HDR_GSO_UDP_L4 5
-#endif
-
-enum { TCP_HEADER = 20, UDP_HEADER = 8, TCP_CHECKSUM = 16, UDP_CHECKSUM = 6, CHECKSUM_SIZE = 2 };
+enum { CHECKSUM_SIZE = 2 };
 
 bool ip_valid(const uint8_t *packet, size_t size, enum counter *reason)
 {

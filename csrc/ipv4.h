@@ -13,6 +13,7 @@
 enum ipv4_field { /* offset in the header */
 	IPV4_TOS = 1,
 	IPV4_LENGTH = 2,
+	IPV4_ID = 4,
 	IPV4_FRAGMENT = 6,
 	IPV4_TTL = 8,
 	IPV4_PROTOCOL = 9,

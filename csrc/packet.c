@@ -6,7 +6,7 @@
  */
 #include "packet.h"
 
-enum { UDP_HEADER = 8, TCP_HEADER = 20, TCP_OFFSET = 12 };
+#include "transport.h"
 
 unsigned int packet_count(const struct packet *packet)
 {

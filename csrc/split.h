@@ -2,6 +2,7 @@
 #ifndef SPLIT_H
 #define SPLIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -13,18 +14,21 @@
  */
 enum { SPLIT_HEADER_MAX = 192, SPLIT_SEGMENTS_MAX = 2048 };
 
-/* How a super-packet is cut; filled by split_begin(). Only `count`, `header_size` are for callers. */
+/* How a super-packet is cut; filled by split_begin(). The first two are for callers. */
 struct split {
-	unsigned int count;   /* of segments, at least 1 */
-	uint16_t header_size; /* bytes of the header in front of each segment */
+	unsigned int count;    /* of segments, at least 1 */
+	uint16_t header_size;  /* bytes of the header in front of each segment */
 	uint16_t segment_size; /* payload bytes of each segment but the last */
+	uint16_t transport;    /* where the transport header begins */
+	bool is_udp;
 	uint32_t payload_size;
 	uint8_t *packet;
-	/* split.c adds what it computes once here */
+	/* Sums over what all segments have in common: all but lengths, ids, sequence, flags, payload. */
+	uint64_t ip_sum, transport_sum;
 };
 
 /*
- * Prepare to cut the layer-3 super-packet `super` (an IP packet that forward.c found valid, IPv4 or
+ * Prepare to cut the layer-3 super-packet `super` (an IP packet that ip_valid() accepts, IPv4 or
  * IPv6, TCP or UDP, whose virtio header nobody has checked yet). Returns 0, or -EINVAL where the
  * virtio header and the packet contradict each other. Reads nothing outside the packet.
  */
@@ -44,8 +48,5 @@ void split_segment(const struct split *split, unsigned int index, uint8_t *heade
  * lie outside the packet; does nothing for a packet that needs nothing.
  */
 int split_complete(struct packet *packet);
-
-/* How many packets a packet or super-packet stands for, at least 1; 0 if split_begin() would refuse. */
-unsigned int split_count(const struct packet *packet);
 
 #endif
