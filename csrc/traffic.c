@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "clock.h"
 #include "descriptor.h"
 #include "vnetbench.h"
 
@@ -28,14 +28,6 @@ struct mark {
 	int64_t call; /* CLOCK_MONOTONIC nanoseconds */
 	uint64_t round;
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /*
  * Receive the echo of `mark` into `echo`. Returns 0 or -errno. The clock stays out of it unless
