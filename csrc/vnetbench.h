@@ -4,9 +4,9 @@
  * Theory of operation. Everything is a plain function over descriptors that the caller opened
  * and owns. Functions that can fail return 0 or a non-negative result, or -errno; nothing here
  * prints, exits, installs a signal handler or keeps a global. Functions that loop (vnb_pump_run,
- * vnb_pong) end when their stop descriptor (an eventfd) becomes readable; cffi releases the GIL
- * for as long as they run. Addresses and ports are in network byte order unless a name says
- * otherwise.
+ * vnb_pong, vnb_send, vnb_sink) end when their stop descriptor (an eventfd) becomes readable; cffi
+ * releases the GIL for as long as they run. Addresses and ports are in network byte order unless a
+ * name says otherwise.
  *
  * csrc/build.py feeds the lines between the CDEF markers to cffi, so only declarations that
  * cffi's parser knows (no macros with arguments, no inline functions) may stand there.
@@ -172,6 +172,111 @@ int vnb_pong(int fd, int stop_fd);
  * (nobody listens there), or what else send(2) and recv(2) report.
  */
 int vnb_ping(int fd, size_t size, uint64_t rounds, int timeout_ms, double *seconds);
+
+/* ---- datagrams at a rate (generator.c, sink.c) --------------------------------------------- */
+
+/*
+ * Every datagram of a stream begins with 16 bytes: the stream's id, a check and the sequence number,
+ * counted from 0. The check tells the seed, the id, the sequence number and the datagram's size; with
+ * `verify`, what follows is pseudo-random and comes from the same four, so that a receiver knows
+ * every byte of it. Without, it is whatever the buffers were filled with at first.
+ */
+enum { VNB_STREAM_HEADER = 16, VNB_DATAGRAM_MAX = 65507, VNB_SEGMENTS_MAX = 128 };
+
+struct vnb_destination {
+	uint8_t address[16]; /* IPv4: the first 4 bytes */
+	uint16_t port;       /* network byte order */
+	uint8_t ipv6;        /* whether the address is */
+};
+
+/* What to send, and how. It ends at the count, after the time, or when stop_fd is readable. */
+struct vnb_stream {
+	uint64_t seed;
+	uint32_t id;
+	uint32_t size;     /* bytes of a datagram's payload, header included */
+	uint32_t segments; /* datagrams handed to the kernel as one buffer (UDP_SEGMENT); 0: plain */
+	uint32_t last;     /* bytes of the last of these, not above size; 0: as long as the others */
+	uint32_t batch;    /* messages of one sendmmsg, 1 to 1024 */
+	uint32_t burst;    /* datagrams that may be overdue at any time, at least segments */
+	uint64_t count;    /* datagrams; 0: no limit */
+	double rate;       /* datagrams a second; 0: as many as will go */
+	double seconds;    /* 0: no limit */
+	int verify;
+	/* NULL: the socket is connected. Else messages go to these in turn. */
+	const struct vnb_destination *destinations;
+	uint32_t destination_count;
+};
+
+/*
+ * What was sent. One writer, any number of readers: place it in shared memory to follow it from
+ * another process. Times are CLOCK_MONOTONIC.
+ */
+struct vnb_sent {
+	uint64_t packets;  /* datagrams the kernel took, each segment one */
+	uint64_t bytes;    /* of UDP payload */
+	uint64_t calls;    /* sendmmsg */
+	uint64_t forgone;  /* datagrams not sent because the sender was more than a burst late */
+	uint64_t refused;  /* times the kernel had no room for a message; it was tried again */
+	int64_t begin_ns;  /* when the first was due */
+	int64_t end_ns;    /* when the last was handed over, or the time was up */
+};
+
+/*
+ * Send a stream on the UDP socket `fd`, IPv4 or IPv6, in open loop: what is due is due by the clock,
+ * whether or not anything answers. The sender spins between batches (it has no other clock this
+ * fine) and sleeps only where the next datagram is far off. What is due goes out in batches no
+ * larger than that; what is overdue by more than `burst` is forgone, not made up for. Sets `fd`
+ * blocking, with a send timeout; adds to *sent, which the caller clears.
+ *
+ * Returns 0 at the end, or -errno: -EINVAL (a parameter out of the range above; or segments that
+ * do not fit the path's MTU, or the buffer into VNB_DATAGRAM_MAX), -ENOMEM, -EIO (the device
+ * cannot take UDP_SEGMENT), -EMSGSIZE, -ECONNREFUSED, or what else sendmmsg(2) reports.
+ */
+int vnb_send(int fd, const struct vnb_stream *stream, struct vnb_sent *sent, int stop_fd);
+
+/* What to receive, and how. */
+struct vnb_sink {
+	uint64_t seed;
+	uint32_t id;
+	uint32_t size;    /* bytes of the largest datagram expected, up to VNB_DATAGRAM_MAX */
+	uint32_t buffer;  /* bytes of socket buffer to ask for; 0: leave it as it is */
+	uint32_t idle_ms; /* end when nothing came for this long after a datagram; 0: do not */
+	int verify;       /* look at every byte, not just at the header */
+	int gro;          /* take coalesced datagrams (UDP_GRO); cut again, they count one by one */
+};
+
+/* What was received. One writer, any number of readers; times are CLOCK_MONOTONIC. */
+struct vnb_received {
+	uint64_t packets;    /* datagrams: the sum of unique, duplicates, late, corrupt and strange */
+	uint64_t bytes;      /* of UDP payload */
+	uint64_t calls;      /* recvmmsg that brought something */
+	uint64_t coalesced;  /* receptions that were several datagrams in one */
+	uint64_t unique;     /* sequence numbers seen; what was sent beyond these is lost */
+	uint64_t duplicates; /* seen before */
+	uint64_t reordered;  /* of the unique: behind a higher sequence number (RFC 4737) */
+	uint64_t late;       /* so far behind (2^20) that it may be unique or a duplicate */
+	uint64_t corrupt;    /* header or payload is not what was sent */
+	uint64_t strange;    /* sound, but of another stream id */
+	uint64_t next;       /* one more than the highest sequence number */
+	uint64_t drops;      /* dropped at this socket: its buffer was full, or a checksum wrong */
+	uint64_t buffer;     /* bytes of socket buffer there were, in the kernel's accounting */
+	int64_t first_ns;    /* when the first was there */
+	int64_t last_ns;     /* when the last was */
+	uint64_t corrupt_sequence; /* of the first corrupt one, as it stands there */
+	uint32_t corrupt_size;     /* its size, */
+	uint32_t corrupt_offset;   /* and the first wrong byte (0: the header) */
+};
+
+/*
+ * Receive a stream on the bound UDP socket `fd` and hold every datagram against what was sent, until
+ * stop_fd is readable (at most some 60 ms later) or the stream has gone idle. Sets `fd` blocking,
+ * with a receive timeout; adds to *received, which the caller clears. drops becomes right at the
+ * end and is of this call alone.
+ *
+ * Returns 0 at the end, or -errno: -EINVAL (size out of range), -ENOMEM, -ENOPROTOOPT (no UDP_GRO
+ * here), or the error of an unusable descriptor.
+ */
+int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received, int stop_fd);
 
 /* ---- the kernel calls Python 3.11 lacks ---------------------------------------------------- */
 

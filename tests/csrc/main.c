@@ -97,6 +97,8 @@ int main(void)
 	test_pump();
 	test_pump_trouble();
 	test_traffic();
+	test_generator();
+	test_sink();
 	test_tun();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;

@@ -44,6 +44,8 @@ void test_forward(void);
 void test_pump(void);
 void test_pump_trouble(void);
 void test_traffic(void);
+void test_generator(void);
+void test_sink(void);
 void test_tun(void);
 
 #endif
