@@ -1,0 +1,171 @@
+"""Streams of datagrams with Python's manners: the generator and the sink of the C extension.
+
+What they do and count is said at `vnb_send` and `vnb_sink` in `csrc/vnetbench.h`; the names here
+are those there.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
+
+from bench._vnetbench import ffi, lib
+
+HEADER = int(lib.VNB_STREAM_HEADER)
+"""Bytes of the smallest datagram."""
+DATAGRAM_MAX = int(lib.VNB_DATAGRAM_MAX)
+SEGMENTS_MAX = int(lib.VNB_SEGMENTS_MAX)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What to send (struct vnb_stream).
+
+    size: bytes of UDP payload; `segments` (0: plain) of these are handed over as one buffer, and
+        the last of them has `last` bytes (0: as many as the others).
+    count, seconds: it ends at the first that is reached; 0: no limit. rate: a second; 0: no limit.
+    """
+
+    seed: int
+    id: int
+    size: int
+    segments: int = 0
+    last: int = 0
+    batch: int = 32
+    burst: int = 64
+    count: int = 0
+    rate: float = 0.0
+    seconds: float = 0.0
+    verify: bool = False
+
+
+@dataclass(frozen=True)
+class Sink:
+    """What to receive (struct vnb_sink)."""
+
+    seed: int
+    id: int
+    size: int
+    buffer: int = 0
+    idle_ms: int = 0
+    verify: bool = False
+    gro: bool = False
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent (struct vnb_sent)."""
+
+    packets: int
+    bytes: int
+    calls: int
+    forgone: int
+    refused: int
+    begin_ns: int
+    end_ns: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.end_ns - self.begin_ns) / 1e9
+
+    @property
+    def rate(self) -> float:
+        """Datagrams a second; 0 where none were sent."""
+        return self.packets / self.seconds if self.packets else 0.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """What was received (struct vnb_received)."""
+
+    packets: int
+    bytes: int
+    calls: int
+    coalesced: int
+    unique: int
+    duplicates: int
+    reordered: int
+    late: int
+    corrupt: int
+    strange: int
+    next: int
+    drops: int
+    buffer: int
+    first_ns: int
+    last_ns: int
+    corrupt_sequence: int
+    corrupt_size: int
+    corrupt_offset: int
+
+
+Count = TypeVar("Count", bound=Sent | Received)
+
+
+class Tally(Generic[Count]):
+    """A `Sent` or `Received` in the making, in memory shared with every process forked later."""
+
+    def __init__(self, kind: type[Count]) -> None:
+        self._kind = kind
+        struct = f"struct vnb_{kind.__name__.lower()}"
+        self._memory = mmap.mmap(-1, ffi.sizeof(struct))
+        self.pointer: Any = ffi.cast(f"{struct} *", ffi.from_buffer(self._memory))
+        """What C writes to, valid as long as this object lives."""
+
+    def read(self) -> Count:
+        """A copy as it stands; consistent once the writer has ended."""
+        names = (field.name for field in fields(self._kind))
+        return self._kind(**{name: int(getattr(self.pointer, name)) for name in names})
+
+
+def send(
+    fd: int,
+    stream: Stream,
+    tally: Tally[Sent],
+    stop_fd: int,
+    destinations: Sequence[tuple[str, int]] = (),
+) -> None:
+    """Send `stream` on a UDP socket until it ends or `stop_fd` is readable.
+
+    destinations: address and port of those that take turns; none: the socket is connected.
+    Raises OSError: see vnb_send.
+    """
+    struct = _filled("struct vnb_stream *", stream)
+    array = ffi.new("struct vnb_destination[]", max(1, len(destinations)))
+    for entry, (address, port) in zip(array, destinations, strict=False):
+        packed = socket.inet_pton(family_of(address), address)
+        entry.ipv6 = family_of(address) == socket.AF_INET6
+        ffi.memmove(entry.address, packed, len(packed))
+        entry.port = socket.htons(port)
+    struct.destinations = array if destinations else ffi.NULL
+    struct.destination_count = len(destinations)
+    _check(lib.vnb_send(fd, struct, tally.pointer, stop_fd))
+
+
+def sink(fd: int, expected: Sink, tally: Tally[Received], stop_fd: int) -> None:
+    """Receive a stream on a bound UDP socket until it is idle or `stop_fd` is readable.
+
+    Raises OSError: see vnb_sink.
+    """
+    _check(lib.vnb_sink(fd, _filled("struct vnb_sink *", expected), tally.pointer, stop_fd))
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """AF_INET or AF_INET6."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _filled(kind: str, values: Stream | Sink) -> Any:
+    struct = ffi.new(kind)
+    for field in fields(values):
+        setattr(struct, field.name, getattr(values, field.name))
+    return struct
+
+
+def _check(result: int) -> None:
+    if result < 0:
+        raise OSError(-result, os.strerror(-result))
