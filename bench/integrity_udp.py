@@ -1,0 +1,242 @@
+"""The datagrams of the integrity check: sizes and ways of sending, one stream for each.
+
+Both ends walk through the same list of cases. The receiver says that it is ready for the next one
+and the sender ends it, through an eventfd each: only the sender knows when all has been sent, and
+it reads from the receiver's shared counts when all has arrived.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bench import traffic
+from bench.errors import CannotMeasure
+from bench.process import Child, Send, spawn
+from bench.topology import Topology
+from bench.traffic import DATAGRAM_MAX, HEADER, Received, Sent, Sink, Stream, Tally, family_of
+
+_SEGMENTS = 64
+"""What every kernel with UDP_SEGMENT takes."""
+_BUFFER = 8 << 20
+_START_TIMEOUT = 5.0
+_SETTLE = 0.3
+"""Seconds without any news after which what is missing counts as lost."""
+_LINGER = 0.005
+"""Seconds that duplicates have to arrive after the last that was missing."""
+_MARGIN = 10.0
+
+
+@dataclass(frozen=True)
+class Direction:
+    """From one host to another one's address."""
+
+    topology: Topology
+    sender: str
+    receiver: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.sender} to {self.receiver}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Datagrams of one size, sent in one way; segments and last as in `traffic.Stream`."""
+
+    size: int
+    segments: int = 0
+    last: int = 0
+
+    def __str__(self) -> str:
+        if self.segments == 0:
+            return f"{self.size} bytes"
+        if self.segments == 1:
+            return f"{self.size} bytes, UDP_SEGMENT with a single segment"
+        end = f"the last {self.last}" if self.last else "all alike"
+        return f"{self.size} bytes, UDP_SEGMENT with {self.segments} segments, {end}"
+
+
+@dataclass(frozen=True)
+class UdpResult:
+    """What became of one case. error: why it could not be sent; its errno in `error_number`."""
+
+    direction: str
+    case: Case
+    gro: bool
+    sent: Sent
+    received: Received
+    error: str | None = None
+    error_number: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Datagrams that did not arrive whole. A corrupt one is lost as well."""
+        return max(0, self.sent.packets - self.received.unique)
+
+    @property
+    def duplicates(self) -> int:
+        """Datagrams that arrived again, be it only during a later case."""
+        return self.received.duplicates + self.received.strange
+
+    @property
+    def refused(self) -> bool:
+        """Whether the sender's device cannot take UDP_SEGMENT, which is no fault of the path."""
+        return self.case.segments > 0 and self.error_number in {errno.EIO, errno.ENOPROTOOPT}
+
+    def skipped(self) -> list[str]:
+        """A line if the case could not be tried here."""
+        return [f"{self._name()}: {self.error}"] if self.refused else []
+
+    def problems(self) -> list[str]:
+        """What is wrong, a line each."""
+        if self.error is not None:
+            return [] if self.refused else [f"{self._name()}: {self.error}"]
+        there, of = self.received, f"of {self.sent.packets} datagrams"
+        first = (
+            f"the first is number {there.corrupt_sequence} by its header, of "
+            f"{there.corrupt_size} bytes, wrong from byte {there.corrupt_offset} on"
+        )
+        counts = (
+            (there.corrupt, f"{there.corrupt} {of} corrupt: {first}"),
+            (self.lost, f"{self.lost} {of} lost, {there.drops} of them at the receiving socket"),
+            (self.duplicates, f"{self.duplicates} datagrams arrived more than once"),
+            (there.reordered, f"{there.reordered} {of} reordered"),
+            (there.late, f"{there.late} {of} too late to tell what they are"),
+        )
+        return [f"{self._name()}: {text}" for count, text in counts if count]
+
+    def _name(self) -> str:
+        return f"udp {self.direction}: {self.case}{', UDP_GRO' if self.gro else ''}"
+
+
+def cases(mtu: int, headers: int) -> Iterator[Case]:
+    """All that is tried where an IP packet may have `mtu` bytes, `headers` of them not ours."""
+    most = mtu - headers
+    for size in sorted({HEADER, 17, 63, 64, 65, 511, 1001, most - 1, most}):
+        if not HEADER <= size <= most:
+            continue
+        segments = min(_SEGMENTS, DATAGRAM_MAX // size)
+        yield Case(size)
+        yield Case(size, segments)
+        if size // 2 >= HEADER:
+            yield Case(size, segments, size // 2 | 1)
+        yield Case(size, 1)
+    yield Case(2 * mtu + 1)  # arrives in fragments
+
+
+def check(
+    direction: Direction, mtu: int, gro: bool, datagrams: int, rate: float, seed: int
+) -> list[UdpResult]:
+    """Send `datagrams` of every case, received with or without UDP_GRO. Raises CannotMeasure."""
+    headers = 28 if family_of(direction.address) == socket.AF_INET else 48
+    plan = list(cases(mtu, headers))
+    sent = [Tally(Sent) for _ in plan]
+    received = [Tally(Received) for _ in plan]
+    ready, stop = os.eventfd(0), os.eventfd(0)
+
+    def receive(report: Send) -> dict[str, Any]:
+        with socket.socket(family_of(direction.address), socket.SOCK_DGRAM) as sock:
+            sock.bind((direction.address, 0))
+            report({"port": sock.getsockname()[1]})
+            for number, case in enumerate(plan):
+                os.eventfd_write(ready, 1)
+                expected = Sink(seed, number, case.size, _BUFFER, verify=True, gro=gro)
+                traffic.sink(sock.fileno(), expected, received[number], stop)
+                os.eventfd_read(stop)
+        return {"done": True}
+
+    def send(port: int) -> dict[str, Any]:
+        # A sender that changes CPUs reorders its packets: each CPU has a queue behind a veth.
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        errors = {}
+        with socket.socket(family_of(direction.address), socket.SOCK_DGRAM) as sock:
+            sock.connect((direction.address, port))
+            for number, case in enumerate(plan):
+                os.eventfd_read(ready)
+                stream = _stream(case, number, datagrams, rate, seed)
+                try:
+                    traffic.send(sock.fileno(), stream, sent[number], os.eventfd(0))
+                except OSError as error:
+                    errors[number] = (error.errno, error.strerror)
+                _settle(sent[number], received[number])
+                os.eventfd_write(stop, 1)
+        return {"errors": errors}
+
+    timeout = _MARGIN + len(plan) * (3 * datagrams / rate + 2 * _SETTLE)
+    try:
+        errors = _run(direction, receive, send, (ready, stop), timeout)
+    finally:
+        os.close(ready)
+        os.close(stop)
+    return [
+        UdpResult(
+            str(direction),
+            case,
+            gro,
+            sent[number].read(),
+            received[number].read(),
+            error=errors[number][1] if number in errors else None,
+            error_number=errors[number][0] if number in errors else 0,
+        )
+        for number, case in enumerate(plan)
+    ]
+
+
+def _run(
+    direction: Direction, receive: Any, send: Any, keep: tuple[int, int], timeout: float
+) -> dict[int, tuple[int, str]]:
+    """Run both ends; returns the errors of sending, by the number of the case."""
+    topology = direction.topology
+
+    def end(host: str, name: str, task: Any) -> Any:
+        return spawn(f"{host}: {name}", task, netns=topology.netns(host), keep=keep)
+
+    with end(direction.receiver, "datagram check", receive) as receiver:
+        port = receiver.receive(_START_TIMEOUT)["port"]
+        with end(direction.sender, "datagram check", lambda _: send(port)) as sender:
+            errors = _answer(sender, receiver, timeout)["errors"]
+        receiver.receive(_START_TIMEOUT)
+    return {int(number): error for number, error in errors.items()}
+
+
+def _answer(child: Child, other: Child, timeout: float) -> dict[str, Any]:
+    """What `child` has to say. Raises CannotMeasure, with the cause where `other` was that."""
+    try:
+        return child.receive(timeout)
+    except CannotMeasure:
+        if not other.alive():
+            other.receive(0)
+        raise
+
+
+def _stream(case: Case, number: int, datagrams: int, rate: float, seed: int) -> Stream:
+    return Stream(
+        seed,
+        number,
+        case.size,
+        segments=case.segments,
+        last=case.last,
+        burst=max(64, case.segments),
+        batch=4,
+        count=datagrams,
+        rate=rate,
+        verify=True,
+    )
+
+
+def _settle(sent: Tally[Sent], received: Tally[Received]) -> None:
+    """Wait until all that was sent has arrived, or nothing arrives any more."""
+    wanted, seen, news = sent.read().packets, -1, time.monotonic()
+    while (there := received.read()).unique + there.corrupt < wanted:
+        if there.packets != seen:
+            seen, news = there.packets, time.monotonic()
+        elif time.monotonic() - news > _SETTLE:
+            return
+        time.sleep(0.001)
+    time.sleep(_LINGER)
