@@ -128,21 +128,24 @@ def search(
 ) -> LosslessRate:
     """Find the highest rate at which `attempt` passes and passes again. Raises CannotMeasure.
 
-    The first trial is a flood (rate 0): what arrives of it says where to begin.
+    The first trial is a flood (rate 0): what arrives of it says where to begin. Where the highest
+    rate that passed once does not pass again, the answer may be too low by more than `precision`.
     """
     budget = _Budget(attempt, max_trials)
     flood = budget.run(0)
     if flood is None or flood.received == 0:
         raise CannotMeasure("packet rate: nothing of what was sent arrived")
     low, high = _enclose(budget, flood.offered * flood.received / flood.sent)
-    while low is not None:
-        low = _bisect(budget, low, high, precision)
-        confirmed = _confirm(budget, low, confirmations)
+    found = _bisect(budget, low, high, precision) if low else None
+    step = precision
+    while found is not None:
+        confirmed = _confirm(budget, found, confirmations)
         if confirmed:
-            limited = low.offered < _SENDER_LIMIT * low.asked
+            limited = found.offered < _SENDER_LIMIT * found.asked
             return LosslessRate(min(t.offered for t in confirmed), limited, tuple(budget.trials))
-        high = low.asked
-        low = _descend(budget, high, 1 / (1 + precision))
+        # Near its limit a path loses a little now and then: go down by more each time.
+        found = _descend(budget, found.asked, 1 / (1 + step))
+        step *= 2
     raise CannotMeasure(
         f"packet rate: no rate passed and was confirmed in {len(budget.trials)} trials, "
         f"the lowest at {min(t.asked for t in budget.trials[1:]):.0f} packet/s"
