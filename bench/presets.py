@@ -15,6 +15,8 @@ _PRESETS: dict[str, dict[str, str]] = {
         "tun_offload": "on",
         "udp_offload": "on",
         "buffer": "4194304",
+        "linger": "50",
+        "scheduler": "batch",
     },
 }
 """Name → the switches it sets; the others have their initial values."""

@@ -31,6 +31,7 @@
 	X(GROUP##_SENDMSG, group "sendmsg") \
 	X(GROUP##_SENDMMSG, group "sendmmsg") \
 	X(GROUP##_IO_URING_ENTER, group "io_uring_enter") \
+	X(GROUP##_SCHED_YIELD, group "sched_yield") \
 	X(GROUP##_GETPPID, group "getppid")         /* a null call, a handicap */ \
 	X(GROUP##_FUTEX, group "futex")             /* a hand-off, a handicap */
 

@@ -19,6 +19,10 @@
  * With readiness on, only ports that poll() named are served, each until it has nothing more or had
  * its share; the price is a poll() for every PACKETS_A_VISIT packets.
  *
+ * To sleep costs more than the call: somebody has to wake the pump, with an interrupt to another CPU
+ * if it slept there, and that CPU has to leave its idle state. So with `linger` the pump goes on asking
+ * for a while before it sleeps, and yields its CPU to whoever has work after each time it asked.
+ *
  * Where all this differs from flannel, it differs outside the packet's path. flannel hears its control
  * descriptor only from poll(), so never under sustained traffic; this loop also looks when 50 ms have
  * passed on a clock that costs no system call (descriptor.c). flannel repeats a write the tun does
@@ -26,8 +30,10 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 
+#include "clock.h"
 #include "pump.h"
 
 enum { PACKETS_A_VISIT = 64 };
@@ -263,14 +269,14 @@ int pump_serve_ready(struct pump *pump, unsigned int ready)
 	return look_if_due(pump);
 }
 
-int pump_wait_poll(struct pump *pump)
+int pump_ask_poll(struct pump *pump, bool sleep)
 {
 	struct pollfd fds[] = {
 		{.fd = pump->port[0].fd, .events = POLLIN},
 		{.fd = pump->port[1].fd, .events = POLLIN},
 		{.fd = pump->stop.fd, .events = POLLIN},
 	};
-	int ready = poll(fds, 3, pump->poll_timeout), result;
+	int ready = poll(fds, 3, sleep ? -1 : 0), result;
 
 	pump->counters[SYSCALL_POLL]++;
 	if (ready < 0 && errno != EINTR)
@@ -285,10 +291,37 @@ int pump_wait_poll(struct pump *pump)
 	return (fds[0].revents != 0) | (fds[1].revents != 0) << 1;
 }
 
+int pump_wait_block(struct pump *pump)
+{
+	return pump->ask(pump, true);
+}
+
+int pump_wait_spin(struct pump *pump)
+{
+	return pump->ask(pump, false);
+}
+
 int pump_wait_not(struct pump *pump)
 {
 	(void)pump;
 	return 3;
+}
+
+int pump_wait_linger(struct pump *pump)
+{
+	int64_t deadline_ns = 0, now;
+	int ready;
+
+	while ((ready = pump->ask(pump, false)) == 0) {
+		now = now_ns();
+		if (deadline_ns == 0)
+			deadline_ns = now + pump->linger_ns;
+		else if (now >= deadline_ns)
+			return pump->ask(pump, true);
+		sched_yield();
+		pump->counters[SYSCALL_SCHED_YIELD]++;
+	}
+	return ready;
 }
 
 int pump_loop(struct pump *pump)

@@ -52,6 +52,8 @@ const char *vnb_pump_refusal(const struct vnb_pump *pump)
 		return "wait=busy belongs to receive calls, which io=uring does not make";
 	if (settings[SWITCH_IO] == IO_URING && !uring_built())
 		return "io=uring is not built in: install liburing's headers (liburing-dev) and build again";
+	if (settings[SWITCH_LINGER] && settings[SWITCH_WAIT] == WAIT_SPIN)
+		return "wait=spin never sleeps, so there is nothing to linger before: linger must be 0";
 	if (settings[SWITCH_UDP_OFFLOAD] && !tunnels(pump))
 		return "udp_offload=on needs a UDP socket, which a pump between two devices has not";
 	if (settings[SWITCH_WAIT] == WAIT_BUSY && !tunnels(pump))
@@ -128,11 +130,15 @@ static void close_parts(struct pump *pump)
 
 static void choose_loop(struct pump *pump, const int64_t *settings)
 {
-	bool spins = settings[SWITCH_WAIT] == WAIT_SPIN;
+	bool ready = settings[SWITCH_READINESS];
 
-	pump->serve = settings[SWITCH_READINESS] ? pump_serve_ready : pump_serve_turns;
-	pump->wait = spins && !settings[SWITCH_READINESS] ? pump_wait_not : pump_wait_poll;
-	pump->poll_timeout = spins ? 0 : -1;
+	pump->linger_ns = settings[SWITCH_LINGER] * 1000;
+	pump->serve = ready ? pump_serve_ready : pump_serve_turns;
+	pump->ask = pump_ask_poll;
+	if (settings[SWITCH_WAIT] == WAIT_SPIN)
+		pump->wait = ready ? pump_wait_spin : pump_wait_not;
+	else
+		pump->wait = pump->linger_ns ? pump_wait_linger : pump_wait_block;
 }
 
 int vnb_pump_run(const struct vnb_pump *from, uint64_t *counters)

@@ -17,12 +17,13 @@ struct pump {
 	struct handicap *handicap; /* NULL: none */
 	struct stop_watch stop;
 	/*
-	 * Which ports may have something: bits 1 and 2, or -ECANCELED (stop), or -errno. And what to do
-	 * about them: 0, or -ECANCELED, or -errno.
+	 * Which ports may have something: bits 1 and 2 (none: 0), or -ECANCELED (stop), or -errno; `ask`
+	 * is how to find out, asleep or not. And what to do about them: 0, or -ECANCELED, or -errno.
 	 */
 	int (*wait)(struct pump *pump);
+	int (*ask)(struct pump *pump, bool sleep);
 	int (*serve)(struct pump *pump, unsigned int ready);
-	int poll_timeout;
+	int64_t linger_ns;
 	struct uring *uring; /* of uring.c, or NULL */
 	uint64_t *counters;
 	size_t buffer_size; /* of the largest packet carried */
@@ -34,8 +35,11 @@ struct pump {
 int pump_loop(struct pump *pump);
 
 /* Ways to wait and to serve; see struct pump. */
-int pump_wait_poll(struct pump *pump);
-int pump_wait_not(struct pump *pump);
+int pump_ask_poll(struct pump *pump, bool sleep);
+int pump_wait_block(struct pump *pump);
+int pump_wait_spin(struct pump *pump);
+int pump_wait_linger(struct pump *pump); /* ask for linger_ns, then block */
+int pump_wait_not(struct pump *pump);    /* both may have something; try */
 int pump_serve_turns(struct pump *pump, unsigned int ready);
 int pump_serve_ready(struct pump *pump, unsigned int ready);
 

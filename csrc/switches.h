@@ -21,12 +21,16 @@
 	  "many datagrams a send and a receive: UDP_SEGMENT and UDP_GRO") \
 	X(WAIT, "wait", "block spin busy", 0, 0, 2, \
 	  "when nothing is there: sleep, keep asking, or have the kernel poll the device (SO_BUSY_POLL)") \
+	X(LINGER, "linger", NULL, 0, 0, 100000, \
+	  "microseconds to go on asking before sleeping; the CPU is yielded to whoever has work") \
 	X(IO, "io", "syscall uring", 0, 0, 1, "one system call an operation, or io_uring") \
 	X(QUEUES, "queues", NULL, 1, 1, 16, "queues of each device, with a thread and a socket each") \
 	X(SOCKETS, "sockets", "reuseport shared", 0, 0, 1, \
 	  "with several queues: a socket for each (SO_REUSEPORT), or one for all") \
 	X(BUFFER, "buffer", NULL, 0, 0, 1 << 30, "bytes of each socket buffer; 0: the system's default") \
 	X(CPU, "cpu", NULL, -1, -1, 1023, "CPU of the first thread, the next for the next; -1: any") \
+	X(SCHEDULER, "scheduler", "other batch", 0, 0, 1, \
+	  "the kernel's policy for the threads: batch does not preempt those who wake the pump") \
 	X(TRUST, "trust", "anyone peers sources", 2, 0, 2, \
 	  "take datagrams from anyone, from the routes' peers, or from those with their own sources only") \
 	X(HOT_COPIES, "hot_copies", NULL, 0, 0, 64, \

@@ -186,7 +186,7 @@ static unsigned int ready_ports(const struct uring *uring)
 	return ready;
 }
 
-static int uring_wait(struct pump *pump)
+static int uring_ask(struct pump *pump, bool sleep)
 {
 	struct uring *uring = pump->uring;
 	unsigned int ready;
@@ -202,7 +202,7 @@ static int uring_wait(struct pump *pump)
 	}
 	ready = ready_ports(uring);
 	if (!ready) {
-		result = enter(uring, pump->poll_timeout ? 1 : 0);
+		result = enter(uring, sleep ? 1 : 0);
 		if (result < 0)
 			return result;
 		ready = ready_ports(uring);
@@ -448,7 +448,7 @@ int uring_open(struct pump *pump)
 	sqe = get_sqe(uring);
 	io_uring_prep_poll_add(sqe, pump->stop.fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, ABOUT_STOP);
-	pump->wait = uring_wait;
+	pump->ask = uring_ask;
 	return 0;
 }
 

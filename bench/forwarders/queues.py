@@ -13,6 +13,9 @@ from bench import native
 _BUFFER_SIZE = 65535
 """Bytes of the largest packet or frame: an MTU may be raised while the pump runs."""
 
+_BATCH = 1
+"""Value of the switch `scheduler`: SCHED_BATCH."""
+
 Ports = tuple[native.Port, native.Port]
 
 
@@ -60,7 +63,7 @@ def run(config: PumpConfig, queues: Sequence[Ports], counters: QueueCounters, st
 
     def move(number: int) -> None:
         try:
-            _pin(config.settings["cpu"], number)
+            _place(config.settings, number)
             native.pump_run(
                 queues[number],
                 config.router,
@@ -85,11 +88,13 @@ def run(config: PumpConfig, queues: Sequence[Ports], counters: QueueCounters, st
         raise died[0]
 
 
-def _pin(first: int, number: int) -> None:
-    """Bind the calling thread to its CPU, if the pump has CPUs of its own."""
-    if first < 0:
+def _place(settings: native.Settings, number: int) -> None:
+    """Give the calling thread the scheduling policy and the CPU that the settings say."""
+    if settings["scheduler"] == _BATCH:
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if settings["cpu"] < 0:
         return
-    cpu = first + number
+    cpu = settings["cpu"] + number
     try:
         os.sched_setaffinity(0, {cpu})
     except OSError as error:
