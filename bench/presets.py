@@ -24,11 +24,20 @@ _PRESETS: dict[str, dict[str, str]] = {
 NAMES = tuple(_PRESETS)
 
 
-def preset(name: str) -> native.Settings:
-    """The value of every switch. Raises ValueError, which says what was expected."""
+_OF_SOCKETS = frozenset({"udp_offload", "buffer"})
+"""Switches that a preset sets only where there is a UDP socket."""
+
+
+def preset(name: str, *, tunnels: bool = True) -> native.Settings:
+    """The value of every switch, for a pump with a UDP socket or one without.
+
+    Raises ValueError, which says what was expected.
+    """
     if name not in _PRESETS:
         raise ValueError(f"expected one of {', '.join(NAMES)}")
     own, table = _PRESETS[name], native.switches()
+    if not tunnels:
+        own = {key: value for key, value in own.items() if key not in _OF_SOCKETS}
     return {
         key: native.parse_setting(switch, own[key]) if key in own else switch.initial
         for key, switch in table.items()

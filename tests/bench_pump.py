@@ -130,7 +130,7 @@ BARS = {
     "tap": Bar(
         "TCP goodput: tap-bridge, fast, against kernel bridge",
         goodput,
-        Subject("tap-bridge", ("readiness=on", "batch=16", "tun_offload=on")),
+        Subject("tap-bridge", FAST),
         Subject("bridge"),
         0.5,
         0.8,

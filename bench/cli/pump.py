@@ -94,7 +94,7 @@ def pump(
     UDP backend understands it. Runs until SIGTERM or SIGINT; prints its counters as JSON then, and
     whenever it gets SIGUSR1.
     """
-    settings = _settings(preset, switches)
+    settings = _settings(preset, switches, tunnels=bool(listen))
     _check_shape(tuns, taps, listen, bool(routes or file))
     kinds = [native.PortKind.TUN] * len(tuns) + [native.PortKind.TAP] * len(taps)
     if listen:
@@ -118,9 +118,9 @@ def pump(
         _serve(config, ports_of_queues(kinds, fds), table, signals)
 
 
-def _settings(preset: str, given: dict[str, str | None]) -> native.Settings:
+def _settings(preset: str, given: dict[str, str | None], *, tunnels: bool) -> native.Settings:
     try:
-        settings = dict(presets.preset(preset))
+        settings = dict(presets.preset(preset, tunnels=tunnels))
     except ValueError as error:
         raise UsageError(f"pump: --preset {preset}: {error}") from None
     for name, text in given.items():

@@ -240,7 +240,8 @@ def _variant(file: _File, overrides: Mapping[str, str]) -> Variant:
     source = str(file.path)
     chosen = {name: _parse_value(file, name, text) for name, text in overrides.items()}
     parameters = {**file.parameters, **chosen}
-    settings = switches.in_force(file.declared, chosen) if file.pumps else {}
+    tunnels = any("listen" in pump for _, pump in switches.pump_tables(file.table))
+    settings = switches.in_force(file.declared, chosen, tunnels=tunnels) if file.pumps else {}
     parameters |= switches.shown(settings)
     try:
         table = _substitute(file.table, parameters, source, "")

@@ -36,14 +36,17 @@ def canonical(name: str, given: object) -> Value:
     return shown({name: _setting(name, given)})[name]
 
 
-def in_force(declared: Mapping[str, Value], chosen: Mapping[str, Value]) -> native.Settings:
+def in_force(
+    declared: Mapping[str, Value], chosen: Mapping[str, Value], *, tunnels: bool
+) -> native.Settings:
     """The value of every switch, from parameters in their canonical form.
 
-    declared: what the file says. chosen: what was asked for on top of it. A switch goes before
+    declared: what the file says. chosen: what was asked for on top of it. tunnels: whether any
+    pump of the file has a UDP socket, which a preset cares about. A switch goes before
     the preset next to it, and a chosen preset before everything that the file says.
     """
     layers = [chosen] if PRESET in chosen else [declared, chosen]
-    base = preset(str(layers[0].get(PRESET, NONE)))
+    base = preset(str(layers[0].get(PRESET, NONE)), tunnels=tunnels)
     return {**base, **{k: v for layer in layers for k, v in settings(layer).items()}}
 
 
