@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench bench-setup test setup setup-test lint check-c lock clean
+.PHONY: help bench bench-setup bench-pump test setup setup-test lint check-c lock clean
 
 BIN := .venv/bin
 
@@ -15,6 +15,9 @@ bench: setup ## set up, then measure all scenarios with the quick profile
 
 bench-setup: setup ## how long scenarios, and stars of up to 64 hosts, take to come and go
 	@PYTHONPATH=tests $(BIN)/python tests/bench_setup.py $(ARGS)
+
+bench-pump: setup ## how fast the pump is, against flannel's loop and the kernel's own paths
+	@PYTHONPATH=tests $(BIN)/python tests/bench_pump.py $(ARGS)
 
 test: lint check-c ## set up, then lint, type-check and run all tests
 	@$(BIN)/pytest $(ARGS)

@@ -80,6 +80,7 @@ def lossless_rate(
     batch: int = 32,
     segments: int = 0,
     cpus: tuple[int, int] | None = None,
+    destinations: tuple[str, ...] = (),
 ) -> LosslessRate:
     """Search the highest rate of `size`-byte payloads that `path` carries from client to server.
 
@@ -87,9 +88,10 @@ def lossless_rate(
     confirmations: trials that must pass at the rate found, besides the one that found it.
     buffer: bytes of socket buffer at the receiver. segments: see `traffic.Stream`.
     cpus: those that sender and receiver are bound to; None: the scheduler's choice.
+    destinations: addresses that take turns, all of which must lead to the server; none: its own.
     Raises CannotMeasure, also where no rate passed within `max_trials`.
     """
-    options = _Options(size, seconds, buffer, batch, segments, cpus)
+    options = _Options(size, seconds, buffer, batch, segments, cpus, destinations)
 
     def attempt(rate: float) -> Trial:
         return _try(path, rate, goal, options)
@@ -105,6 +107,7 @@ class _Options:
     batch: int
     segments: int
     cpus: tuple[int, int] | None
+    destinations: tuple[str, ...]
 
 
 @dataclass
@@ -214,7 +217,7 @@ def _try(path: Path, rate: float, goal: float, options: _Options) -> Trial:
         if options.cpus:
             os.sched_setaffinity(0, {options.cpus[1]})
         with socket.socket(traffic.family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.bind(address)
+            sock.bind(("", _PORT) if options.destinations else address)
             report({"ready": True})
             expected = Sink(seed, stream_id, options.size, options.buffer, _IDLE_MS)
             traffic.sink(sock.fileno(), expected, received, os.eventfd(0))
@@ -234,8 +237,10 @@ def _try(path: Path, rate: float, goal: float, options: _Options) -> Trial:
             seconds=options.seconds,
         )
         with socket.socket(traffic.family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.connect(address)
-            traffic.send(sock.fileno(), stream, sent, os.eventfd(0))
+            turns = [(destination, _PORT) for destination in options.destinations]
+            if not turns:
+                sock.connect(address)
+            traffic.send(sock.fileno(), stream, sent, os.eventfd(0), turns)
         return {"done": True}
 
     with server(path, "sink", receive) as receiver:

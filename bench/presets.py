@@ -15,6 +15,7 @@ _PRESETS: dict[str, dict[str, str]] = {
         "tun_offload": "on",
         "udp_offload": "on",
         "buffer": "4194304",
+        "queue_length": "5000",
         "linger": "50",
         "scheduler": "batch",
     },

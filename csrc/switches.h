@@ -27,6 +27,8 @@
 	X(QUEUES, "queues", NULL, 1, 1, 16, "queues of each device, with a thread and a socket each") \
 	X(SOCKETS, "sockets", "reuseport shared", 0, 0, 1, \
 	  "with several queues: a socket for each (SO_REUSEPORT), or one for all") \
+	X(QUEUE_LENGTH, "queue_length", NULL, 0, 0, 100000, \
+	  "packets that may wait in each device for the pump; 0: as it comes, 500 in a tun") \
 	X(BUFFER, "buffer", NULL, 0, 0, 1 << 30, "bytes of each socket buffer; 0: the system's default") \
 	X(CPU, "cpu", NULL, -1, -1, 1023, "CPU of the first thread, the next for the next; -1: any") \
 	X(SCHEDULER, "scheduler", "other batch", 0, 0, 1, \

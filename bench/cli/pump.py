@@ -218,6 +218,8 @@ def _open(
             for _ in range(queues):
                 fds.append(native.tun_open(name, kind, offload=offload, queues=queues > 1))
                 stack.callback(os.close, fds[-1])
+            if settings["queue_length"]:
+                native.set_queue_length(name, settings["queue_length"])
     except OSError as error:
         raise CannotMeasure(f"pump: {kind.name.lower()} {text}: {error.strerror}") from None
     return fds

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
@@ -12,6 +15,7 @@ from bench._vnetbench import ffi, lib
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
+_SIOCSIFTXQLEN = 0x8943
 
 
 class PortKind(IntEnum):
@@ -46,6 +50,12 @@ def tun_open(name: str, kind: PortKind, *, offload: bool = False, queues: bool =
     """
     mode = lib.VNB_TUN_OFFLOAD * offload | lib.VNB_TUN_QUEUES * queues
     return check(lib.vnb_tun_open(os.fsencode(name), kind, mode), name)
+
+
+def set_queue_length(name: str, packets: int) -> None:
+    """Say how many packets may wait in the device `name` of this namespace. Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, _SIOCSIFTXQLEN, struct.pack("16si12x", os.fsencode(name), packets))
 
 
 def ping(fd: int, size: int, rounds: int, timeout: float) -> float:

@@ -38,6 +38,7 @@ from bench.topology.steps import (
     SetMaster,
     SetOffload,
     SetQdisc,
+    SetQueueLength,
     SetSysctl,
     SetUp,
     Step,
@@ -225,6 +226,8 @@ def _tun_tap(scenario: Scenario, ref: DeviceRef, kind: str, mac: str | None) -> 
     queues, offload = pump.switches["queues"], bool(pump.switches["tun_offload"])
     mtu = scenario.device(ref).mtu
     yield AddTunTap(ref.host, ref.device, kind, mac, mtu, offload, queues)
+    if pump.switches["queue_length"]:
+        yield SetQueueLength(ref.host, ref.device, pump.switches["queue_length"])
     if queues == 1:
         yield SetQdisc(ref.host, ref.device, _QDISC)
         return

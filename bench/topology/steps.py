@@ -234,6 +234,21 @@ class AddTunTap(Step):
 
 
 @dataclass(frozen=True)
+class SetQueueLength(Step):
+    """Say how many packets may wait in a device to be sent; of a tun or tap, for its forwarder."""
+
+    name: str
+    packets: int
+
+    def apply(self, net: Net) -> None:
+        net.enter(self.host)
+        native.set_queue_length(self.name, self.packets)
+
+    def command(self) -> str:
+        return f"ip -n {self.host} link set {self.name} txqueuelen {self.packets}"
+
+
+@dataclass(frozen=True)
 class SetQdisc(Step):
     """Give a device a queueing discipline; devices with a queue get the machine's default.
 
