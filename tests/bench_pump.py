@@ -213,7 +213,7 @@ BARS = {
     "tap": Bar(
         "TCP goodput: tap-bridge, fast, against kernel bridge",
         goodput,
-        Subject("tap-bridge", BEST),
+        Subject("tap-bridge", FAST),
         Subject("bridge"),
         0.5,
         0.8,

@@ -119,8 +119,8 @@ class Overlay:
 
 
 @contextmanager
-def overlay() -> Iterator[Overlay]:
-    """The overlay of the drawing, running."""
+def overlay(settings: native.Settings | None = None) -> Iterator[Overlay]:
+    """The overlay of the drawing, running, with these switches."""
     with ExitStack() as stack:
         ours, theirs = (stack.enter_context(quiet_namespace()) for _ in range(2))
         with inside(ours), IPRoute() as ip:
@@ -131,8 +131,8 @@ def overlay() -> Iterator[Overlay]:
         configure(ours, "under", "192.0.2.1", 24)
         configure(theirs, "under", "192.0.2.2", 24)
         pumps = (
-            tunnel(stack, left, "192.0.2.1", {"10.244.2.0/24": "192.0.2.2"}, LEFT_PUMP),
-            tunnel(stack, right, "192.0.2.2", {"10.244.1.0/24": "192.0.2.1"}, RIGHT_PUMP),
+            tunnel(stack, left, "192.0.2.1", {"10.244.2.0/24": "192.0.2.2"}, LEFT_PUMP, settings),
+            tunnel(stack, right, "192.0.2.2", {"10.244.1.0/24": "192.0.2.1"}, RIGHT_PUMP, settings),
         )
         yield Overlay(left, right, pumps)
 
@@ -192,7 +192,12 @@ def set_state(netns: int, state: str) -> None:
 
 
 def tunnel(
-    stack: ExitStack, end: Side, listen: str, routes: dict[str, str], icmp_source: str
+    stack: ExitStack,
+    end: Side,
+    listen: str,
+    routes: dict[str, str],
+    icmp_source: str,
+    settings: native.Settings | None = None,
 ) -> RunningPump:
     """Run a pump between the side's tun and a UDP socket on `listen`."""
     with inside(end.netns):
@@ -200,7 +205,8 @@ def tunnel(
     sock.bind((listen, PORT))
     router = native.Router({IPv4Network(p): (IPv4Address(hop), PORT) for p, hop in routes.items()})
     ports = (Port(PortKind.TUN, end.device), Port(PortKind.UDP, sock.fileno()))
-    return stack.enter_context(RunningPump(ports, router, IPv4Address(icmp_source)))
+    pump = RunningPump(ports, router, IPv4Address(icmp_source), settings=settings or {})
+    return stack.enter_context(pump)
 
 
 def inner_packet(source: str, destination: str, port: int, payload: bytes) -> bytes:

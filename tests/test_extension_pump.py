@@ -18,6 +18,7 @@ from overlay import (
     RIGHT,
     RIGHT_PUMP,
     Overlay,
+    RunningPump,
     Side,
     inner_packet,
     overlay,
@@ -25,12 +26,14 @@ from overlay import (
     set_state,
 )
 
+from bench import native
 from bench.native import PortKind
 from bench.topology.namespaces import inside
 
 IP_RECVERR, IP_RECVTTL = 11, 12  # the socket module has them only from Python 3.14 on
 ECHO = 7
 NET_UNREACHABLE, TIME_EXCEEDED = 3, 11
+TRUST_ANYONE = 0
 
 
 @pytest.fixture
@@ -127,20 +130,55 @@ def refused(sender: Side, ttl: int) -> None:
         client.recv(2048)
 
 
-def test_anything_but_an_ipv4_packet_never_reaches_the_tun(world: Overlay) -> None:
+def test_anything_but_an_ip_packet_never_reaches_the_tun(tuns: None) -> None:
     whole = inner_packet(LEFT, RIGHT, ECHO, b"whole")
     broken = [b"", b"E", whole[:19], whole[:-1], whole + b"!", b"\x60" + whole[1:], b"\0" * 1400]
-    with inside(world.left.netns):
-        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with stranger, world.right.udp(ECHO) as server:
-        for datagram in [*broken, b"\x45" * 5000, whole]:
-            stranger.sendto(datagram, ("192.0.2.2", PORT))
-        assert server.recv(2048) == b"whole"
-    world.pumps[1].stop()
-    counters = world.pumps[1].counters.read()
+    with overlay({"trust": TRUST_ANYONE}) as world:
+        assert from_stranger(world, [*broken, b"\x45" * 5000, whole]) == b"whole"
+        counters = stopped(world.pumps[1])
     assert counters["port0.tx_packets"] == 1
     assert counters["drop.truncated"] == 1
     assert counters["drop.malformed"] + counters["drop.not_ip"] == len(broken)
+
+
+@pytest.mark.parametrize(
+    ("trust", "source", "counter"),
+    [
+        ("peers", LEFT, "drop.unknown_peer"),
+        ("sources", LEFT, "drop.unknown_peer"),
+        ("sources", NOWHERE, "drop.unknown_peer"),
+    ],
+)
+def test_a_strangers_datagrams_are_dropped_and_counted(
+    tuns: None, trust: str, source: str, counter: str
+) -> None:
+    values = native.switches()["trust"].values
+    assert values is not None
+    with overlay({"trust": values.index(trust)}) as world:
+        assert from_stranger(world, [inner_packet(source, RIGHT, ECHO, b"forged")] * 3) is None
+        counters = stopped(world.pumps[1])
+    assert counters[counter] == counters["port1.rx_packets"] == 3
+    assert counters["port0.tx_packets"] == 0
+
+
+def from_stranger(world: Overlay, datagrams: list[bytes]) -> bytes | None:
+    """What the right side's server gets of what a stranger on the left sends to its pump."""
+    with inside(world.left.netns):
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with stranger, world.right.udp(ECHO) as server:
+        server.settimeout(1)
+        for datagram in datagrams:
+            stranger.sendto(datagram, ("192.0.2.2", PORT))
+        try:
+            return server.recv(2048)
+        except TimeoutError:
+            return None
+
+
+def stopped(pump: RunningPump) -> dict[str, int]:
+    """The counters of a pump at rest."""
+    pump.stop()
+    return pump.counters.read()
 
 
 def test_a_pump_stops_within_a_second_under_load(world: Overlay) -> None:

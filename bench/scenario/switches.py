@@ -59,7 +59,7 @@ def pump_tables(table: Mapping[str, Any]) -> Iterator[tuple[int, dict[str, Any]]
     """Number and table of each pump in a scenario file that has not been checked yet."""
     forwarders = table.get("forwarders")
     for number, forwarder in enumerate(forwarders if isinstance(forwarders, list) else []):
-        if isinstance(forwarder, dict) and forwarder.get("kind") == "pump":
+        if isinstance(forwarder, dict) and forwarder.get("kind", "pump") == "pump":
             yield number, forwarder
 
 
