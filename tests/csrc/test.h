@@ -40,12 +40,15 @@ void test_router(void);
 void test_ip(void);
 void test_icmp4(void);
 void test_icmp6(void);
+void test_coalesce(void);
 void test_forward(void);
 void test_pump(void);
+void test_pump_switches(void);
 void test_pump_trouble(void);
 void test_traffic(void);
 void test_generator(void);
 void test_sink(void);
+void test_split(void);
 void test_tun(void);
 
 #endif
