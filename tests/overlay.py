@@ -25,6 +25,7 @@ from pyroute2 import IPRoute
 
 from bench import native
 from bench.native import Port, PortKind
+from bench.presets import preset
 from bench.topology.namespaces import inside, namespace
 
 LEFT, RIGHT, NOWHERE = "10.244.1.1", "10.244.2.1", "10.244.3.1"
@@ -41,7 +42,7 @@ class RunningPump:
     ports: tuple[Port, Port]
     router: native.Router | None = None
     icmp_source: IPv4Address | None = None
-    settings: native.Settings = field(default_factory=dict)
+    settings: native.Settings = field(default_factory=lambda: preset("flannel"))
     counters: native.Counters = field(default_factory=native.Counters)
     result: OSError | None = None
 

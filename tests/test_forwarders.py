@@ -1,5 +1,6 @@
 """The forwarders of a topology: they run while it is up, count what they move, and die alone."""
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,8 @@ from live import inside_run, ip, ping
 
 from bench.errors import CannotMeasure
 from bench.forwarders import Running, forwarding
-from bench.topology import build, inside
+from bench.scenario import Scenario, find, variants
+from bench.topology import Arm, build, inside
 
 pytestmark = pytest.mark.usefixtures("tuns")
 
@@ -39,6 +41,53 @@ def test_both_pumps_of_flannels_udp_mode_count_what_crosses_them() -> None:
             assert counters[f"{port}.rx_bytes"] == counters[f"{port}.tx_bytes"] == 9 * 128
         assert [value for name, value in counters.items() if name.startswith("drop")].count(0) > 1
         assert sum(value for name, value in counters.items() if name.startswith("drop")) == 0
+
+
+def asked(*overrides: str) -> Scenario:
+    [variant] = variants(find(["flannel-udp"]), overrides)
+    return variant.scenario
+
+
+@pytest.mark.parametrize("sockets", ["reuseport", "shared"])
+def test_a_pump_with_several_queues_holds_one_of_each_and_counts_them_all(sockets: str) -> None:
+    scenario = asked("queues=2", f"sockets={sockets}")
+    with build(scenario) as topology, forwarding(topology) as pumps:
+        qdiscs = json.loads(
+            inside_run(topology.netns("host-a"), "tc", "-j", "qdisc", "show", "dev", "flannel0")
+        )
+        descriptors = Path(f"/proc/{pumps[0].child.pid}/fd").iterdir()
+        held = [os.readlink(descriptor) for descriptor in descriptors]
+        for _ in range(4):
+            ping(topology, count=2)
+        here, there = (counted(pump) for pump in pumps)
+    assert held.count("/dev/net/tun") == 2
+    assert [q["kind"] for q in qdiscs if q.get("root")] == ["mq"]
+    assert [q["kind"] for q in qdiscs if not q.get("root")] == ["pfifo_fast"] * 2
+    for counters in (here, there):
+        assert counters["port0.rx_packets"] == counters["port1.rx_packets"] == 8
+
+
+def test_what_a_pump_runs_with_is_recorded_as_it_is_in_its_arm() -> None:
+    scenario = asked("pump=fast", "buffer=65536")
+    for arm, offload in ((Arm.NATIVE, "on"), (Arm.PARITY, "off")):
+        with build(scenario, arm) as topology, forwarding(topology) as pumps:
+            for pump in pumps:
+                switches = pump.facts["switches"]
+                assert switches["tun_offload"] == switches["udp_offload"] == offload
+                assert switches["readiness"] == "on"
+                assert min(pump.facts["buffers"].values()) >= switches["buffer"] == 65536
+            link = inside_run(topology.netns("host-a"), "ip", "-d", "link", "show", "flannel0")
+            assert ("vnet_hdr on" in link) == (offload == "on")
+
+
+def test_a_queue_without_its_cpu_ends_the_pump_with_a_clear_error() -> None:
+    says = "pump host-a:flannel0: cannot run on CPU 1023"
+    with (
+        build(asked("cpu=1023")) as topology,
+        forwarding(topology) as (pump, _),
+        pytest.raises(CannotMeasure, match=says),
+    ):
+        pump.child.receive(5)
 
 
 def test_a_scenario_without_forwarders_runs_none() -> None:

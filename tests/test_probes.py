@@ -16,7 +16,7 @@ from statistics import median
 import msgspec
 import pyperf
 import pytest
-from capabilities import require
+from capabilities import require, require_tun
 from files import load_text, shipped, text_of
 from live import inside_run, ip, live
 
@@ -187,6 +187,19 @@ def iperf() -> None:
     """Skip where libiperf cannot be loaded."""
     reason = PROBES["tcp_goodput"].missing()
     require(reason is None, f"needs libiperf: {reason}")
+
+
+@pytest.mark.usefixtures("iperf")
+@pytest.mark.parametrize("arm", list(Arm))
+def test_ipv6_is_measured_like_ipv4(arm: Arm) -> None:
+    require_tun()
+    with live(shipped("flannel-udp6").scenario, arm) as topology:
+        path = prove(topology, "flannel-udp6")
+        assert path.server_address == "fd00:244:2::2"
+        assert PROBES["rtt"].measure(path, RTT).samples["rtt"]
+        measured = PROBES["tcp_goodput"].measure(path, {"warmup": 0, "duration": 1})
+    [connected] = json.loads(measured.raw["iperf3"])["start"]["connected"]
+    assert connected["remote_host"] == "fd00:244:2::2"
 
 
 @pytest.mark.usefixtures("iperf")
