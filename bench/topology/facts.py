@@ -13,7 +13,7 @@ from pyroute2.ethtool.ioctl import IoctlEthtool
 from bench.topology.build import Topology
 from bench.topology.namespaces import inside
 from bench.topology.plan import sysctls
-from bench.topology.steps import sysctl_file
+from bench.topology.sysctl import sysctl_file
 
 _INHERITED = (
     "net.core.rmem_default",

@@ -43,6 +43,7 @@ from bench.topology.steps import (
     SetUp,
     Step,
 )
+from bench.topology.sysctl import SetSysctl
 
 
 class Arm(StrEnum):

@@ -8,11 +8,9 @@ prints is what a run does. `apply` works through netlink in the host's unnamed n
 from __future__ import annotations
 
 import fcntl
-import shlex
 from abc import ABC, abstractmethod
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from pyroute2 import IPRoute
@@ -61,36 +59,6 @@ class Step(ABC):
     @abstractmethod
     def command(self) -> str:
         """The equivalent shell command."""
-
-
-def sysctl_file(name: str) -> Path:
-    """Where the kernel keeps the sysctl; "/" in its name stands for a dot of a device's."""
-    return Path("/proc/sys", *(part.replace("/", ".") for part in name.split(".")))
-
-
-@dataclass(frozen=True)
-class SetSysctl(Step):
-    """Set a sysctl of the namespace; as in sysctl(8), "/" in its name stands for a dot of a device.
-
-    required: whether it is an error that the kernel does not have it or does not allow it.
-    """
-
-    name: str
-    value: str
-    required: bool = True
-
-    def apply(self, net: Net) -> None:
-        net.enter(self.host)
-        try:
-            sysctl_file(self.name).write_text(self.value)
-        except (FileNotFoundError, PermissionError):
-            if self.required:
-                raise
-
-    def command(self) -> str:
-        setting = shlex.quote(f"{self.name}={self.value}")
-        words = f"ip netns exec {self.host} sysctl -qw {setting}"
-        return words if self.required else f"{words} 2>/dev/null || true"
 
 
 @dataclass(frozen=True)
