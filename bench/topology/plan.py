@@ -39,7 +39,6 @@ from bench.topology.steps import (
     SetOffload,
     SetQdisc,
     SetQueueLength,
-    SetSysctl,
     SetUp,
     Step,
 )
