@@ -11,8 +11,8 @@
  *
  *     all equal    addresses, ports, TOS or traffic class and flow label, TTL, don't-fragment
  *     IPv4 id      counts up, unless don't-fragment makes it meaningless (RFC 6864)
- *     TCP          next in sequence; acknowledgment, window, flags and options equal; only ACK and
- *                  ECE may be set, and FIN or PSH, which end the item
+ *     TCP          next in sequence; acknowledgment, window, flags, urgent pointer and options
+ *                  equal; only ACK and ECE may be set, and FIN or PSH, which end the item
  *     size         as the first payload; a shorter one ends the item
  *     nothing      with IP options, extension headers, fragments, SYN, RST, URG, CWR, or, of UDP, no
  *                  checksum
@@ -31,7 +31,8 @@
 #include "checksum.h"
 #include "transport.h"
 
-enum { OPEN_MAX = 16, SUPER_MAX = 65535, NONE = -1 };
+/* Kernels take super-packets of UDP, as they join them, of at most 64 packets (128 since 6.9). */
+enum { OPEN_MAX = 16, SUPER_MAX = 65535, UDP_SEGMENTS = 64, NONE = -1 };
 
 /* A packet that may be joined, and where its parts are. */
 struct parsed {
@@ -85,6 +86,7 @@ void coalesce_free(struct coalescer *coalescer)
 void coalesce_set_kinds(struct coalescer *coalescer, unsigned int kinds)
 {
 	coalescer->kinds = kinds;
+	coalescer->open_count = 0; /* or packets of a kind that comes back would overtake others */
 }
 
 void coalesce_reset(struct coalescer *coalescer)
@@ -214,18 +216,19 @@ static bool fits_tcp(const struct item *item, const struct parsed *next)
 	       load32(b + TCP_ACKNOWLEDGMENT) == load32(a + TCP_ACKNOWLEDGMENT) &&
 	       a[TCP_OFFSET] == b[TCP_OFFSET] && !(differ & ~(TCP_FIN | TCP_PSH)) &&
 	       load16(a + TCP_WINDOW) == load16(b + TCP_WINDOW) &&
-	       memcmp(a + TCP_HEADER, b + TCP_HEADER, tcp_header_size(a) - TCP_HEADER) == 0;
+	       /* urgent pointer and options */
+	       memcmp(a + TCP_URGENT, b + TCP_URGENT, tcp_header_size(a) - TCP_URGENT) == 0;
 }
 
 /* Whether a packet of the item's flow may join it, as far as headers and sizes tell. */
 static bool fits(const struct item *item, const struct parsed *next)
 {
 	uint32_t size = item->first.header_size + item->payload_size + next->payload_size;
+	unsigned int most = is_tcp(next) ? COALESCE_SEGMENTS : UDP_SEGMENTS;
 
 	return !item->closed && next->joins && next->header_size == item->first.header_size &&
 	       next->payload_size <= item->first.payload_size && size <= SUPER_MAX &&
-	       item->packets < COALESCE_SEGMENTS &&
-	       fits_ip(item, item->first.packet, next->packet) &&
+	       item->packets < most && fits_ip(item, item->first.packet, next->packet) &&
 	       (!is_tcp(next) || fits_tcp(item, next));
 }
 
@@ -308,8 +311,9 @@ bool coalesce_add(struct coalescer *coalescer, uint8_t *packet, size_t size)
 		return false;
 	parsed = parse(packet, size);
 	if (!(parsed.kind & coalescer->kinds)) {
-		/* It may belong to any flow, as a fragment does: nothing overtakes it. */
-		coalescer->open_count = 0;
+		/* Without a kind it may belong to any flow, as a fragment does: nothing overtakes it. */
+		if (!parsed.kind)
+			coalescer->open_count = 0;
 		begin(coalescer, &parsed);
 		return true;
 	}

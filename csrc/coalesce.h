@@ -9,7 +9,7 @@
 
 #include "packet.h"
 
-/* Packets one coalescer holds, packets in one super-packet, and iovecs of one item. */
+/* Packets one coalescer holds, packets in one super-packet (of UDP, half), and iovecs of one item. */
 enum { COALESCE_PACKETS = 1024, COALESCE_SEGMENTS = 128, COALESCE_IOV = COALESCE_SEGMENTS + 1 };
 
 struct coalescer;

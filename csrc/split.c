@@ -46,20 +46,14 @@ static size_t find_transport6(const uint8_t *packet, size_t size, uint8_t protoc
 	return next == protocol ? offset : 0;
 }
 
-/* Sum of the pseudo-header, less the length. */
-static uint64_t sum_pseudo_header(const uint8_t *packet, uint8_t protocol)
-{
-	uint64_t sum = checksum_add16(0, protocol);
-
-	if (ip_version(packet) == 4)
-		return checksum_add(sum, packet + IPV4_SOURCE, 8);
-	return checksum_add(sum, packet + IPV6_SOURCE, 2 * IPV6_ADDRESS);
-}
-
-/* The sums that all segments share, with zero in the fields that differ. */
-static void sum_headers(struct split *split, uint8_t protocol)
+/*
+ * The sums that all segments share, with zero in the fields that differ. The checksum field holds
+ * the sum of the pseudo-header for the whole super-packet, so its length is taken off.
+ */
+static void sum_headers(struct split *split)
 {
 	uint8_t header[SPLIT_HEADER_MAX], *transport = header + split->transport;
+	size_t size = split->header_size - split->transport;
 
 	memcpy(header, split->packet, split->header_size);
 	if (ip_version(header) == 4) {
@@ -68,14 +62,13 @@ static void sum_headers(struct split *split, uint8_t protocol)
 		split->ip_sum = checksum_add(0, header, split->transport);
 	}
 	if (split->is_udp) {
-		memset(transport + UDP_LENGTH, 0, 4); /* length and checksum */
+		memset(transport + UDP_LENGTH, 0, 2);
 	} else {
 		memset(transport + TCP_SEQUENCE, 0, 4);
 		memset(transport + TCP_OFFSET, 0, 2); /* header length and flags */
-		memset(transport + TCP_CHECKSUM, 0, 2);
 	}
-	split->transport_sum = checksum_add(sum_pseudo_header(header, protocol), transport,
-					    split->header_size - split->transport);
+	split->transport_sum = checksum_add16(checksum_add(0, transport, size),
+					      (uint16_t)~(size + split->payload_size));
 }
 
 /* Whether a super-packet of this kind may be of this IP version; *protocol is its transport. */
@@ -97,27 +90,38 @@ static bool is_kind(uint8_t gso_type, unsigned int version, uint8_t *protocol)
 	}
 }
 
+/* Find where the header that each segment gets ends; false: the super-packet is not one. */
+static bool find_header(const struct packet *super, uint8_t protocol, size_t *transport, size_t *end)
+{
+	const uint8_t *start;
+
+	*transport = ip_version(super->data) == 4
+			     ? find_transport4(super->data, protocol)
+			     : find_transport6(super->data, super->size, protocol);
+	if (*transport == 0 || *transport != super->offload.csum_start)
+		return false;
+	*end = *transport + (protocol == IPPROTO_UDP ? (size_t)UDP_HEADER : (size_t)TCP_HEADER);
+	if (*end > super->size)
+		return false;
+	start = super->data + *transport;
+	if (protocol == IPPROTO_UDP)
+		return super->offload.csum_offset == UDP_CHECKSUM &&
+		       load16(start + UDP_LENGTH) == super->size - *transport;
+	*end = *transport + tcp_header_size(start);
+	return super->offload.csum_offset == TCP_CHECKSUM && tcp_header_size(start) >= TCP_HEADER;
+}
+
 int split_begin(struct split *split, const struct packet *super)
 {
 	const struct virtio_net_hdr *offload = &super->offload;
-	unsigned int version = ip_version(super->data);
 	size_t transport, header;
 	uint8_t protocol;
 
-	if (!is_kind(offload->gso_type, version, &protocol) || offload->gso_size == 0 ||
-	    !(offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+	if (!is_kind(offload->gso_type, ip_version(super->data), &protocol) ||
+	    offload->gso_size == 0 || !(offload->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return -EINVAL;
-	transport = version == 4 ? find_transport4(super->data, protocol)
-				 : find_transport6(super->data, super->size, protocol);
-	if (transport == 0 || transport != offload->csum_start)
+	if (!find_header(super, protocol, &transport, &header))
 		return -EINVAL;
-	header = transport + UDP_HEADER;
-	if (protocol == IPPROTO_TCP) {
-		if (transport + TCP_HEADER > super->size ||
-		    tcp_header_size(super->data + transport) < TCP_HEADER)
-			return -EINVAL;
-		header = transport + tcp_header_size(super->data + transport);
-	}
 	if (header >= super->size || header > SPLIT_HEADER_MAX)
 		return -EINVAL;
 	*split = (struct split){
@@ -129,9 +133,9 @@ int split_begin(struct split *split, const struct packet *super)
 		.packet = super->data,
 	};
 	split->count = (split->payload_size + split->segment_size - 1) / split->segment_size;
-	if (split->count > SPLIT_SEGMENTS_MAX || header + split->segment_size > UINT16_MAX)
+	if (split->count > SPLIT_SEGMENTS_MAX)
 		return -EINVAL;
-	sum_headers(split, protocol);
+	sum_headers(split);
 	return 0;
 }
 
@@ -189,6 +193,11 @@ void split_segment(const struct split *split, unsigned int index, uint8_t *heade
 	memcpy(transport + (split->is_udp ? UDP_CHECKSUM : TCP_CHECKSUM), &check, sizeof(check));
 }
 
+static size_t ip_header_size(const uint8_t *packet)
+{
+	return ip_version(packet) == 4 ? ipv4_header_size(packet) : (size_t)IPV6_HEADER;
+}
+
 int split_complete(struct packet *packet)
 {
 	const struct virtio_net_hdr offload = packet->offload;
@@ -200,7 +209,8 @@ int split_complete(struct packet *packet)
 	packet->offload = (struct virtio_net_hdr){0};
 	if (!(offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
 		return 0;
-	if (start >= packet->size || field + sizeof(check) > packet->size)
+	if (start < ip_header_size(packet->data) || start >= packet->size ||
+	    field + sizeof(check) > packet->size)
 		return -EINVAL;
 	/* The field holds the sum of the pseudo-header (net/core/dev.c: skb_checksum_help). */
 	check = checksum(packet->data + start, packet->size - start);

@@ -43,9 +43,9 @@ void split_segment(const struct split *split, unsigned int index, uint8_t *heade
 		   struct iovec *payload);
 
 /*
- * Complete the checksum of a single packet (gso_type NONE) that its virtio header leaves to the
+ * Complete the checksum of a single IP packet (gso_type NONE) that its virtio header leaves to the
  * device (VIRTIO_NET_HDR_F_NEEDS_CSUM), and clear `offload`. Returns 0, or -EINVAL where the offsets
- * lie outside the packet; does nothing for a packet that needs nothing.
+ * lie outside the packet, or inside its IP header; does nothing for a packet that needs nothing.
  */
 int split_complete(struct packet *packet);
 

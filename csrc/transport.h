@@ -14,6 +14,7 @@ enum tcp_field {
 	TCP_FLAGS = 13,
 	TCP_WINDOW = 14,
 	TCP_CHECKSUM = 16,
+	TCP_URGENT = 18,
 	TCP_HEADER = 20, /* size without options */
 };
 

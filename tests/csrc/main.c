@@ -88,6 +88,8 @@ bool test_header_is_sound(const uint8_t *packet)
 int main(void)
 {
 	test_checksum();
+	test_split_flow();
+	test_coalesce_flow();
 	test_routes();
 	test_router();
 	test_ip();

@@ -35,6 +35,8 @@ bool test_header_is_sound(const uint8_t *packet);
 double test_now(void);
 
 void test_checksum(void);
+void test_split_flow(void);
+void test_coalesce_flow(void);
 void test_routes(void);
 void test_router(void);
 void test_ip(void);
