@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench bench-setup bench-pump test setup setup-test lint check-c lock clean
+.PHONY: help bench bench-setup bench-pump test setup setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -36,6 +36,9 @@ lint: setup-test ## ruff and mypy
 
 check-c: setup-test ## the C tests, plain and under the sanitizers
 	$(MAKE) -C csrc test test-sanitized
+
+fuzz: ## fuzz the C functions that see strangers' bytes, FUZZ_SECONDS=20 each (needs clang)
+	$(MAKE) -C csrc fuzz
 
 lock: ## pin the Python dependencies anew (UPGRADE=1: to their newest releases)
 	@tools/lock.sh
