@@ -85,29 +85,26 @@ static int device_receive(struct port *port, struct inbox *inbox)
 	return (int)count;
 }
 
-static int device_add(struct pump *pump, struct port *port, struct packet *packet,
-		      unsigned int packets, const union endpoint *to)
+static void device_add(struct pump *pump, struct port *port, struct packet *packet,
+		       unsigned int packets, const union endpoint *to)
 {
 	size_t header = port->offload ? VIRTIO_HEADER : 0;
 	struct message *message;
-	int result;
 
 	(void)to; /* whoever reads the other end of the device is the only receiver */
 	if (port->coalescer) {
 		if (coalesce_add(port->coalescer, packet->data, packet->size))
-			return 0;
-		if ((result = pump_flush(pump, port)) < 0)
-			return result;
+			return;
+		pump_flush(pump, port);
 		coalesce_add(port->coalescer, packet->data, packet->size);
-		return 0;
+		return;
 	}
-	if (!outbox_has_room(&port->outbox, 1, 0) && (result = pump_flush(pump, port)) < 0)
-		return result;
+	if (!outbox_has_room(&port->outbox, 1, 0))
+		pump_flush(pump, port);
 	message = outbox_begin(&port->outbox, NULL, packets);
 	message->size = packet->size;
 	memcpy(packet->data - header, &packet->offload, header);
 	outbox_append(&port->outbox, packet->data - header, header + packet->size);
-	return 0;
 }
 
 static int device_send(struct port *port, const struct message *messages, unsigned int count)
@@ -155,7 +152,7 @@ static unsigned int kind_of(const struct virtio_net_hdr *offload)
 }
 
 /* A copy is made here, where the kernel has just shown that its offload cannot be relied on. */
-static int device_send_singly(struct pump *pump, struct port *port, const struct message *message)
+static void device_send_singly(struct pump *pump, struct port *port, const struct message *message)
 {
 	struct packet super = {.data = pump->spare, .size = message->size};
 	struct virtio_net_hdr none = {0};
@@ -164,7 +161,6 @@ static int device_send_singly(struct pump *pump, struct port *port, const struct
 	uint8_t header[SPLIT_HEADER_MAX];
 	size_t offset = 0;
 	struct split split;
-	int result;
 
 	port->counters[REFUSED_TUN_SUPER]++;
 	memcpy(&super.offload, message->iov[0].iov_base, sizeof(super.offload));
@@ -176,18 +172,14 @@ static int device_send_singly(struct pump *pump, struct port *port, const struct
 	}
 	if (split_begin(&split, &super) < 0) {
 		port->counters[DROP_BAD_OFFLOAD] += message->packets;
-		return 0;
+		return;
 	}
 	iov[1] = (struct iovec){header, split.header_size};
 	for (unsigned int i = 0; i < split.count; i++) {
 		split_segment(&split, i, header, &iov[2]);
 		single.size = (uint32_t)(iov[1].iov_len + iov[2].iov_len);
-		if ((result = pump_deliver(pump, port, &single, 1)) < 0) {
-			port->counters[DROP_STOPPED] += split.count - 1 - i;
-			return result;
-		}
+		pump_deliver(pump, port, &single, 1);
 	}
-	return 0;
 }
 
 const struct port_kind port_device = {

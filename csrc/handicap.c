@@ -39,13 +39,16 @@ struct handicap {
 	uint64_t *counters;
 	pthread_t other;
 	bool has_other;
-	_Atomic uint64_t other_calls; /* system calls of the other thread, not yet in the counters */
+	/* System calls of the other thread that are not in the counters yet, and those with EAGAIN. */
+	_Atomic uint64_t other_calls, other_vain;
 	_Atomic uint32_t word;
 };
 
-static void await_change(struct handicap *handicap, uint32_t from)
+/* Returns whether it has changed before anybody had to wait: EAGAIN. */
+static bool await_change(struct handicap *handicap, uint32_t from)
 {
-	syscall(SYS_futex, &handicap->word, FUTEX_WAIT_PRIVATE, from, NULL, NULL, 0);
+	return syscall(SYS_futex, &handicap->word, FUTEX_WAIT_PRIVATE, from, NULL, NULL, 0) < 0 &&
+	       errno == EAGAIN;
 }
 
 static void change(struct handicap *handicap, uint32_t to)
@@ -62,21 +65,27 @@ static void *answer(void *argument)
 	while ((word = atomic_load(&handicap->word)) != ENDING) {
 		if (word == ASKED)
 			change(handicap, ANSWERED);
-		else
-			await_change(handicap, ANSWERED);
+		else if (await_change(handicap, ANSWERED))
+			atomic_fetch_add(&handicap->other_vain, 1);
 		atomic_fetch_add(&handicap->other_calls, 1);
 	}
 	return NULL;
 }
 
+static void count_other_calls(struct handicap *handicap)
+{
+	handicap->counters[SYSCALL_FUTEX] += atomic_exchange(&handicap->other_calls, 0);
+	handicap->counters[EAGAIN_FUTEX] += atomic_exchange(&handicap->other_vain, 0);
+}
+
 static void hand_off(struct handicap *handicap)
 {
-	uint64_t calls = 1;
-
 	change(handicap, ASKED);
-	for (; atomic_load(&handicap->word) == ASKED; calls++)
-		await_change(handicap, ASKED);
-	handicap->counters[SYSCALL_FUTEX] += calls + atomic_exchange(&handicap->other_calls, 0);
+	count_call(handicap->counters, SYSCALL_FUTEX, 0);
+	while (atomic_load(&handicap->word) == ASKED)
+		count_call(handicap->counters, SYSCALL_FUTEX,
+			   await_change(handicap, ASKED) ? EAGAIN : 0);
+	count_other_calls(handicap);
 }
 
 static void copy(uint8_t *to, const uint8_t *from, size_t size)
@@ -159,8 +168,8 @@ void handicap_close(struct handicap *handicap)
 	if (handicap->has_other) {
 		change(handicap, ENDING);
 		pthread_join(handicap->other, NULL);
-		/* The wake-up above, and what the other thread called since. */
-		handicap->counters[SYSCALL_FUTEX] += 1 + atomic_load(&handicap->other_calls);
+		count_call(handicap->counters, SYSCALL_FUTEX, 0);
+		count_other_calls(handicap);
 	}
 	if (handicap->cold)
 		munmap(handicap->cold, COLD_AREA);

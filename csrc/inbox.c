@@ -14,7 +14,7 @@
 int inbox_open(struct inbox *inbox, unsigned int count, size_t largest)
 {
 	*inbox = (struct inbox){.room = largest + 1, .count = count};
-	inbox->memory = aligned_alloc(64, (size_t)(inbox_buffer(inbox, count) - inbox->memory));
+	inbox->memory = aligned_alloc(64, count * inbox_pitch(inbox));
 	return inbox->memory ? 0 : -ENOMEM;
 }
 

@@ -32,12 +32,16 @@ struct inbox {
 int inbox_open(struct inbox *inbox, unsigned int count, size_t largest);
 void inbox_close(struct inbox *inbox);
 
+/* Bytes from buffer to buffer. */
+static inline size_t inbox_pitch(const struct inbox *inbox)
+{
+	return INBOX_HEADROOM + ((inbox->room + 63) & ~(size_t)63);
+}
+
 /* The buffer of unit `index`: `room` bytes, and INBOX_HEADROOM in front of it. */
 static inline uint8_t *inbox_buffer(const struct inbox *inbox, unsigned int index)
 {
-	size_t pitch = INBOX_HEADROOM + ((inbox->room + 63) & ~(size_t)63);
-
-	return inbox->memory + index * pitch + INBOX_HEADROOM;
+	return inbox->memory + index * inbox_pitch(inbox) + INBOX_HEADROOM;
 }
 
 #endif

@@ -54,60 +54,52 @@ static void drop_stopped(struct pump *pump, const struct message *messages, unsi
 		pump->counters[DROP_STOPPED] += messages[i].packets;
 }
 
-/* Send messages until the port took all. Returns 0, -ECANCELED when the stop came, or -errno. */
-int pump_deliver(struct pump *pump, struct port *port, const struct message *messages,
-		 unsigned int count)
+void pump_deliver(struct pump *pump, struct port *port, const struct message *messages,
+		  unsigned int count)
 {
 	unsigned int tries = 0;
 	int result;
 
-	while (count > 0) {
+	while (count > 0 && pump->ended == 0) {
 		result = port->kind->send(port, messages, count);
 		if (result == -EAGAIN) {
 			if (++tries % port->kind->patience == 0)
-				result = pump_look_for_stop(pump);
-			if (result == -EAGAIN || result == 0)
-				continue;
-		} else if (result == PORT_REFUSED) {
-			result = port->kind->send_singly(pump, port, messages);
-			if (result == 0)
-				result = 1;
-			else /* has counted its own */
-				messages++, count--;
+				pump->ended = pump_look_for_stop(pump);
+			continue;
+		}
+		if (result == PORT_REFUSED) {
+			port->kind->send_singly(pump, port, messages);
+			result = 1;
 		}
 		if (result < 0) {
-			drop_stopped(pump, messages, count);
-			return result;
+			pump->ended = result;
+			break;
 		}
 		messages += result;
 		count -= (unsigned int)result;
 		tries = 0;
 	}
-	return 0;
+	drop_stopped(pump, messages, count);
 }
 
-static int flush_outbox(struct pump *pump, struct port *port)
+static void flush_outbox(struct pump *pump, struct port *port)
 {
-	int result = pump_deliver(pump, port, port->outbox.messages, port->outbox.count);
-
+	pump_deliver(pump, port, port->outbox.messages, port->outbox.count);
 	outbox_empty(&port->outbox);
-	return result;
 }
 
 /* Put what the coalescer made of its packets into the outbox, each behind a virtio header. */
-static int empty_coalescer(struct pump *pump, struct port *port)
+static void empty_coalescer(struct pump *pump, struct port *port)
 {
 	struct outbox *outbox = &port->outbox;
 	struct iovec iov[COALESCE_IOV];
 	struct message *message;
 	struct coalesced item;
 	uint8_t *header;
-	int result;
 
 	while (coalesce_next(port->coalescer, &item, iov)) {
-		if (!outbox_has_room(outbox, COALESCE_IOV + 1, sizeof(item.offload)) &&
-		    (result = flush_outbox(pump, port)) < 0)
-			return result;
+		if (!outbox_has_room(outbox, COALESCE_IOV + 1, sizeof(item.offload)))
+			flush_outbox(pump, port);
 		header = outbox_header(outbox, sizeof(item.offload));
 		memcpy(header, &item.offload, sizeof(item.offload));
 		message = outbox_begin(outbox, NULL, item.packets);
@@ -117,22 +109,20 @@ static int empty_coalescer(struct pump *pump, struct port *port)
 			outbox_append(outbox, iov[i].iov_base, iov[i].iov_len);
 	}
 	coalesce_reset(port->coalescer);
-	return 0;
 }
 
-int pump_flush(struct pump *pump, struct port *port)
+void pump_flush(struct pump *pump, struct port *port)
 {
-	int result;
-
-	if (port->coalescer && (result = empty_coalescer(pump, port)) < 0)
-		return result;
-	return port->outbox.count ? flush_outbox(pump, port) : 0;
+	if (port->coalescer)
+		empty_coalescer(pump, port);
+	if (port->outbox.count)
+		flush_outbox(pump, port);
 }
 
 /* ---- receiving ---------------------------------------------------------------------------- */
 
 /* Decide about one packet and queue what becomes of it. */
-static int take_packet(struct pump *pump, unsigned int from, struct packet *packet,
+static void take_packet(struct pump *pump, unsigned int from, struct packet *packet,
 		       const union endpoint *sender)
 {
 	unsigned int packets = packet_count(packet);
@@ -142,13 +132,13 @@ static int take_packet(struct pump *pump, unsigned int from, struct packet *pack
 	port_count(&pump->port[from], RX_PACKETS, packets, packet->size);
 	if (packet->size > pump->buffer_size && packets == 1) {
 		pump->counters[DROP_TRUNCATED]++;
-		return 0;
+		return;
 	}
 	if (!pump->forward(&pump->forwarder, from, packet, packets, sender, &out))
-		return 0;
+		return;
 	port = &pump->port[out.port];
 	/* An ICMP error is one packet, whatever it is about. */
-	return port->kind->add(pump, port, packet, packet_is_super(packet) ? packets : 1, out.to);
+	port->kind->add(pump, port, packet, packet_is_super(packet) ? packets : 1, out.to);
 }
 
 /* Whether an ICMP error may be made of the packet: it has no hop left. */
@@ -161,58 +151,53 @@ static bool is_at_its_end(const struct packet *packet)
 
 /*
  * Take a packet that has neighbours in its buffer. One that may become an ICMP error, which may be
- * longer than it is, does so in a buffer of its own and is sent before that is used again.
+ * longer than it is, does so in a buffer of its own and is sent before that is used again: back to
+ * where the packet came from, so before anything else is.
  */
-static int take_neighbour(struct pump *pump, unsigned int from, struct packet *packet,
+static void take_neighbour(struct pump *pump, unsigned int from, struct packet *packet,
 			  const union endpoint *sender)
 {
-	int result;
-
-	if (!is_at_its_end(packet))
-		return take_packet(pump, from, packet, sender);
+	if (!is_at_its_end(packet)) {
+		take_packet(pump, from, packet, sender);
+		return;
+	}
 	memcpy(pump->spare, packet->data, packet->size);
 	packet->data = pump->spare;
-	if ((result = take_packet(pump, from, packet, sender)) < 0 ||
-	    (result = pump_flush(pump, &pump->port[0])) < 0)
-		return result;
-	return pump_flush(pump, &pump->port[1]);
+	take_packet(pump, from, packet, sender);
+	pump_flush(pump, &pump->port[from]);
 }
 
-static int take_unit(struct pump *pump, unsigned int from, struct unit *unit)
+static void take_unit(struct pump *pump, unsigned int from, struct unit *unit)
 {
 	uint32_t size = unit->packet.size, stride = unit->stride;
-	int result;
 
 	if (pump->handicap)
 		handicap_suffer(pump->handicap, unit->packet.data, size);
-	if (stride >= size)
-		return take_packet(pump, from, &unit->packet, &unit->sender);
+	if (stride >= size) {
+		take_packet(pump, from, &unit->packet, &unit->sender);
+		return;
+	}
+	pump->port[from].traffic[RX_SUPERS]++;
 	for (uint32_t offset = 0; offset < size; offset += stride) {
 		struct packet packet = {
 			.data = unit->packet.data + offset,
 			.size = size - offset < stride ? size - offset : stride,
 		};
 
-		result = take_neighbour(pump, from, &packet, &unit->sender);
-		if (result < 0)
-			return result;
+		take_neighbour(pump, from, &packet, &unit->sender);
 	}
-	return 0;
 }
 
-static int take_units(struct pump *pump, unsigned int from, unsigned int count)
+static void take_units(struct pump *pump, unsigned int from, unsigned int count)
 {
-	int result = 0;
-
 	if (pump->router)
 		pump->forwarder.routes = router_acquire(pump->router, pump->router_slot);
-	for (unsigned int i = 0; i < count && result == 0; i++)
-		result = take_unit(pump, from, &pump->inbox.units[i]);
-	for (unsigned int i = 0; i < 2 && result == 0; i++)
-		result = pump_flush(pump, &pump->port[i]);
+	for (unsigned int i = 0; i < count; i++)
+		take_unit(pump, from, &pump->inbox.units[i]);
+	for (unsigned int i = 0; i < 2; i++)
+		pump_flush(pump, &pump->port[i]);
 	if (pump->router)
 		router_release(pump->router, pump->router_slot);
-	return result;
 }
 
 /* Move one batch. Returns how many units came, or -ECANCELED when stopped, or -errno. */
@@ -220,12 +205,11 @@ static int move_from(struct pump *pump, unsigned int from)
 {
 	struct port *port = &pump->port[from];
 	int count = port->kind->receive(port, &pump->inbox);
-	int result;
 
 	if (count <= 0)
 		return count;
-	result = take_units(pump, from, (unsigned int)count);
-	return result < 0 ? result : count;
+	take_units(pump, from, (unsigned int)count);
+	return pump->ended ? pump->ended : count;
 }
 
 /* ---- whom to serve, and how to wait ------------------------------------------------------- */

@@ -40,18 +40,18 @@ enum { PORT_REFUSED = -1000 };
  * Each function counts the system calls it makes and their outcomes.
  *   prepare  0 or -errno: set the descriptor to the mode it is used in
  *   receive  the units that came (0: nothing there), or -errno: the port is of no use any more
- *   add      queue a packet to be sent; it stays where it is until flush. 0 or what deliver() returns
+ *   add      queue a packet to be sent; it stays where it is until flush
  *   send     of `count` messages, how many are done with: sent, or dropped and counted; or
  *            -EAGAIN (not taken yet), PORT_REFUSED (the first), -errno (of no use any more)
- *   send_singly  what a refused message stands for, packet by packet. 0 or what deliver() returns
+ *   send_singly  deliver what a refused message stands for, packet by packet
  */
 struct port_kind {
 	int (*prepare)(struct port *port, const int64_t *settings);
 	int (*receive)(struct port *port, struct inbox *inbox);
-	int (*add)(struct pump *pump, struct port *port, struct packet *packet, unsigned int packets,
-		   const union endpoint *to);
+	void (*add)(struct pump *pump, struct port *port, struct packet *packet,
+		    unsigned int packets, const union endpoint *to);
 	int (*send)(struct port *port, const struct message *messages, unsigned int count);
-	int (*send_singly)(struct pump *pump, struct port *port, const struct message *message);
+	void (*send_singly)(struct pump *pump, struct port *port, const struct message *message);
 	/* How often send may be tried again before the stop descriptor deserves a look. */
 	unsigned int patience;
 };

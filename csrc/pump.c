@@ -107,7 +107,7 @@ static int open_parts(struct pump *pump, const struct vnb_pump *from)
 		return -ENOMEM;
 	if ((result = inbox_open(&pump->inbox, (unsigned int)from->settings[SWITCH_BATCH], largest)) < 0 ||
 	    (result = open_port(pump, from, 0)) < 0 || (result = open_port(pump, from, 1)) < 0 ||
-	    (result = handicap_open(&pump->handicap, from->settings, largest, pump->counters)) < 0)
+	    (result = handicap_open(&pump->handicap, from->settings, pump->inbox.room, pump->counters)) < 0)
 		return result;
 	if (from->settings[SWITCH_IO] == IO_URING && (result = uring_open(pump)) < 0)
 		return result;

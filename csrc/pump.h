@@ -25,6 +25,7 @@ struct pump {
 	int (*serve)(struct pump *pump, unsigned int ready);
 	int64_t linger_ns;
 	struct uring *uring; /* of uring.c, or NULL */
+	int ended; /* 0, or why nothing is sent any more: -ECANCELED (stop) or -errno */
 	uint64_t *counters;
 	size_t buffer_size; /* of the largest packet carried */
 	uint8_t *spare;     /* a buffer for one packet, where an ICMP error may be made of it */
@@ -43,12 +44,15 @@ int pump_wait_not(struct pump *pump);    /* both may have something; try */
 int pump_serve_turns(struct pump *pump, unsigned int ready);
 int pump_serve_ready(struct pump *pump, unsigned int ready);
 
-/* Send what the port has queued. Returns 0, -ECANCELED when the stop came first, or -errno. */
-int pump_flush(struct pump *pump, struct port *port);
+/* Send what the port has queued. */
+void pump_flush(struct pump *pump, struct port *port);
 
-/* Send messages, however often that must be tried; returns the same. Drops are counted. */
-int pump_deliver(struct pump *pump, struct port *port, const struct message *messages,
-		 unsigned int count);
+/*
+ * Send messages, however often that must be tried. What cannot be sent is dropped and counted; if
+ * nothing can be sent any more, pump->ended says so, and everything is dropped from then on.
+ */
+void pump_deliver(struct pump *pump, struct port *port, const struct message *messages,
+		  unsigned int count);
 
 /* Look for a stop now: 0, or -ECANCELED, or -errno. */
 int pump_look_for_stop(struct pump *pump);

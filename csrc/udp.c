@@ -70,64 +70,62 @@ int udp_prepare(struct port *port, const int64_t *settings)
 		return result;
 	port->limits = (struct segment_limits){.count = 1};
 	port->offload = settings[SWITCH_UDP_OFFLOAD];
-	if (port->offload) {
-		/* A kernel before 5.0 has no UDP_GRO: every datagram then comes by itself. */
-		set_option(port->fd, IPPROTO_UDP, UDP_GRO, 1);
+	/*
+	 * A kernel before 5.0 has no UDP_GRO: every datagram then comes by itself. Off is said, too:
+	 * whoever had the socket before may have wanted it.
+	 */
+	set_option(port->fd, IPPROTO_UDP, UDP_GRO, port->offload);
+	if (port->offload)
 		port->limits = (struct segment_limits){.count = SEGMENTS_MAX, .size = DATAGRAM_MAX};
-	}
 	return descriptor_set_blocking(port->fd, true);
 }
 
 /* ---- queueing ----------------------------------------------------------------------------- */
 
-static int make_room(struct pump *pump, struct port *port, unsigned int iov_count,
-		     size_t header_size)
+static void make_room(struct pump *pump, struct port *port, unsigned int iov_count,
+		      size_t header_size)
 {
-	return outbox_has_room(&port->outbox, iov_count, header_size) ? 0 : pump_flush(pump, port);
+	if (!outbox_has_room(&port->outbox, iov_count, header_size))
+		pump_flush(pump, port);
 }
 
-static int add_segments(struct pump *pump, struct port *port, const struct split *split,
-			const union endpoint *to)
+static void add_segments(struct pump *pump, struct port *port, const struct split *split,
+			 const union endpoint *to)
 {
 	struct outbox *outbox = &port->outbox;
 	size_t header_size = split->header_size;
 	struct iovec payload;
 	uint8_t *header;
-	int result;
 
 	for (unsigned int i = 0; i < split->count; i++) {
-		if ((result = make_room(pump, port, 2, header_size)) < 0)
-			return result;
+		make_room(pump, port, 2, header_size);
 		header = outbox_header(outbox, header_size);
 		split_segment(split, i, header, &payload);
 		outbox_datagram(outbox, to, (uint32_t)(header_size + payload.iov_len), &port->limits);
 		outbox_append(outbox, header, header_size);
 		outbox_append(outbox, payload.iov_base, payload.iov_len);
 	}
-	return 0;
 }
 
-int udp_add(struct pump *pump, struct port *port, struct packet *packet, unsigned int packets,
-	    const union endpoint *to)
+void udp_add(struct pump *pump, struct port *port, struct packet *packet, unsigned int packets,
+	     const union endpoint *to)
 {
 	struct split split;
-	int result;
 
 	if (packet_is_super(packet)) {
 		if (split_begin(&split, packet) == 0)
-			return add_segments(pump, port, &split, to);
-		port->counters[DROP_BAD_OFFLOAD] += packets;
-		return 0;
+			add_segments(pump, port, &split, to);
+		else
+			port->counters[DROP_BAD_OFFLOAD] += packets;
+		return;
 	}
 	if (split_complete(packet) < 0) {
 		port->counters[DROP_BAD_OFFLOAD] += packets;
-		return 0;
+		return;
 	}
-	if ((result = make_room(pump, port, 1, 0)) < 0)
-		return result;
+	make_room(pump, port, 1, 0);
 	outbox_datagram(&port->outbox, to, packet->size, &port->limits);
 	outbox_append(&port->outbox, packet->data, packet->size);
-	return 0;
 }
 
 /* ---- sending ------------------------------------------------------------------------------ */
@@ -192,11 +190,10 @@ int udp_sent(struct port *port, const struct message *message, int error)
 	return 1;
 }
 
-int udp_send_singly(struct pump *pump, struct port *port, const struct message *message)
+void udp_send_singly(struct pump *pump, struct port *port, const struct message *message)
 {
 	struct iovec *iov = message->iov;
 	uint32_t left = message->size;
-	int result;
 
 	for (unsigned int i = 0; i < message->packets; i++) {
 		struct message single = {.to = message->to, .iov = iov, .packets = 1};
@@ -205,12 +202,8 @@ int udp_send_singly(struct pump *pump, struct port *port, const struct message *
 		for (; single.size < single.segment; iov++, single.iov_count++)
 			single.size += (uint32_t)iov->iov_len;
 		left -= single.size;
-		if ((result = pump_deliver(pump, port, &single, 1)) < 0) {
-			port->counters[DROP_STOPPED] += message->packets - 1 - i;
-			return result;
-		}
+		pump_deliver(pump, port, &single, 1);
 	}
-	return 0;
 }
 
 static int send_one(struct port *port, const struct message *message, unsigned int count)

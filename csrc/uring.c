@@ -12,9 +12,11 @@
  * is received: by then all that was made of them has been sent. A receive request that ends (no
  * buffer was left, or the kernel says so) is made again before the next wait.
  *
- * Sends are submitted together, in order, and complete while they are submitted, unless a queue is
- * full; each is awaited before the batch ends, since its memory is needed again. They go to blocking
- * descriptors, on which the kernel waits by itself, so there is no EAGAIN.
+ * Sends are submitted together and complete while that call is under way, unless a queue is full; each
+ * is awaited before the batch ends, since its memory is needed again. They go to blocking descriptors,
+ * on which the kernel waits by itself, so there is no EAGAIN. They are linked: else one that finds the
+ * queue full would be overtaken by the next if somebody makes room in between. A link breaks where a
+ * send fails, and those behind it come back undone: they are submitted once more, as after sendmmsg.
  *
  * A device is read by READ_MULTISHOT (6.7); an older kernel gets single reads, made again each time.
  */
@@ -39,6 +41,7 @@ enum {
 	BUFFERS_MIN = 8,
 	RING_REQUESTS = 128,    /* a batch of sends, and a few */
 	RING_COMPLETIONS = 1024,
+	STOP_INTERVAL_NS = 50 * 1000 * 1000,
 };
 
 struct received {
@@ -165,6 +168,12 @@ static void harvest(struct uring *uring)
 	io_uring_cq_advance(&uring->ring, count);
 }
 
+/* Whether io_uring_enter() is to be tried again after this -errno. */
+static bool is_passing(int result)
+{
+	return result == -EINTR || result == -EAGAIN || result == -EBUSY;
+}
+
 /* Submit what is queued, and wait for `want` completions. Returns 0 or -errno. */
 static int enter(struct uring *uring, unsigned int want)
 {
@@ -173,7 +182,7 @@ static int enter(struct uring *uring, unsigned int want)
 
 	uring->pump->counters[SYSCALL_IO_URING_ENTER]++;
 	harvest(uring);
-	return result < 0 && result != -EINTR && result != -EAGAIN && result != -EBUSY ? result : 0;
+	return result < 0 && !is_passing(result) ? result : 0;
 }
 
 static unsigned int ready_ports(const struct uring *uring)
@@ -279,65 +288,63 @@ static void cancel_all(struct uring *uring)
 	io_uring_register_sync_cancel(&uring->ring, &all);
 }
 
-/* Submit the `count` sends that were prepared, and wait for all. Returns 0 or -errno. */
+/*
+ * Submit the `count` sends that were prepared, and wait for all. Returns 0 or -errno. A full queue may
+ * stay full for ever, so the wait ends now and then to look whether a stop is among the completions.
+ */
 static int finish_sends(struct uring *uring, unsigned int count)
 {
-	int result = 0;
+	struct __kernel_timespec interval = {.tv_nsec = STOP_INTERVAL_NS};
+	struct io_uring_cqe *first;
+	int result;
 
 	uring->outstanding = count;
-	while (uring->outstanding > 0 && result == 0) {
-		result = enter(uring, uring->outstanding);
+	while (uring->outstanding > 0) {
+		result = io_uring_submit_and_wait_timeout(&uring->ring, &first, uring->outstanding,
+							  &interval, NULL);
+		uring->pump->counters[SYSCALL_IO_URING_ENTER]++;
+		harvest(uring);
+		if (result < 0 && result != -ETIME && !is_passing(result))
+			return result;
 		if (uring->stop_seen && uring->outstanding > 0)
-			cancel_all(uring); /* a full queue may stay full for ever */
+			cancel_all(uring);
 	}
-	return result;
+	return 0;
 }
 
-static void prepare_write(struct uring *uring, const struct port *of, const struct message *message,
-			  unsigned int index)
+static void prepare_write(struct io_uring_sqe *sqe, const struct port *of,
+			  const struct message *message)
 {
-	struct io_uring_sqe *sqe = get_sqe(uring);
 	const struct iovec *iov = message->iov;
 
 	if (message->iov_count == 1)
 		io_uring_prep_write(sqe, of->fd, iov->iov_base, (unsigned int)iov->iov_len, 0);
 	else
 		io_uring_prep_writev(sqe, of->fd, iov, message->iov_count, 0);
-	io_uring_sqe_set_data64(sqe, ABOUT_SEND + index);
 }
 
-static void prepare_sendmsg(struct uring *uring, const struct port *of, struct msghdr *header,
-			    unsigned int index)
+/*
+ * Account for the messages of a batch by their results, up to the first that was not sent: it is tried
+ * again, as the first, and then its error is taken seriously. Returns what send() of struct port_kind
+ * does.
+ */
+static int settle(struct port *of, const struct message *messages, unsigned int count)
 {
-	struct io_uring_sqe *sqe = get_sqe(uring);
-
-	io_uring_prep_sendmsg(sqe, of->fd, header, 0);
-	io_uring_sqe_set_data64(sqe, ABOUT_SEND + index);
-}
-
-/* Account for each message of a batch by its result. Returns 0 or -errno. */
-static int settle(struct port *of, const struct message *messages, const int *results,
-		  unsigned int count)
-{
+	struct uring *uring = of->uring->uring;
 	bool is_socket = of->uring->shape.msg_namelen != 0;
 	int (*sent)(struct port *, const struct message *, int) = is_socket ? udp_sent : device_sent;
+	int error = -uring->results[0];
 
+	if (uring->stop_seen && (error == ECANCELED || error == EINTR))
+		return -ECANCELED;
+	if (error > 0)
+		return sent(of, messages, error);
 	for (unsigned int i = 0; i < count; i++) {
-		int error = results[i] < 0 ? -results[i] : 0;
-		int result = 1;
-
-		if (error == ECANCELED)
-			of->counters[DROP_STOPPED] += messages[i].packets;
-		else
-			result = sent(of, &messages[i], error);
-		if (result == -EAGAIN) /* blocking descriptors do not say that */
-			port_count_drop(of, &messages[i], error);
-		else if (result == PORT_REFUSED)
-			result = of->kind->send_singly(of->uring->uring->pump, of, &messages[i]);
-		if (result < 0 && result != -EAGAIN)
-			return result;
+		if (uring->results[i] < 0)
+			return (int)i;
+		sent(of, &messages[i], 0);
 	}
-	return 0;
+	return (int)count;
 }
 
 static int uring_send(struct port *of, const struct message *messages, unsigned int count)
@@ -345,24 +352,25 @@ static int uring_send(struct port *of, const struct message *messages, unsigned 
 	struct uring *uring = of->uring->uring;
 	struct udp_control controls[OUTBOX_MESSAGES];
 	struct msghdr headers[OUTBOX_MESSAGES];
-	int results[OUTBOX_MESSAGES], result;
+	int result;
 
 	if (count > of->batch)
 		count = of->batch;
 	for (unsigned int i = 0; i < count; i++) {
+		struct io_uring_sqe *sqe = get_sqe(uring);
+
 		if (messages[i].to) {
 			udp_describe(&messages[i], &headers[i], &controls[i]);
-			prepare_sendmsg(uring, of, &headers[i], i);
+			io_uring_prep_sendmsg(sqe, of->fd, &headers[i], 0);
 		} else {
-			prepare_write(uring, of, &messages[i], i);
+			prepare_write(sqe, of, &messages[i]);
 		}
+		io_uring_sqe_set_data64(sqe, ABOUT_SEND + i);
+		if (i + 1 < count)
+			sqe->flags |= IOSQE_IO_LINK;
 	}
-	if ((result = finish_sends(uring, count)) < 0)
-		return result;
-	/* Settling a refused message sends again, through the same array. */
-	memcpy(results, uring->results, count * sizeof(results[0]));
-	result = settle(of, messages, results, count);
-	return result < 0 ? result : (int)count;
+	result = finish_sends(uring, count);
+	return result < 0 ? result : settle(of, messages, count);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------ */
@@ -375,7 +383,8 @@ static void lay_out(struct uring_port *port, const struct port *of, bool is_sock
 	port->room = header + room;
 	port->offset = INBOX_HEADROOM - header;
 	if (is_socket) {
-		port->shape.msg_namelen = sizeof(union endpoint);
+		/* What follows the name is a control message, which has to be aligned. */
+		port->shape.msg_namelen = (sizeof(union endpoint) + 7) & ~7UL;
 		port->shape.msg_controllen = of->offload ? sizeof(struct udp_control) : 0;
 		port->room += sizeof(struct io_uring_recvmsg_out) + port->shape.msg_namelen +
 			      port->shape.msg_controllen;

@@ -101,6 +101,9 @@ int main(void)
 	test_pump();
 	test_pump_switches();
 	test_pump_trouble();
+	test_pump_switches();
+	test_pump_calls();
+	test_pump_offload();
 	test_traffic();
 	test_generator();
 	test_sink();

@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "checksum.h"
+#include "ipv4.h"
+
 static void give_up_waiting(int fd)
 {
 	struct timeval timeout = {.tv_sec = LOST_AFTER_MS / 1000};
@@ -109,6 +112,34 @@ void rig_stop(struct rig *rig)
 {
 	NEED(eventfd_write(rig->pump.stop_fd, 1) == 0);
 	rig_finish(rig);
+}
+
+void rig_number(uint8_t *packet, size_t size, uint16_t number, uint8_t ttl)
+{
+	uint16_t check;
+
+	test_packet(packet, size, HERE, THERE, ttl);
+	store16(packet + IPV4_ID, number);
+	memset(packet + IPV4_CHECKSUM, 0, 2);
+	check = checksum(packet, IPV4_HEADER);
+	memcpy(packet + IPV4_CHECKSUM, &check, sizeof(check));
+}
+
+void rig_put_number(struct rig *rig, unsigned int port, size_t size, uint16_t number)
+{
+	uint8_t packet[BUFFER];
+
+	rig_number(packet, size, number, 64);
+	NEED(send(rig->end[port], packet, size, 0) == (ssize_t)size);
+}
+
+bool rig_get_number(struct rig *rig, unsigned int port, size_t size, uint16_t number, uint8_t ttl)
+{
+	uint8_t packet[BUFFER], expected[BUFFER];
+
+	rig_number(expected, size, number, ttl);
+	return rig_get(rig, port, packet, sizeof(packet)) == (ssize_t)size &&
+	       memcmp(packet, expected, size) == 0;
 }
 
 void rig_put(struct rig *rig, unsigned int port, uint32_t from, uint32_t to, uint8_t ttl)

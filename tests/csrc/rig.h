@@ -51,6 +51,14 @@ void rig_start(struct rig *rig);
 void rig_finish(struct rig *rig);
 void rig_stop(struct rig *rig);
 
+/*
+ * A packet of `size` bytes (at least 28) whose IP identification is `number`, with correct checksum of
+ * the header; sent into port `port`; expected to be the next out of it, with that TTL.
+ */
+void rig_number(uint8_t *packet, size_t size, uint16_t number, uint8_t ttl);
+void rig_put_number(struct rig *rig, unsigned int port, size_t size, uint16_t number);
+bool rig_get_number(struct rig *rig, unsigned int port, size_t size, uint16_t number, uint8_t ttl);
+
 /* Send a packet of SIZE bytes into port `port`. */
 void rig_put(struct rig *rig, unsigned int port, uint32_t from, uint32_t to, uint8_t ttl);
 

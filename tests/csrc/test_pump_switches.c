@@ -1,288 +1,335 @@
-/* Whether every combination of switches moves the same packets, with the calls it promises. */
+/* A pump carries the same packets, whatever its switches. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "packets.h"
 #include "rig.h"
 
-enum { COUNT = 60, ON = 1, SPIN = 1, URING = 1 };
+enum { PACKETS = 200, AT_ONCE = 25, MANY = 3000 };
 
+/* Whether nobody has to have more than the default to set SO_BUSY_POLL, as only root does. */
+static bool may_poll_busily(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), microseconds = 50;
+	bool may = setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &microseconds, sizeof(microseconds)) == 0;
+
+	close(fd);
+	return may;
+}
+
+/* From the shortest packet to the longest, in no order. */
 static size_t size_of(unsigned int number)
 {
-	return 28 + number * 37 % 1400;
+	return 28 + number * 977 % (BUFFER - 27);
 }
 
-/* Packet `number` of those that go to `to`; its size and payload follow from the number. */
-static void make(uint8_t *packet, unsigned int number, uint32_t from, uint32_t to, uint8_t ttl)
+static void describe(const struct rig *rig, char *text, size_t room)
 {
-	test_packet(packet, size_of(number), from, to, ttl);
-	packet[5] = (uint8_t)number; /* the identification, whose checksum is patched below */
-	packet[10] = packet[11] = 0;
-	for (size_t i = 28; i < size_of(number); i++)
-		packet[i] = (uint8_t)(i * number);
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < SWITCH_COUNT && used < room; i++)
+		if (rig->settings[i] != vnb_switch_at(i)->initial)
+			used += (size_t)snprintf(text + used, room - used, "%s=%lld ", vnb_switch_at(i)->name,
+						 (long long)rig->settings[i]);
 }
 
-static bool comes_out(struct rig *rig, unsigned int port, unsigned int number, uint32_t from,
-		      uint32_t to)
+/* A claim about one combination of switches. */
+static void claim_of(const struct rig *rig, bool holds, const char *claim)
 {
-	uint8_t expected[BUFFER], packet[BUFFER];
-	size_t size = size_of(number);
+	char switches[200], text[300];
 
-	make(expected, number, from, to, 63);
-	if (rig_get(rig, port, packet, sizeof(packet)) != (ssize_t)size)
-		return false;
-	packet[10] = packet[11] = 0;
-	return memcmp(packet, expected, size) == 0;
+	describe(rig, switches, sizeof(switches));
+	snprintf(text, sizeof(text), "%s[%s]", claim, switches);
+	CLAIM(holds, text);
 }
 
-/* Send COUNT packets each way; all of them must arrive, unchanged and in order. */
-static bool carries(struct rig *rig)
+static void carries_everything(struct rig *rig)
 {
-	uint8_t packet[BUFFER];
-	bool all = true;
-
-	for (unsigned int i = 0; i < COUNT; i++) {
-		make(packet, i, HERE, THERE, 64);
-		NEED(send(rig->end[0], packet, size_of(i), 0) == (ssize_t)size_of(i));
-		make(packet, i, THERE, HERE, 64);
-		NEED(send(rig->end[1], packet, size_of(i), 0) == (ssize_t)size_of(i));
-	}
-	for (unsigned int i = 0; i < COUNT; i++)
-		all &= comes_out(rig, 1, i, HERE, THERE) && comes_out(rig, 0, i, THERE, HERE);
-	return all;
-}
-
-/* Whether a pump with the rig's settings carries everything; rigs that are refused are left out. */
-static void try_settings(struct rig *rig, unsigned int *tried)
-{
+	uint8_t ttl = rig->pump.port[0].kind == VNB_PORT_TAP ? 64 : 63;
+	bool unchanged = true;
 	double begin;
 
-	if (vnb_pump_refusal(&rig->pump))
-		return;
 	rig_start(rig);
-	if (!carries(rig)) {
-		printf("with");
-		for (size_t i = 0; i < SWITCH_COUNT; i++)
-			printf(" %s=%ld", vnb_switch_at(i)->name, (long)rig->settings[i]);
-		printf("\n");
-		CLAIM(false, "every packet arrives, unchanged and in order");
+	for (unsigned int i = 0; i < PACKETS && unchanged; i += AT_ONCE) {
+		for (unsigned int k = i; k < i + AT_ONCE; k++)
+			for (unsigned int port = 0; port < 2; port++)
+				rig_put_number(rig, port, size_of(k), (uint16_t)k);
+		for (unsigned int k = i; k < i + AT_ONCE; k++)
+			for (unsigned int port = 0; port < 2; port++)
+				unchanged &= rig_get_number(rig, port, size_of(k), (uint16_t)k, ttl);
 	}
 	begin = test_now();
 	rig_stop(rig);
-	CLAIM(rig->result == 0 && test_now() - begin < 1, "and the pump stops");
-	CLAIM(rig_is_balanced(rig->counters), "with nothing unaccounted for");
-	(*tried)++;
+	claim_of(rig, unchanged, "packets cross both ways in order and unchanged but for the TTL ");
+	claim_of(rig, test_now() - begin < 0.5, "the pump stops at once ");
+	claim_of(rig, rig->result == 0 && rig_is_balanced(rig->counters), "and in good order ");
+	claim_of(rig,
+		 rig->counters[PORT0_RX_PACKETS] == PACKETS && rig->counters[PORT1_TX_PACKETS] == PACKETS &&
+			 rig->counters[PORT1_RX_PACKETS] == PACKETS &&
+			 rig->counters[PORT0_TX_PACKETS] == PACKETS,
+		 "each packet is counted once on either side ");
 }
 
-static void every_combination(void)
+/* Every combination of the switches that C looks at and that need no device of their own. */
+static unsigned int carries_with_every_switch(enum vnb_port_kind first, enum vnb_port_kind second)
 {
-	const int64_t batches[] = {1, 8, 64};
-	unsigned int tried = 0;
+	static const struct choice {
+		enum pump_switch index;
+		unsigned int count;
+		int64_t values[3];
+	} choices[] = {
+		{SWITCH_READINESS, 2, {0, 1}}, {SWITCH_BATCH, 3, {1, 8, 64}},
+		{SWITCH_UDP_OFFLOAD, 2, {0, 1}}, {SWITCH_WAIT, 3, {WAIT_BLOCK, WAIT_SPIN, WAIT_BUSY}},
+		{SWITCH_LINGER, 2, {0, 50}}, {SWITCH_IO, 2, {IO_SYSCALL, IO_URING}},
+	};
+	bool may_poll = may_poll_busily();
+	unsigned int total = 1, tried = 0;
 
-	for (unsigned int bits = 0; bits < 1 << 5; bits++)
-		for (unsigned int i = 0; i < 3 * 3; i++) {
-			struct rig rig;
+	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
+		total *= choices[i].count;
+	for (unsigned int combination = 0; combination < total; combination++) {
+		unsigned int rest = combination;
+		struct rig rig;
 
-			rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
-			rig.settings[SWITCH_BATCH] = batches[i / 3];
-			rig.settings[SWITCH_WAIT] = i % 3;
-			rig.settings[SWITCH_READINESS] = bits & 1;
-			rig.settings[SWITCH_UDP_OFFLOAD] = bits >> 1 & 1;
-			rig.settings[SWITCH_IO] = bits >> 2 & 1;
-			rig.settings[SWITCH_LINGER] = bits >> 3 & 1 ? 100 : 0;
-			rig.settings[SWITCH_TRUST] = bits >> 4 & 1 ? 2 : 0;
-			try_settings(&rig, &tried);
-			rig_demolish(&rig);
+		rig_build(&rig, first, second);
+		for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++) {
+			rig.settings[choices[i].index] = choices[i].values[rest % choices[i].count];
+			rest /= choices[i].count;
 		}
-	CLAIM(tried > 100, "most combinations are allowed");
-}
-
-static void handicaps(void)
-{
-	struct rig rig;
-
-	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
-	rig.settings[SWITCH_HOT_COPIES] = 3;
-	rig.settings[SWITCH_COLD_COPIES] = 2;
-	rig.settings[SWITCH_NULL_CALLS] = 5;
-	rig.settings[SWITCH_HANDOFFS] = 2;
-	rig_start(&rig);
-	CLAIM(carries(&rig), "a burdened pump carries everything all the same");
-	rig_stop(&rig);
-	CLAIM(rig.counters[COPY_HOT] == 3 * 2 * COUNT && rig.counters[COPY_COLD] == 2 * 2 * COUNT,
-	      "each packet is copied as often as asked");
-	CLAIM(rig.counters[SYSCALL_GETPPID] == 5 * 2 * COUNT, "and costs as many null calls");
-	CLAIM(rig.counters[SYSCALL_FUTEX] >= 2 * 2 * 2 * COUNT, "a hand-off wakes twice");
-	rig_demolish(&rig);
-}
-
-/* All packets wait before the pump starts, so calls can be foretold. */
-static void start_after_sending(struct rig *rig, unsigned int count)
-{
-	for (unsigned int i = 0; i < count; i++)
-		rig_put(rig, 0, HERE, THERE, 64);
-	rig_start(rig);
-	for (unsigned int i = 0; i < count; i++) {
-		uint8_t packet[BUFFER];
-
-		CLAIM(rig_get(rig, 1, packet, sizeof(packet)) == SIZE, "every packet arrives");
-	}
-	rig_stop(rig);
-}
-
-static void promised_calls(void)
-{
-	const uint64_t *counters;
-	struct rig rig;
-
-	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
-	counters = rig.counters;
-	rig.settings[SWITCH_READINESS] = ON;
-	start_after_sending(&rig, 10);
-	CLAIM(counters[SYSCALL_RECVFROM] == 0 && counters[EAGAIN_READ] == 1,
-	      "readiness: no receive where nothing is, and the tun is read until it is empty");
-	rig_demolish(&rig);
-
-	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
-	rig.settings[SWITCH_BATCH] = 16;
-	start_after_sending(&rig, 10);
-	CLAIM(counters[SYSCALL_SENDMMSG] == 1 && counters[SYSCALL_SENDTO] == 0,
-	      "batch: one sendmmsg for all that was read");
-	rig_demolish(&rig);
-
-	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
-	rig.settings[SWITCH_BATCH] = 16;
-	rig.settings[SWITCH_UDP_OFFLOAD] = ON;
-	start_after_sending(&rig, 10);
-	CLAIM(counters[PORT1_TX_SUPERS] == 1 && counters[PORT1_TX_PACKETS] == 10,
-	      "udp_offload: all of one size to one peer are one message");
-	rig_demolish(&rig);
-
-	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
-	rig.settings[SWITCH_IO] = URING;
-	rig.settings[SWITCH_READINESS] = ON;
-	rig.settings[SWITCH_BATCH] = 16;
-	if (!vnb_pump_refusal(&rig.pump)) {
-		start_after_sending(&rig, 10);
-		CLAIM(counters[SYSCALL_READ] + counters[SYSCALL_SENDTO] + counters[SYSCALL_SENDMMSG] +
-				      counters[SYSCALL_RECVMMSG] + counters[SYSCALL_RECVFROM] == 0,
-		      "io_uring: no other call reads or sends");
-		CLAIM(counters[SYSCALL_IO_URING_ENTER] > 0 && counters[SYSCALL_IO_URING_ENTER] < 10,
-		      "and fewer calls than packets do all of it");
-	}
-	rig_demolish(&rig);
-}
-
-/* A super-packet and its virtio header in one record, as a tun with offload gives it. */
-static size_t put_super(struct rig *rig, const struct shape *shape, uint16_t gso_size)
-{
-	static uint8_t bytes[PACKET_ROOM];
-	const size_t header = sizeof(struct virtio_net_hdr);
-	struct packet super = make_super(bytes + header, shape, gso_size);
-
-	memcpy(bytes, &super.offload, header);
-	NEED(send(rig->end[0], bytes, header + super.size, 0) == (ssize_t)(header + super.size));
-	return super.size;
-}
-
-/* Give the peer the tun's own subnet, and the other end a packet that it may send back. */
-static void super_packets(int udp_offload, int io)
-{
-	struct shape shape = {.tcp = true, .port = 99, .flags = 0x10, .payload = 20 * 1000 + 7};
-	static uint8_t back[PACKET_ROOM], packet[PACKET_ROOM];
-	struct sockaddr_in peer;
-	socklen_t length = sizeof(peer);
-	struct vnb_route route;
-	struct rig rig;
-	bool whole = true;
-	ssize_t size;
-
-	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
-	NEED(getsockname(rig.end[1], (struct sockaddr *)&peer, &length) == 0);
-	route = rig_route(ADDRESS(10, 0, 0, 0), 8, &peer);
-	NEED(vnb_router_replace(rig.pump.router, &route, 1) == 0);
-	rig.pump.buffer_size = 65535;
-	rig.settings[SWITCH_TUN_OFFLOAD] = ON;
-	rig.settings[SWITCH_UDP_OFFLOAD] = udp_offload;
-	rig.settings[SWITCH_READINESS] = ON;
-	rig.settings[SWITCH_BATCH] = 32;
-	rig.settings[SWITCH_IO] = io;
-	if (vnb_pump_refusal(&rig.pump)) {
+		if (!vnb_pump_refusal(&rig.pump) &&
+		    (may_poll || rig.settings[SWITCH_WAIT] != WAIT_BUSY)) {
+			carries_everything(&rig);
+			tried++;
+		}
 		rig_demolish(&rig);
-		return;
 	}
-	for (unsigned int i = 0; i < 21; i++) {
-		struct shape part = shape;
+	return tried;
+}
 
-		part.sequence = i * 1000;
-		part.id = (uint16_t)i;
-		part.payload = i < 20 ? 1000 : 7;
-		size = (ssize_t)make_packet(packet, &part);
-		NEED(send(rig.end[1], packet, (size_t)size, 0) == size);
+static void gives_a_reason_for_what_it_refuses(void)
+{
+	static const struct {
+		enum vnb_port_kind second;
+		enum pump_switch index[2];
+		int64_t value[2];
+		const char *reason; /* a word of it */
+	} refused[] = {
+		{VNB_PORT_TAP, {SWITCH_BATCH, SWITCH_BATCH}, {1, 1}, "two tuns"},
+		{VNB_PORT_UDP, {SWITCH_IO, SWITCH_READINESS}, {IO_URING, 0}, "readiness=on"},
+		{VNB_PORT_UDP, {SWITCH_WAIT, SWITCH_LINGER}, {WAIT_SPIN, 1}, "linger"},
+		{VNB_PORT_TUN, {SWITCH_UDP_OFFLOAD, SWITCH_BATCH}, {1, 1}, "udp_offload"},
+		{VNB_PORT_TUN, {SWITCH_WAIT, SWITCH_BATCH}, {WAIT_BUSY, 1}, "wait=busy"},
+	};
+	struct rig rig;
+	const char *reason;
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		rig_build(&rig, VNB_PORT_TUN, refused[i].second);
+		for (unsigned int k = 0; k < 2; k++)
+			rig.settings[refused[i].index[k]] = refused[i].value[k];
+		reason = vnb_pump_refusal(&rig.pump);
+		CLAIM(reason && strstr(reason, refused[i].reason), "a refusal names what is in the way");
+		rig_demolish(&rig);
 	}
-	put_super(&rig, &shape, 1000);
-	rig_start(&rig);
-	for (unsigned int i = 0; i < 21; i++) {
-		size = rig_get(&rig, 1, packet, sizeof(packet));
-		whole &= size == (i < 20 ? 1040 : 47) && is_whole(packet, (size_t)size, &shape);
-	}
-	CLAIM(whole, "a super-packet leaves as whole packets");
-	size = rig_get(&rig, 0, back, sizeof(back));
-	CLAIM(size == 10 + 40 + 20 * 1000 + 7, "and packets arrive as a super-packet");
-	rig_stop(&rig);
-	CLAIM(rig.counters[PORT0_RX_PACKETS] == 21 && rig.counters[PORT0_TX_PACKETS] == 21 &&
-		      rig.counters[PORT0_RX_SUPERS] == 1 && rig.counters[PORT0_TX_SUPERS] == 1,
-	      "which counts as the packets it stands for");
-	CLAIM(!udp_offload || rig.counters[PORT1_TX_SUPERS] == 1, "sent as one message where it may be");
-	CLAIM(rig_is_balanced(rig.counters), "and the sum holds");
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_IO] = IO_URING;
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_WAIT] = WAIT_BUSY;
+	reason = vnb_pump_refusal(&rig.pump);
+	CLAIM(reason && strstr(reason, "wait=busy"), "io_uring has no use for busy polling");
 	rig_demolish(&rig);
 }
 
-/* Datagrams longer than the way out carries in one piece cannot be segments. */
-static void degrades(void)
+/* ---- full queues ---------------------------------------------------------------------------- */
+
+struct flood {
+	struct rig *rig;
+	unsigned int count;
+};
+
+static void *flood(void *argument)
 {
-	static uint8_t packet[PACKET_ROOM];
-	struct shape shape = {.payload = 65507 - 28 - 28};
+	struct flood *flood = argument;
+
+	for (unsigned int i = 0; i < flood->count; i++)
+		rig_put_number(flood->rig, 0, SIZE, (uint16_t)i);
+	return NULL;
+}
+
+/* The reader is slower than the pump, so what the pump writes to is full again and again. */
+static void keeps_the_order_before_a_full_queue(int64_t io, unsigned int batch)
+{
+	struct rig rig;
+	struct flood all = {&rig, MANY};
+	pthread_t thread;
+	bool in_order = true;
+	int least = 1;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_BATCH] = batch;
+	rig.settings[SWITCH_IO] = io;
+	NEED(setsockopt(rig.pump.port[1].fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) == 0);
+	rig_start(&rig);
+	NEED(pthread_create(&thread, NULL, flood, &all) == 0);
+	for (unsigned int i = 0; i < MANY && in_order; i++)
+		in_order = rig_get_number(&rig, 1, SIZE, (uint16_t)i, 63);
+	claim_of(&rig, in_order, "a queue that fills up changes no order and loses nothing ");
+	if (!in_order) /* let the flood go on to its end */
+		while (recv(rig.end[1], &least, sizeof(least), MSG_DONTWAIT) >= 0)
+			usleep(10);
+	NEED(pthread_join(thread, NULL) == 0);
+	rig_stop(&rig);
+	rig_demolish(&rig);
+}
+
+static void gives_up_a_full_queue_when_told(enum vnb_port_kind kind, int64_t io, unsigned int batch)
+{
+	struct rig rig;
+	uint8_t packet[SIZE];
+	unsigned int idle = 0;
+	double begin;
+
+	rig_build(&rig, kind, kind);
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_BATCH] = batch;
+	rig.settings[SWITCH_IO] = io;
+	rig_start(&rig);
+	test_packet(packet, SIZE, HERE, THERE, 64);
+	while (idle < 50) { /* nobody takes what the pump writes: at last everything is full */
+		if (send(rig.end[0], packet, SIZE, MSG_DONTWAIT) == SIZE)
+			idle = 0;
+		else
+			idle++, usleep(1000);
+	}
+	begin = test_now();
+	rig_stop(&rig);
+	claim_of(&rig, test_now() - begin < 0.5, "a full queue does not keep the pump from stopping ");
+	claim_of(&rig, rig.counters[DROP_STOPPED] > 0 && rig_is_balanced(rig.counters),
+		 "what it could not deliver is counted ");
+	claim_of(&rig, rig.result == 0, "and it ends in good order ");
+	rig_demolish(&rig);
+}
+
+/* ---- routes and trust ----------------------------------------------------------------------- */
+
+struct changer {
+	struct rig *rig;
+	struct vnb_route routes[2];
+	bool *done;
+	unsigned int changes;
+};
+
+static void *change_routes(void *argument)
+{
+	struct changer *changer = argument;
+
+	while (!__atomic_load_n(changer->done, __ATOMIC_RELAXED)) {
+		NEED(vnb_router_replace(changer->rig->pump.router, changer->routes,
+					1 + changer->changes % 2) == 0);
+		changer->changes++;
+	}
+	return NULL;
+}
+
+static void changes_routes_without_loss(int64_t io, int64_t udp_offload)
+{
+	struct rig rig;
+	bool done = false, unchanged = true;
+	struct changer changer = {.rig = &rig, .done = &done};
 	struct sockaddr_in peer;
 	socklen_t length = sizeof(peer);
-	struct vnb_route route;
-	struct rig rig;
-	int discover = IP_PMTUDISC_DONT;
-	size_t size = make_packet(packet, &shape);
+	pthread_t thread;
 
-	(void)discover;
 	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_BATCH] = 8;
+	rig.settings[SWITCH_UDP_OFFLOAD] = udp_offload;
+	rig.settings[SWITCH_IO] = io;
 	NEED(getsockname(rig.end[1], (struct sockaddr *)&peer, &length) == 0);
-	route = rig_route(ADDRESS(10, 0, 0, 0), 8, &peer);
-	NEED(vnb_router_replace(rig.pump.router, &route, 1) == 0);
-	rig.pump.buffer_size = 65535;
-	rig.settings[SWITCH_BATCH] = 64;
-	rig.settings[SWITCH_UDP_OFFLOAD] = ON;
-	rig.settings[SWITCH_READINESS] = ON;
-	for (unsigned int i = 0; i < 2; i++)
-		NEED(send(rig.end[0], packet, size, 0) == (ssize_t)size);
-	shape.payload = 4;
-	size = make_packet(packet, &shape);
-	for (unsigned int i = 0; i < 60; i++)
-		NEED(send(rig.end[0], packet, size, 0) == (ssize_t)size);
+	changer.routes[0] = rig_route(ADDRESS(10, 244, 2, 0), 24, &peer);
+	changer.routes[1] = rig_route(THERE, 32, &peer);
 	rig_start(&rig);
-	for (unsigned int i = 0; i < 62; i++)
-		CLAIM(rig_get(&rig, 1, packet, sizeof(packet)) > 0, "long and short datagrams all arrive");
+	NEED(pthread_create(&thread, NULL, change_routes, &changer) == 0);
+	for (unsigned int i = 0; i < MANY && unchanged; i += AT_ONCE) {
+		for (unsigned int k = i; k < i + AT_ONCE; k++)
+			rig_put_number(&rig, 0, SIZE, (uint16_t)k);
+		for (unsigned int k = i; k < i + AT_ONCE; k++)
+			unchanged &= rig_get_number(&rig, 1, SIZE, (uint16_t)k, 63);
+	}
+	__atomic_store_n(&done, true, __ATOMIC_RELAXED);
+	NEED(pthread_join(thread, NULL) == 0);
 	rig_stop(&rig);
-	CLAIM(rig_is_balanced(rig.counters), "and are accounted for");
+	claim_of(&rig, unchanged && changer.changes > 1,
+		 "packets go on while routes are replaced, none is lost ");
+	claim_of(&rig, rig.counters[DROP_NO_ROUTE] == 0 && rig_is_balanced(rig.counters),
+		 "and none is without a route ");
+	rig_demolish(&rig);
+}
+
+static void send_to(int fd, int pump, uint32_t source)
+{
+	struct sockaddr_in to;
+	socklen_t length = sizeof(to);
+	uint8_t packet[SIZE];
+
+	test_packet(packet, SIZE, source, HERE, 64);
+	NEED(getsockname(pump, (struct sockaddr *)&to, &length) == 0);
+	NEED(sendto(fd, packet, SIZE, 0, (struct sockaddr *)&to, length) == SIZE);
+}
+
+/* A stranger's packet, a peer's with a source that is not its own, and an honest one, in this order. */
+static void trusts(int64_t trust, int64_t io, int64_t batch)
+{
+	struct rig rig;
+	struct sockaddr_in address;
+	uint8_t packet[BUFFER];
+	int stranger = rig_udp_socket(&address);
+	unsigned int passed = 0;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_TRUST] = trust;
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_IO] = io;
+	rig.settings[SWITCH_BATCH] = batch;
+	send_to(stranger, rig.pump.port[1].fd, THERE);
+	send_to(rig.end[1], rig.pump.port[1].fd, NOWHERE);
+	send_to(rig.end[1], rig.pump.port[1].fd, THERE);
+	rig_start(&rig);
+	while (passed < 3 - (unsigned int)trust &&
+	       rig_get(&rig, 0, packet, sizeof(packet)) == SIZE)
+		passed++;
+	rig_stop(&rig);
+	claim_of(&rig, passed == 3 - (unsigned int)trust && rig.counters[PORT0_TX_PACKETS] == passed,
+		 "as many packets pass as are trusted ");
+	claim_of(&rig, rig.counters[DROP_UNKNOWN_PEER] == (trust >= 1), "a stranger's is counted ");
+	claim_of(&rig, rig.counters[DROP_SPOOFED_SOURCE] == (trust == 2), "a forged one, too ");
+	claim_of(&rig, rig_is_balanced(rig.counters), "and the sum holds ");
+	close(stranger);
 	rig_demolish(&rig);
 }
 
 void test_pump_switches(void)
 {
-	every_combination();
-	handicaps();
-	promised_calls();
-	for (int udp_offload = 0; udp_offload < 2; udp_offload++)
-		for (int io = 0; io < 2; io++)
-			super_packets(udp_offload, io);
-	degrades();
+	static const int64_t batches[] = {1, 8, 64};
+	bool uring = true;
+
+	CLAIM(carries_with_every_switch(VNB_PORT_TUN, VNB_PORT_UDP) >= 60, "most combinations go together");
+	CLAIM(carries_with_every_switch(VNB_PORT_TUN, VNB_PORT_TUN) >= 20, "between two tuns, too");
+	CLAIM(carries_with_every_switch(VNB_PORT_TAP, VNB_PORT_TAP) >= 20, "and between two taps");
+	gives_a_reason_for_what_it_refuses();
+	for (unsigned int i = 0; i < 3; i++) {
+		for (int64_t io = IO_SYSCALL; io <= (uring ? IO_URING : IO_SYSCALL); io++) {
+			keeps_the_order_before_a_full_queue(io, (unsigned int)batches[i]);
+			gives_up_a_full_queue_when_told(VNB_PORT_TUN, io, (unsigned int)batches[i]);
+			for (int64_t trust = 0; trust < 3; trust++)
+				trusts(trust, io, batches[i]);
+		}
+	}
+	for (int64_t offload = 0; offload < 2; offload++)
+		for (int64_t io = IO_SYSCALL; io <= (uring ? IO_URING : IO_SYSCALL); io++)
+			changes_routes_without_loss(io, offload);
 }

@@ -1,0 +1,232 @@
+/* What each switch does to the system calls. All packets wait before the pump starts. */
+#include <errno.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "rig.h"
+
+enum { COUNT = 40, BATCH = 8 };
+
+/* Carry COUNT packets from port `from` to the other in one go. */
+static void carry(struct rig *rig, unsigned int from)
+{
+	bool all = true;
+
+	for (unsigned int i = 0; i < COUNT; i++)
+		rig_put_number(rig, from, SIZE, (uint16_t)i);
+	rig_start(rig);
+	for (unsigned int i = 0; i < COUNT; i++)
+		all &= rig_get_number(rig, !from, SIZE, (uint16_t)i, 63);
+	rig_stop(rig);
+	CLAIM(all && rig->result == 0 && rig_is_balanced(rig->counters), "all packets are carried");
+}
+
+static void asks_only_what_is_ready(void)
+{
+	struct rig rig;
+	const uint64_t *counters = rig.counters;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_READINESS] = 1;
+	carry(&rig, 0);
+	CLAIM(counters[SYSCALL_RECVFROM] == 0, "a socket that has nothing is never asked");
+	CLAIM(counters[SYSCALL_READ] == COUNT + counters[EAGAIN_READ] && counters[EAGAIN_READ] <= 1,
+	      "the tun is asked in vain once, when it has run dry");
+	CLAIM(counters[SYSCALL_SENDTO] == COUNT, "each packet costs one sendto");
+	rig_demolish(&rig);
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_READINESS] = 1;
+	carry(&rig, 1);
+	CLAIM(counters[SYSCALL_READ] == 0, "nor is a tun that has nothing");
+	CLAIM(counters[SYSCALL_RECVFROM] == COUNT + counters[EAGAIN_RECVFROM] &&
+		      counters[EAGAIN_RECVFROM] <= 1,
+	      "and the socket is asked in vain once");
+	rig_demolish(&rig);
+}
+
+static void moves_batches(void)
+{
+	struct rig rig;
+	const uint64_t *counters = rig.counters;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_BATCH] = BATCH;
+	rig.settings[SWITCH_READINESS] = 1;
+	carry(&rig, 0);
+	CLAIM(counters[SYSCALL_SENDMMSG] == COUNT / BATCH && counters[SYSCALL_SENDTO] == 0,
+	      "a batch from the tun is one sendmmsg");
+	CLAIM(counters[PORT1_TX_SUPERS] == 0, "of datagrams");
+	rig_demolish(&rig);
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_BATCH] = BATCH;
+	carry(&rig, 1);
+	CLAIM(counters[SYSCALL_RECVMMSG] - counters[EAGAIN_RECVMMSG] == COUNT / BATCH &&
+		      counters[SYSCALL_RECVFROM] == 0,
+	      "a batch from the socket is one recvmmsg");
+	CLAIM(counters[SYSCALL_WRITE] == COUNT, "but a tun takes one packet a write");
+	rig_demolish(&rig);
+}
+
+static void sends_segments(void)
+{
+	struct rig rig;
+	const uint64_t *counters = rig.counters;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_BATCH] = BATCH;
+	rig.settings[SWITCH_UDP_OFFLOAD] = 1;
+	rig.settings[SWITCH_READINESS] = 1;
+	carry(&rig, 0);
+	CLAIM(counters[SYSCALL_SENDMMSG] == COUNT / BATCH && counters[PORT1_TX_SUPERS] == COUNT / BATCH,
+	      "packets of one size to one peer are one message");
+	CLAIM(counters[PORT1_TX_PACKETS] == COUNT && counters[PORT1_TX_BYTES] == COUNT * SIZE,
+	      "each datagram of it is counted");
+	CLAIM(counters[REFUSED_UDP_SEGMENT] == 0, "and the loopback refuses none");
+	rig_demolish(&rig);
+}
+
+/* The sender says UDP_SEGMENT; the loopback leaves such a buffer whole for those who take it. */
+static void receives_joined_datagrams(int64_t io, int64_t batch)
+{
+	struct rig rig;
+	const uint64_t *counters = rig.counters;
+	uint8_t packets[COUNT * SIZE];
+	int size = SIZE;
+	bool all = true;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_UDP_OFFLOAD] = 1;
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_BATCH] = batch;
+	rig.settings[SWITCH_IO] = io;
+	for (unsigned int i = 0; i < COUNT; i++)
+		rig_number(packets + (size_t)i * SIZE, SIZE, (uint16_t)i, 64);
+	rig_start(&rig);
+	rig_put_number(&rig, 1, SIZE, 0); /* when it is through, the socket is in its mode */
+	all &= rig_get_number(&rig, 0, SIZE, 0, 63);
+	NEED(setsockopt(rig.end[1], SOL_UDP, UDP_SEGMENT, &size, sizeof(size)) == 0);
+	NEED(send(rig.end[1], packets, sizeof(packets), 0) == sizeof(packets));
+	for (unsigned int i = 0; i < COUNT; i++)
+		all &= rig_get_number(&rig, 0, SIZE, (uint16_t)i, 63);
+	rig_stop(&rig);
+	CLAIM(all && rig_is_balanced(counters), "datagrams that came as one go on one by one");
+	CLAIM(counters[PORT1_RX_SUPERS] == 1 && counters[PORT1_RX_PACKETS] == COUNT + 1 &&
+		      counters[PORT1_RX_BYTES] == (COUNT + 1) * SIZE,
+	      "one reception brought them all");
+	rig_demolish(&rig);
+}
+
+static void enters_the_ring_only(int64_t batch)
+{
+	static const enum counter others[] = {SYSCALL_READ,    SYSCALL_WRITE,    SYSCALL_WRITEV,
+					      SYSCALL_RECVFROM, SYSCALL_RECVMSG, SYSCALL_RECVMMSG,
+					      SYSCALL_SENDTO,  SYSCALL_SENDMSG,  SYSCALL_SENDMMSG};
+	struct rig rig;
+	uint64_t sum = 0;
+
+	for (unsigned int from = 0; from < 2; from++) {
+		rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+		rig.settings[SWITCH_READINESS] = 1;
+		rig.settings[SWITCH_BATCH] = batch;
+		rig.settings[SWITCH_IO] = IO_URING;
+		carry(&rig, from);
+		for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+			sum += rig.counters[others[i]];
+		CLAIM(sum == 0, "io_uring makes none of the other calls");
+		CLAIM(rig.counters[SYSCALL_IO_URING_ENTER] >= COUNT / (uint64_t)batch,
+		      "each batch is sent by one call");
+		/* Buffers run out twice a batch at the earliest, and then a request is made anew. */
+		CLAIM(rig.counters[SYSCALL_IO_URING_ENTER] <= 4 * COUNT / (uint64_t)batch + 4,
+		      "and few calls are needed to receive");
+		rig_demolish(&rig);
+	}
+}
+
+static void waits_as_it_is_told(void)
+{
+	const struct timespec idle = {.tv_nsec = 30 * 1000 * 1000};
+	struct rig rig;
+
+	for (int64_t wait = WAIT_BLOCK; wait <= WAIT_SPIN; wait++) {
+		rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+		rig.settings[SWITCH_READINESS] = 1;
+		rig.settings[SWITCH_WAIT] = wait;
+		rig_start(&rig);
+		nanosleep(&idle, NULL);
+		rig_stop(&rig);
+		CLAIM((rig.counters[SYSCALL_POLL] < 5) == (wait == WAIT_BLOCK),
+		      "a pump that blocks sleeps in one poll(), one that spins goes on asking");
+		CLAIM(rig.counters[SYSCALL_SCHED_YIELD] == 0, "and neither yields");
+		rig_demolish(&rig);
+	}
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_LINGER] = 1000;
+	rig_start(&rig);
+	nanosleep(&idle, NULL);
+	rig_stop(&rig);
+	CLAIM(rig.counters[SYSCALL_SCHED_YIELD] > 0, "one that lingers yields between two looks");
+	CLAIM(rig.counters[SYSCALL_POLL] > rig.counters[SYSCALL_SCHED_YIELD], "and asks before each");
+	rig_demolish(&rig);
+}
+
+static void suffers_its_handicaps(int64_t k)
+{
+	struct rig rig;
+	const uint64_t *counters = rig.counters;
+	uint64_t units = (uint64_t)k * COUNT;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_HOT_COPIES] = k;
+	rig.settings[SWITCH_COLD_COPIES] = k;
+	rig.settings[SWITCH_NULL_CALLS] = k;
+	rig.settings[SWITCH_HANDOFFS] = k;
+	carry(&rig, 0);
+	CLAIM(counters[COPY_HOT] == units && counters[COPY_COLD] == units, "k copies a packet are made");
+	CLAIM(counters[SYSCALL_GETPPID] == units, "k null calls");
+	/* Each side wakes the other once, and waits at most twice (the second time after EAGAIN). */
+	CLAIM(counters[SYSCALL_FUTEX] >= 2 * units && counters[SYSCALL_FUTEX] <= 6 * units + 4,
+	      "k hand-offs, each at least a wake-up there and one back");
+	CLAIM(counters[EAGAIN_FUTEX] <= counters[SYSCALL_FUTEX] - 2 * units,
+	      "and of the waits, those are known that were in vain");
+	rig_demolish(&rig);
+}
+
+/* What is cut short fills its buffer to the last byte, which a copy must have room for. */
+static void suffers_what_is_too_long(void)
+{
+	struct rig rig;
+	uint8_t packet[2 * BUFFER];
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
+	rig.settings[SWITCH_HOT_COPIES] = 1;
+	rig_start(&rig);
+	test_packet(packet, sizeof(packet), HERE, THERE, 64);
+	NEED(send(rig.end[0], packet, sizeof(packet), 0) == sizeof(packet));
+	rig_put_number(&rig, 0, SIZE, 1);
+	CLAIM(rig_get_number(&rig, 1, SIZE, 1, 63), "the next one passes");
+	rig_stop(&rig);
+	CLAIM(rig.counters[COPY_HOT] == 2 && rig.counters[DROP_TRUNCATED] == 1,
+	      "a packet that is too long is copied, then dropped");
+	rig_demolish(&rig);
+}
+
+void test_pump_calls(void)
+{
+	asks_only_what_is_ready();
+	moves_batches();
+	sends_segments();
+	receives_joined_datagrams(IO_SYSCALL, 1);
+	receives_joined_datagrams(IO_SYSCALL, BATCH);
+	receives_joined_datagrams(IO_URING, 1);
+	receives_joined_datagrams(IO_URING, BATCH);
+	enters_the_ring_only(1);
+	enters_the_ring_only(BATCH);
+	waits_as_it_is_told();
+	suffers_its_handicaps(1);
+	suffers_its_handicaps(3);
+	suffers_what_is_too_long();
+}
