@@ -95,8 +95,6 @@ int main(void)
 	test_ip();
 	test_icmp4();
 	test_icmp6();
-	test_split();
-	test_coalesce();
 	test_forward();
 	test_pump();
 	test_pump_switches();

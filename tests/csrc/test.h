@@ -42,7 +42,6 @@ void test_router(void);
 void test_ip(void);
 void test_icmp4(void);
 void test_icmp6(void);
-void test_coalesce(void);
 void test_forward(void);
 void test_pump(void);
 void test_pump_switches(void);
@@ -53,7 +52,6 @@ void test_pump_offload(void);
 void test_traffic(void);
 void test_generator(void);
 void test_sink(void);
-void test_split(void);
 void test_tun(void);
 
 #endif

@@ -202,6 +202,14 @@ static void answers_in_the_middle_of_a_unit(int64_t io, int64_t batch)
 
 /* ---- super-packets -------------------------------------------------------------------------- */
 
+static uint64_t sum_pseudo_header(const uint8_t *packet, size_t size)
+{
+	uint64_t sum = checksum_add(0, packet + IPV4_SOURCE, 8);
+
+	sum = checksum_add16(sum, IPPROTO_TCP);
+	return checksum_add16(sum, (uint16_t)(size - IPV4_HEADER));
+}
+
 /* A TCP super-packet behind its virtio header; returns the size of both. */
 static size_t super_packet(uint8_t *bytes, unsigned int segments, uint16_t segment)
 {
@@ -226,6 +234,9 @@ static size_t super_packet(uint8_t *bytes, unsigned int segments, uint16_t segme
 	tcp[TCP_SEQUENCE + 2] = 7;
 	tcp[TCP_OFFSET] = 5 << 4;
 	tcp[TCP_OFFSET + 1] = TCP_ACK;
+	/* The kernel leaves the sum of the pseudo-header where the checksum will be. */
+	check = checksum_fold(sum_pseudo_header(packet, size));
+	memcpy(tcp + TCP_CHECKSUM, &check, sizeof(check));
 	for (size_t i = 0; i < size - HEADERS; i++)
 		packet[HEADERS + i] = (uint8_t)(i * 31 + i / 256);
 	memcpy(bytes, &offload, VIRTIO);
@@ -234,11 +245,8 @@ static size_t super_packet(uint8_t *bytes, unsigned int segments, uint16_t segme
 
 static bool tcp_is_sound(const uint8_t *packet, size_t size)
 {
-	uint64_t sum = checksum_add(0, packet + IPV4_SOURCE, 8);
-
-	sum = checksum_add16(sum, IPPROTO_TCP);
-	sum = checksum_add16(sum, (uint16_t)(size - IPV4_HEADER));
-	return checksum_fold(checksum_add(sum, packet + IPV4_HEADER, size - IPV4_HEADER)) == 0xffff;
+	return checksum_fold(checksum_add(sum_pseudo_header(packet, size),
+					  packet + IPV4_HEADER, size - IPV4_HEADER)) == 0xffff;
 }
 
 /* Whether the next packet out of the tunnel is this segment of the super-packet; kept at `packet`. */
