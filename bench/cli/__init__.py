@@ -17,6 +17,7 @@ import click
 
 from bench import __version__
 from bench.cli.compare import compare
+from bench.cli.doctor import doctor
 from bench.cli.live import capture, shell
 from bench.cli.pump import pump
 from bench.cli.run import run
@@ -38,7 +39,7 @@ def cli() -> None:
     """
 
 
-for command in (list_, show, run, compare, capture, shell, pump):
+for command in (list_, show, run, compare, capture, shell, pump, doctor):
     cli.add_command(command)
 
 
