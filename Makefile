@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench bench-setup bench-pump test setup setup-test lint check-c fuzz lock clean
+.PHONY: help bench bench-setup bench-pump bench-switches test setup setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -18,6 +18,9 @@ bench-setup: setup ## how long scenarios, and stars of up to 64 hosts, take to c
 
 bench-pump: setup ## how fast the pump is, against flannel's loop and the kernel's own paths
 	@PYTHONPATH=tests $(BIN)/python tests/bench_pump.py $(ARGS)
+
+bench-switches: setup ## what each of the pump's switches gives, as the table of docs/pump.md
+	@PYTHONPATH=tests $(BIN)/python tests/bench_switches.py $(ARGS)
 
 test: lint check-c ## set up, then lint, type-check and run all tests
 	@$(BIN)/pytest $(ARGS)

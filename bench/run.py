@@ -97,7 +97,9 @@ def run(
         problem = lacking.get(trial.probe) or given_up.get(cell)
         if problem is None:
             try:
-                measurement, found = _measure(variants[trial.variant], trial, settings)
+                measurement, found, warnings = _measure(
+                    variants[trial.variant], trial, settings
+                )
             except Exception as error:  # whatever it is, the other trials go on
                 problem = _problem(error)
                 failures[cell] += 1
@@ -111,6 +113,8 @@ def run(
                 writer.record_failure(trial, problem.reason, missing=problem.missing)
             else:
                 writer.record(trial, measurement)
+                for warning in warnings:
+                    writer.warn(warning)
                 if (trial.variant, trial.arm) not in known_facts:
                     writer.record_facts(trial.variant, trial.arm, found)
                     known_facts.add((trial.variant, trial.arm))
@@ -128,8 +132,9 @@ def estimate_seconds(
 
 def _measure(
     variant: Variant, trial: PlannedTrial, settings: Mapping[str, Mapping[str, Any]]
-) -> tuple[Measurement, dict[str, Any]]:
-    """Build, prove, measure and remove: one trial, and what its namespaces looked like."""
+) -> tuple[Measurement, dict[str, Any], list[str]]:
+    """Build, prove, measure and remove: one trial, what its namespaces looked like, and what
+    whoever reads its figures should know."""
     probe = PROBES[trial.probe]
     with build(variant.scenario, Arm(trial.arm)) as topology, forwarding(topology) as forwarders:
         try:
@@ -138,17 +143,29 @@ def _measure(
             measurement = probe.measure(path, settings[trial.probe])
         except CannotMeasure as error:
             raise type(error)(_blame(error, forwarders)) from error
+        warnings: list[str] = []
         if before:
             counted = {
                 name: {key: count - before[name][key] for key, count in counters.items()}
                 for name, counters in _counters(forwarders).items()
             }
+            warnings = _refusals(variant.name, counted)
             raw = {**measurement.raw, "pump": json.dumps(counted, indent=1).encode()}
             measurement = Measurement(measurement.samples, raw, measurement.pyperf)
         found = facts(topology)
         if forwarders:
             found["pumps"] = {forwarder.name: dict(forwarder.facts) for forwarder in forwarders}
-        return measurement, found
+        return measurement, found, warnings
+
+
+def _refusals(variant: str, counted: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A warning for each offload that a pump asked for and did not get."""
+    return [
+        f"{variant}: {forwarder}: the kernel refused offload ({name}), packets went one by one"
+        for forwarder, counters in counted.items()
+        for name, count in counters.items()
+        if name.startswith("refused.") and count
+    ]
 
 
 def _counters(forwarders: Sequence[Running]) -> dict[str, dict[str, int]]:

@@ -176,7 +176,7 @@ BARS = {
         5,
     ),
     "spin": Bar(
-        "RTT, tun-relay: spinning on the first CPU (the ends are on the last) against flannel's loop, blocking",
+        "RTT, tun-relay: spinning on a CPU of its own against flannel's loop, blocking",
         rtt,
         Subject("tun-relay", ("pump=flannel", "wait=spin", "cpu=0")),
         Subject("tun-relay", FLANNEL),
