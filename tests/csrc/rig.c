@@ -114,6 +114,19 @@ void rig_stop(struct rig *rig)
 	rig_finish(rig);
 }
 
+int64_t rig_last_io(void)
+{
+	struct rig rig;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_IO] = IO_URING;
+	rig_start(&rig);
+	rig_stop(&rig);
+	rig_demolish(&rig);
+	return rig.result == 0 ? IO_URING : IO_SYSCALL;
+}
+
 void rig_number(uint8_t *packet, size_t size, uint16_t number, uint8_t ttl)
 {
 	uint16_t check;

@@ -46,6 +46,9 @@ int rig_udp_socket(struct sockaddr_in *address);
 /* A route to prefix/length by way of `to`. */
 struct vnb_route rig_route(uint32_t prefix, uint8_t length, const struct sockaddr_in *to);
 
+/* The last value of the switch `io` that works here: io_uring may be left out, or forbidden. */
+int64_t rig_last_io(void);
+
 /* Run the pump in a thread; wait for it to end by itself; tell it to end, and wait. */
 void rig_start(struct rig *rig);
 void rig_finish(struct rig *rig);

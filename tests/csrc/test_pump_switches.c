@@ -86,6 +86,7 @@ static unsigned int carries_with_every_switch(enum vnb_port_kind first, enum vnb
 		{SWITCH_LINGER, 2, {0, 50}}, {SWITCH_IO, 2, {IO_SYSCALL, IO_URING}},
 	};
 	bool may_poll = may_poll_busily();
+	int64_t last_io = rig_last_io();
 	unsigned int total = 1, tried = 0;
 
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
@@ -99,7 +100,7 @@ static unsigned int carries_with_every_switch(enum vnb_port_kind first, enum vnb
 			rig.settings[choices[i].index] = choices[i].values[rest % choices[i].count];
 			rest /= choices[i].count;
 		}
-		if (!vnb_pump_refusal(&rig.pump) &&
+		if (!vnb_pump_refusal(&rig.pump) && rig.settings[SWITCH_IO] <= last_io &&
 		    (may_poll || rig.settings[SWITCH_WAIT] != WAIT_BUSY)) {
 			carries_everything(&rig);
 			tried++;
@@ -315,14 +316,16 @@ static void trusts(int64_t trust, int64_t io, int64_t batch)
 void test_pump_switches(void)
 {
 	static const int64_t batches[] = {1, 8, 64};
-	bool uring = true;
+	int64_t last_io = rig_last_io();
 
-	CLAIM(carries_with_every_switch(VNB_PORT_TUN, VNB_PORT_UDP) >= 60, "most combinations go together");
-	CLAIM(carries_with_every_switch(VNB_PORT_TUN, VNB_PORT_TUN) >= 20, "between two tuns, too");
-	CLAIM(carries_with_every_switch(VNB_PORT_TAP, VNB_PORT_TAP) >= 20, "and between two taps");
+	if (last_io != IO_URING)
+		printf("io_uring is not to be had here, so it is not tested\n");
+	CLAIM(carries_with_every_switch(VNB_PORT_TUN, VNB_PORT_UDP) >= 50, "most combinations go together");
+	CLAIM(carries_with_every_switch(VNB_PORT_TUN, VNB_PORT_TUN) >= 15, "between two tuns, too");
+	CLAIM(carries_with_every_switch(VNB_PORT_TAP, VNB_PORT_TAP) >= 15, "and between two taps");
 	gives_a_reason_for_what_it_refuses();
 	for (unsigned int i = 0; i < 3; i++) {
-		for (int64_t io = IO_SYSCALL; io <= (uring ? IO_URING : IO_SYSCALL); io++) {
+		for (int64_t io = IO_SYSCALL; io <= last_io; io++) {
 			keeps_the_order_before_a_full_queue(io, (unsigned int)batches[i]);
 			gives_up_a_full_queue_when_told(VNB_PORT_TUN, io, (unsigned int)batches[i]);
 			for (int64_t trust = 0; trust < 3; trust++)
@@ -330,6 +333,6 @@ void test_pump_switches(void)
 		}
 	}
 	for (int64_t offload = 0; offload < 2; offload++)
-		for (int64_t io = IO_SYSCALL; io <= (uring ? IO_URING : IO_SYSCALL); io++)
+		for (int64_t io = IO_SYSCALL; io <= last_io; io++)
 			changes_routes_without_loss(io, offload);
 }
