@@ -71,11 +71,14 @@ def check(path: Path, streams: int, size: int, seed: int) -> list[TcpResult]:
             report({"port": listener.getsockname()[1]})
             listener.settimeout(_START_TIMEOUT)
             socks = [listener.accept()[0] for _ in range(streams)]
+        # Not in the order they were accepted: a path of several queues may change that.
+        socks.sort(key=lambda sock: int(sock.getpeername()[1]))
         flows = _flows(socks, (back, there), size, seed)
         return {"results": exchange(flows, random.Random(seed))}
 
     def connect(port: int) -> dict[str, Any]:
         socks = [socket.create_connection((address, port), _START_TIMEOUT) for _ in range(streams)]
+        socks.sort(key=lambda sock: int(sock.getsockname()[1]))
         flows = _flows(socks, (there, back), size, seed)
         return {"results": exchange(flows, random.Random(seed + 1))}
 
