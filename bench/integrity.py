@@ -86,8 +86,10 @@ def check(
 ) -> IntegrityReport:
     """Send pseudo-random data through `path`, both ways, and check all that arrives.
 
-    datagrams: of each UDP case. rate: of datagrams a second; at a modest one none should be lost.
-    streams: parallel TCP connections, each with `stream_bytes` in both directions at the same time.
+    datagrams: of each UDP case; 0: no UDP. rate: of datagrams a second; at a modest one none should
+        be lost.
+    streams: parallel TCP connections, each with `stream_bytes` in both directions at the same
+        time; 0: no TCP.
     seed: of the data; None: a random one.
     Raises CannotMeasure where an end cannot do its part; what the path does wrong is in the report.
     """
@@ -99,9 +101,10 @@ def check(
         result
         for direction in (there, back)
         for gro in (False, True)
+        if datagrams
         for result in integrity_udp.check(direction, mtu, gro, datagrams, rate, seed)
     ]
-    tcp = integrity_tcp.check(path, streams, stream_bytes, seed)
+    tcp = integrity_tcp.check(path, streams, stream_bytes, seed) if streams else []
     return IntegrityReport(seed, mtu, tuple(udp), tuple(tcp))
 
 

@@ -1,70 +1,115 @@
-"""`vnetbench doctor --offloads`: what is right is called right, what is wrong is named."""
+"""The doctor finds this machine's offloads well, and says so of none that harms data."""
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from hub import harmful
 
 from bench import doctor
 from bench.cli import cli
-from bench.doctor import Finding, OffloadCheck
-from bench.integrity import IntegrityReport
-from bench.probes.base import Path
+from bench.doctor import SUBJECTS, Finding, Live, Status, Subject, examine, exit_code
+from bench.errors import MissingCapability
+
+HUB = Subject("bridge", tcp="TCP over a hub", udp="UDP over a hub")
 
 
-def test_this_kernels_offloads_are_right(tuns: None) -> None:
-    result = CliRunner().invoke(cli, ["doctor", "--offloads", "--json"], standalone_mode=False)
-    findings = json.loads(result.output)
-    assert [f for f in findings if f["verdict"] != "ok"] == []
-    assert result.return_value == 0
-    assert all(finding["datagrams"] > 0 for finding in findings)
+def vnetbench(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
 
 
-def test_wrong_data_is_named_and_is_exit_status_1(
-    tuns: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def altered(path: Path, **options: int) -> IntegrityReport:
-        """The check as it is, of a stream that the receiver expects another seed of."""
-        report = real(path, **options)  # type: ignore[arg-type]
-        [first, *others] = report.udp
-        lost = type(first)(**{**vars(first), "received": type(first.received)(**NOTHING)})
-        return IntegrityReport(report.seed, report.mtu, (lost, *others), report.tcp)
+def hub(fault: str) -> AbstractContextManager[Live]:
+    """A path with a fault that befalls every 20th packet."""
 
-    real = doctor.check
-    monkeypatch.setattr(doctor, "check", altered)
-    monkeypatch.setattr(doctor, "OFFLOAD_CHECKS", (OffloadCheck("plain veth", "veth"),))
-    result = CliRunner().invoke(cli, ["doctor", "--offloads"], standalone_mode=False)
-    assert result.return_value == 1
-    assert result.output.startswith("WRONG   plain veth\n")
-    assert "16 bytes" in result.output
+    @contextmanager
+    def bring_up() -> Iterator[Live]:
+        with harmful(fault, 20) as path:
+            yield Live(path, dict)
+
+    return bring_up()
 
 
-def test_what_cannot_be_checked_is_skipped_with_its_reason(
-    tuns: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    impossible = OffloadCheck("on no CPU", "flannel-udp", ("cpu=1023",))
-    monkeypatch.setattr(doctor, "OFFLOAD_CHECKS", (impossible,))
-    result = CliRunner().invoke(cli, ["doctor", "--offloads"], standalone_mode=False)
-    assert result.return_value == 3
-    assert result.output.startswith("skipped on no CPU\n        because ")
+@pytest.mark.usefixtures("tuns")
+def test_the_offloads_of_this_machine_are_well() -> None:
+    done = vnetbench("doctor", "--offloads", "--json")
+    found = json.loads(done.stdout)["offloads"]
+    assert {each["status"] for each in found} <= {"ok", "skipped"}, done.stdout
+    assert done.exit_code == 0
+    assert [each["offload"] for each in found] == [
+        offload for subject in SUBJECTS for offload in (subject.tcp, subject.udp)
+    ]
+    well = {each["offload"] for each in found if each["status"] == "ok"}
+    assert {"TSO, GSO and GRO of veth", "UDP_SEGMENT and UDP_GRO over veth", "TSO of tun"} <= well
 
 
-def test_it_says_what_it_can_check() -> None:
-    result = CliRunner().invoke(cli, ["doctor"])
-    assert "--offloads" in str(result.exception)
+@pytest.mark.usefixtures("namespaces")
+@pytest.mark.parametrize("fault", ["flip", "repeat"])
+def test_a_path_that_harms_data_is_wrong(fault: str) -> None:
+    findings = list(examine((HUB,), lambda _: hub(fault)))
+    statuses = {finding.offload: finding.status for finding in findings}
+    assert statuses["UDP over a hub"] == Status.WRONG
+    # A stream does without what arrives twice.
+    assert statuses["TCP over a hub"] == (Status.WRONG if fault == "flip" else Status.OK)
+    assert exit_code(findings) == 1
+    word = {"flip": "corrupt", "repeat": "more than once"}[fault]
+    assert all(word in finding.details[0] for finding in findings if finding.details)
 
 
-def test_a_verdict_is_one_word() -> None:
-    assert Finding("x").verdict == "ok"
-    assert Finding("x", wrong=("bad",)).verdict == "WRONG"
-    assert Finding("x", skipped="no").verdict == "skipped"
+@pytest.mark.usefixtures("namespaces")
+def test_what_is_wrong_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Iterator[Finding]:
+        return examine((HUB,), lambda _: hub("flip"))
+
+    monkeypatch.setattr(doctor, "examine", broken)
+    done = vnetbench("doctor", "--offloads")
+    assert done.exit_code == 1
+    streams, datagrams = done.stdout.splitlines()
+    assert streams.startswith("WRONG    TCP over a hub [bridge]: tcp ctr-")
+    assert datagrams.startswith("WRONG    UDP over a hub [bridge]: udp ctr-1 to ctr-2: ")
+    assert datagrams.endswith("more: --json)")
 
 
-NOTHING = dict.fromkeys(
-    [
-        *("packets", "bytes", "calls", "coalesced", "unique", "duplicates", "reordered", "late"),
-        *("corrupt", "strange", "next", "drops", "buffer", "first_ns", "last_ns"),
-        *("corrupt_sequence", "corrupt_size", "corrupt_offset"),
-    ],
-    0,
-)
+def test_what_cannot_be_brought_up_is_skipped_with_the_reason() -> None:
+    @contextmanager
+    def nothing(_: Subject) -> Iterator[Live]:
+        raise MissingCapability("no vxlan here")
+        yield
+
+    findings = list(examine((HUB,), nothing))
+    assert [(each.status, each.details) for each in findings] == [
+        (Status.SKIPPED, ("no vxlan here",)),
+        (Status.SKIPPED, ("no vxlan here",)),
+    ]
+    assert exit_code(findings) == 3
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_an_offload_that_carried_nothing_is_not_called_well() -> None:
+    @contextmanager
+    def unused(subject: Subject) -> Iterator[Live]:
+        def counters() -> Mapping[str, int]:
+            return {"port0.rx_supers": 7}
+
+        with doctor.live(subject) as up:
+            yield Live(up.path, counters)
+
+    findings = list(examine((Subject("veth", "TSO", "USO"),), unused))
+    assert {finding.status for finding in findings} == {Status.SKIPPED}
+    assert "port0.rx_supers stood still" in findings[0].details[0]
+
+
+def test_one_wrong_outweighs_all_that_is_well() -> None:
+    def code(*statuses: Status) -> int:
+        return exit_code([Finding("", "", status) for status in statuses])
+
+    assert code(Status.OK, Status.SKIPPED) == 0
+    assert code(Status.OK, Status.WRONG, Status.SKIPPED) == 1
+    assert code(Status.SKIPPED) == 3
+
+
+def test_without_an_option_the_doctor_says_what_it_can_do() -> None:
+    done = vnetbench("doctor")
+    assert done.exit_code == 0
+    assert "--offloads" in done.stdout

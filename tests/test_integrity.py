@@ -2,16 +2,13 @@
 
 import random
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path as File
 
 import pytest
 from files import shipped
-from live import entering, inside_run, live
+from hub import harmful
+from live import live
 
 from bench import integrity, integrity_tcp, integrity_udp
 from bench.integrity import IntegrityReport
@@ -27,24 +24,6 @@ FEW = 128
 
 def check(path: Path) -> IntegrityReport:
     return integrity.check(path, datagrams=FEW, streams=2, stream_bytes=1 << 20, seed=1)
-
-
-@contextmanager
-def harmful(fault: str, period: int) -> Iterator[Path]:
-    """Two containers on a bridge that is replaced by a hub with a fault."""
-    with live(shipped("bridge").scenario) as topology:
-        host = topology.netns("host")
-        for device in ("veth1", "veth2"):
-            inside_run(host, "ip", "link", "set", device, "nomaster")
-        relay = [sys.executable, "-I", str(File(__file__).with_name("relay.py"))]
-        command = entering(host, *relay, "veth1", "veth2", fault, str(period))
-        with subprocess.Popen(command, pass_fds=[host], stdout=subprocess.PIPE) as hub:
-            assert hub.stdout
-            try:
-                assert hub.stdout.readline() == b"ready\n"
-                yield Path(topology, fault)
-            finally:
-                hub.kill()
 
 
 def of_case(report: IntegrityReport, wanted: Callable[[Case], bool]) -> list[UdpResult]:

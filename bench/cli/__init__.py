@@ -34,8 +34,9 @@ def cli() -> None:
     """Measure Linux virtual-network paths: veth, bridge, routes, VXLAN, tun and tap forwarding.
 
     \b
-    Exit status: 0 success (compare: no regression shown), 1 regression, 2 bad usage or input,
-    3 something could not be measured, 130 interrupted, 70 a defect of vnetbench itself.
+    Exit status: 0 success (compare: no regression shown), 1 regression (doctor: something is
+    wrong), 2 bad usage or input, 3 something could not be measured, 130 interrupted, 70 a defect
+    of vnetbench itself.
     """
 
 
