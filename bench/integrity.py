@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import integrity_tcp, integrity_udp
@@ -80,6 +81,7 @@ def check(
     *,
     datagrams: int = 256,
     rate: float = 20000.0,
+    gro: Sequence[bool] = (False, True),
     streams: int = 4,
     stream_bytes: int = 4 << 20,
     seed: int | None = None,
@@ -87,7 +89,7 @@ def check(
     """Send pseudo-random data through `path`, both ways, and check all that arrives.
 
     datagrams: of each UDP case; 0: no UDP. rate: of datagrams a second; at a modest one none should
-        be lost.
+        be lost. gro: whether the receiver takes coalesced datagrams, once for each.
     streams: parallel TCP connections, each with `stream_bytes` in both directions at the same
         time; 0: no TCP.
     seed: of the data; None: a random one.
@@ -100,9 +102,9 @@ def check(
     udp = [
         result
         for direction in (there, back)
-        for gro in (False, True)
+        for joined in gro
         if datagrams
-        for result in integrity_udp.check(direction, mtu, gro, datagrams, rate, seed)
+        for result in integrity_udp.check(direction, mtu, joined, datagrams, rate, seed)
     ]
     tcp = integrity_tcp.check(path, streams, stream_bytes, seed) if streams else []
     return IntegrityReport(seed, mtu, tuple(udp), tuple(tcp))
