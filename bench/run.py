@@ -97,9 +97,7 @@ def run(
         problem = lacking.get(trial.probe) or given_up.get(cell)
         if problem is None:
             try:
-                measurement, found, warnings = _measure(
-                    variants[trial.variant], trial, settings
-                )
+                measurement, found, warnings = _measure(variants[trial.variant], trial, settings)
             except Exception as error:  # whatever it is, the other trials go on
                 problem = _problem(error)
                 failures[cell] += 1
