@@ -281,7 +281,7 @@ def _pinned(
 def _substitute(value: Any, parameters: Mapping[str, Value], source: str, key: str) -> Any:
     if isinstance(value, dict):
         return {
-            k: _substitute(v, parameters, source, f"{key}.{k}" if key else k)
+            k: _substitute(v, parameters, source, f"{key}.{k}" if key else k or '""')
             for k, v in value.items()
         }
     if isinstance(value, list):
