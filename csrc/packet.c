@@ -11,14 +11,14 @@
 unsigned int packet_count(const struct packet *packet)
 {
 	const struct virtio_net_hdr *offload = &packet->offload;
-	uint32_t header = offload->csum_start;
+	bool is_udp = offload->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4;
+	uint32_t transport = offload->csum_start;
+	uint32_t header = transport + (is_udp ? (uint32_t)UDP_HEADER : (uint32_t)TCP_HEADER);
 
-	if (!packet_is_super(packet) || offload->gso_size == 0 || header + TCP_HEADER > packet->size)
+	if (!packet_is_super(packet) || offload->gso_size == 0 || header >= packet->size)
 		return 1;
-	if (offload->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)
-		header += UDP_HEADER;
-	else
-		header += (uint32_t)(packet->data[header + TCP_OFFSET] >> 4) * 4;
+	if (!is_udp)
+		header = transport + (uint32_t)tcp_header_size(packet->data + transport);
 	if (header >= packet->size)
 		return 1;
 	return (packet->size - header + offload->gso_size - 1) / offload->gso_size;

@@ -35,7 +35,8 @@ static bool is_cut_right(const struct flow *flow, size_t size, uint16_t mss)
 	bool right;
 
 	flow_super(flow, payload, size, mss, data, &super);
-	right = split_begin(&split, &super) == 0 && split.count == count;
+	right = split_begin(&split, &super) == 0 && split.count == count &&
+		packet_count(&super) == count;
 	for (unsigned int i = count; right && i-- > 0;) { /* in an order nobody would ask for */
 		struct flow segment = flow_segment(flow, i, count, mss);
 		size_t left = size - (size_t)i * mss;
@@ -178,14 +179,16 @@ static bool is_refused(const struct packet *super)
 {
 	struct packet exact = *super;
 	struct split split;
+	unsigned int count;
 	int result;
 
 	exact.data = malloc(super->size);
 	NEED(exact.data);
 	memcpy(exact.data, super->data, super->size);
 	result = split_begin(&split, &exact);
+	count = packet_count(&exact); /* of anything, as it is asked first */
 	free(exact.data);
-	return result == -EINVAL;
+	return result == -EINVAL && count >= 1;
 }
 
 /* A good super-packet to be spoilt. */

@@ -8,6 +8,7 @@
  *   - segments are valid packets whose payloads are the super-packet's, in order and to the last byte;
  *   - no segment but the last is shorter than gso_size, none is longer;
  *   - their checksums are right where the sum in the super-packet was;
+ *   - there are as many as packet_count() says, which asks before anything is checked;
  *   - the super-packet is not changed, and segments come out the same in any order.
  */
 #include <netinet/in.h>
@@ -92,6 +93,7 @@ static void check_segments(const struct packet *super, bool repaired)
 	if (split_begin(&split, super) < 0)
 		return;
 	HOLD(split.count >= 1 && split.count <= SPLIT_SEGMENTS_MAX);
+	HOLD(split.count == packet_count(super));
 	HOLD(split.header_size <= SPLIT_HEADER_MAX && split.header_size < super->size);
 	for (unsigned int i = 0; i < split.count; i++) {
 		uint8_t *segment = cut(&split, i, &size), *again;
@@ -146,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(before, packet.data, packet.size);
 	if (ip_valid(packet.data, packet.size, &reason)) {
 		check_segments(&packet, repaired);
+		HOLD(packet_count(&packet) >= 1);
 		HOLD(memcmp(before, packet.data, packet.size) == 0);
 		check_single(&packet);
 	}
