@@ -1,8 +1,12 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "checksum.h"
 #include "ip.h"
 #include "test.h"
+
+/* Several vectors of any machine, and a cache line: a vector may lie anywhere in it. */
+enum { LENGTHS = 300, ALIGNMENTS = 64, LONGEST = 65535 };
 
 /* The definition, word by word: RFC 1071, section 1. */
 static uint16_t by_definition(const uint8_t *data, size_t size)
@@ -24,10 +28,16 @@ static uint16_t in_host_order(uint16_t check)
 	return load16(bytes);
 }
 
+static void fill(uint8_t *data, size_t size, uint32_t *random)
+{
+	for (size_t i = 0; i < size; i++)
+		data[i] = (uint8_t)test_random(random);
+}
+
 static void sums(void)
 {
 	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
-	uint8_t data[300];
+	uint8_t data[LENGTHS + ALIGNMENTS];
 	uint32_t random = 1;
 	bool same = true;
 
@@ -35,10 +45,9 @@ static void sums(void)
 	      "the checksum of RFC 1071's example is the one printed there");
 	CLAIM(checksum(example, 0) == 0xffff, "the checksum of nothing is 0xffff");
 
-	for (size_t i = 0; i < sizeof(data); i++)
-		data[i] = (uint8_t)test_random(&random);
-	for (size_t offset = 0; offset < 8; offset++)
-		for (size_t size = 0; size < sizeof(data) - 8; size++)
+	fill(data, sizeof(data), &random);
+	for (size_t offset = 0; offset < ALIGNMENTS; offset++)
+		for (size_t size = 0; size <= LENGTHS; size++)
 			same &= in_host_order(checksum(data + offset, size)) ==
 				by_definition(data + offset, size);
 	CLAIM(same, "the checksum follows its definition at every alignment and length");
@@ -46,6 +55,67 @@ static void sums(void)
 	memset(data, 0xff, sizeof(data));
 	CLAIM(in_host_order(checksum(data, sizeof(data))) == by_definition(data, sizeof(data)),
 	      "no carry is lost when every bit is set");
+}
+
+/* A copy that ends where its allocation ends, so that a sanitizer sees a vector that reads over it. */
+static void bounds(void)
+{
+	uint32_t random = 3;
+	bool same = true;
+
+	for (size_t size = 1; size <= LENGTHS; size++) {
+		uint8_t *exact = malloc(size);
+
+		NEED(exact);
+		fill(exact, size, &random);
+		same &= in_host_order(checksum(exact, size)) == by_definition(exact, size);
+		free(exact);
+	}
+	CLAIM(same, "no byte behind the data is read, nor counted");
+}
+
+static void long_sums(void)
+{
+	static uint8_t data[LONGEST];
+	uint32_t random = 5;
+	bool same = true;
+
+	memset(data, 0xff, sizeof(data));
+	CLAIM(in_host_order(checksum(data, sizeof(data))) == by_definition(data, sizeof(data)),
+	      "no carry is lost in the longest packet of all ones");
+	fill(data, sizeof(data), &random);
+	for (unsigned int i = 0; i < 50; i++) {
+		size_t size = test_random(&random) % sizeof(data);
+
+		same &= in_host_order(checksum(data, size)) == by_definition(data, size);
+	}
+	CLAIM(same, "nor in a long packet of any bytes");
+}
+
+static void pieces(void)
+{
+	uint8_t data[2 * LENGTHS];
+	uint32_t random = 9;
+	bool same = true, folded = true;
+
+	fill(data, sizeof(data), &random);
+	for (size_t first = 0; first <= LENGTHS; first += 2)
+		for (size_t rest = 0; rest <= LENGTHS; rest += 7) {
+			uint64_t sum = checksum_add(checksum_add(0, data, first), data + first, rest);
+
+			same &= in_host_order((uint16_t)~checksum_fold(sum)) ==
+				by_definition(data, first + rest);
+		}
+	CLAIM(same, "the sum of pieces of even size is that of the whole, the last piece of any size");
+
+	for (unsigned int size = 0; size <= LENGTHS; size++) { /* 2^64 - 1 is 0 modulo 0xffff */
+		uint64_t sum = checksum_add(UINT64_MAX, data, size);
+
+		folded &= checksum_fold(sum) == checksum_fold(checksum_add(0xffff, data, size));
+	}
+	CLAIM(folded, "no carry is lost of what was summed before, however much");
+	CLAIM(in_host_order(checksum_fold(checksum_add16(0, 0x1234))) == 0x1234,
+	      "a value in host order is added as it lies in a header");
 }
 
 static void patches(void)
@@ -77,5 +147,8 @@ static void patches(void)
 void test_checksum(void)
 {
 	sums();
+	bounds();
+	long_sums();
+	pieces();
 	patches();
 }
