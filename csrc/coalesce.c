@@ -24,24 +24,14 @@
  */
 #include "coalesce.h"
 
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "checksum.h"
-#include "transport.h"
+#include "parsed.h"
 
 /* Kernels take super-packets of UDP, as they join them, of at most 64 packets (128 since 6.9). */
 enum { OPEN_MAX = 16, SUPER_MAX = 65535, UDP_SEGMENTS = 64, NONE = -1 };
-
-/* A packet that may be joined, and where its parts are. */
-struct parsed {
-	uint8_t *packet;
-	uint32_t size, header_size, payload_size;
-	uint16_t transport;
-	uint8_t kind; /* a bit of coalesce.h */
-	bool joins;   /* whether its own contents allow it */
-};
 
 struct item {
 	struct parsed first;
@@ -95,100 +85,12 @@ void coalesce_reset(struct coalescer *coalescer)
 	coalescer->open_count = 0;
 }
 
-/* ---- what a packet is --------------------------------------------------------------------- */
-
-static void parse_tcp(struct parsed *parsed)
-{
-	const uint8_t *tcp = parsed->packet + parsed->transport;
-	const uint8_t ends = TCP_FIN | TCP_PSH;
-
-	if (parsed->size < parsed->transport + (uint32_t)TCP_HEADER || tcp_header_size(tcp) < TCP_HEADER)
-		return;
-	parsed->header_size = parsed->transport + (uint32_t)tcp_header_size(tcp);
-	if (parsed->header_size >= parsed->size)
-		return; /* also an acknowledgment alone */
-	parsed->payload_size = parsed->size - parsed->header_size;
-	parsed->joins = (tcp[TCP_FLAGS] & ~(ends | TCP_ECE)) == TCP_ACK && !(tcp[TCP_OFFSET] & 0x0f);
-}
-
-static void parse_udp(struct parsed *parsed)
-{
-	const uint8_t *udp = parsed->packet + parsed->transport;
-
-	parsed->header_size = parsed->transport + UDP_HEADER;
-	if (parsed->header_size >= parsed->size)
-		return;
-	parsed->payload_size = parsed->size - parsed->header_size;
-	parsed->joins = load16(udp + UDP_LENGTH) == UDP_HEADER + parsed->payload_size &&
-			load16(udp + UDP_CHECKSUM) != 0;
-}
-
-/* Find a packet's kind, 0 where it is of none: its flow cannot be told. */
-static struct parsed parse(uint8_t *packet, size_t size)
-{
-	struct parsed parsed = {.packet = packet, .size = (uint32_t)size};
-	uint8_t protocol, version = (uint8_t)ip_version(packet);
-
-	if (version == 4) {
-		if (ipv4_header_size(packet) != IPV4_HEADER ||
-		    load16(packet + IPV4_FRAGMENT) & ~IPV4_DONT_FRAGMENT)
-			return parsed;
-		protocol = packet[IPV4_PROTOCOL];
-		parsed.transport = IPV4_HEADER;
-	} else {
-		protocol = packet[IPV6_NEXT_HEADER];
-		parsed.transport = IPV6_HEADER;
-	}
-	if (size < parsed.transport + (size_t)UDP_HEADER)
-		return parsed;
-	if (protocol == IPPROTO_TCP) {
-		parsed.kind = version == 4 ? COALESCE_TCP4 : COALESCE_TCP6;
-		parse_tcp(&parsed);
-	} else if (protocol == IPPROTO_UDP) {
-		parsed.kind = version == 4 ? COALESCE_UDP4 : COALESCE_UDP6;
-		parse_udp(&parsed);
-	}
-	return parsed;
-}
-
-static bool is_tcp(const struct parsed *parsed)
-{
-	return parsed->kind & (COALESCE_TCP4 | COALESCE_TCP6);
-}
-
-static bool is_ipv4(const struct parsed *parsed)
-{
-	return parsed->transport == IPV4_HEADER;
-}
-
-/* Sum of the pseudo-header for `size` bytes of transport header and payload. */
-static uint64_t sum_pseudo_header(const struct parsed *parsed, size_t size)
-{
-	uint64_t sum = checksum_add16(0, is_tcp(parsed) ? IPPROTO_TCP : IPPROTO_UDP);
-	bool ipv4 = is_ipv4(parsed);
-
-	sum = checksum_add(sum, parsed->packet + (ipv4 ? (int)IPV4_SOURCE : (int)IPV6_SOURCE),
-			   ipv4 ? 8 : 2 * IPV6_ADDRESS);
-	return checksum_add16(sum, (uint16_t)size);
-}
-
-/* Whether both checksums are right. */
-static bool is_sound(const struct parsed *parsed)
-{
-	size_t size = parsed->size - parsed->transport;
-
-	if (is_ipv4(parsed) && checksum_fold(checksum_add(0, parsed->packet, IPV4_HEADER)) != 0xffff)
-		return false;
-	return checksum_fold(checksum_add(sum_pseudo_header(parsed, size),
-					  parsed->packet + parsed->transport, size)) == 0xffff;
-}
-
 /* ---- which packets belong together -------------------------------------------------------- */
 
 static bool same_flow(const struct parsed *a, const struct parsed *b)
 {
-	size_t addresses = is_ipv4(a) ? IPV4_SOURCE : IPV6_SOURCE;
-	size_t size = is_ipv4(a) ? 8 : 2 * IPV6_ADDRESS;
+	size_t addresses = parsed_is_ipv4(a) ? IPV4_SOURCE : IPV6_SOURCE;
+	size_t size = parsed_is_ipv4(a) ? 8 : 2 * IPV6_ADDRESS;
 
 	return a->kind == b->kind && /* addresses, and the ports behind them */
 	       memcmp(a->packet + addresses, b->packet + addresses, size + 4) == 0;
@@ -198,7 +100,7 @@ static bool fits_ip(const struct item *item, const uint8_t *a, const uint8_t *b)
 {
 	uint16_t fragment = load16(a + IPV4_FRAGMENT);
 
-	if (!is_ipv4(&item->first)) /* version, class and flow label; hop limit */
+	if (!parsed_is_ipv4(&item->first)) /* version, class and flow label; hop limit */
 		return load32(a) == load32(b) && a[IPV6_HOP_LIMIT] == b[IPV6_HOP_LIMIT];
 	if (a[IPV4_TOS] != b[IPV4_TOS] || a[IPV4_TTL] != b[IPV4_TTL] ||
 	    fragment != load16(b + IPV4_FRAGMENT))
@@ -224,19 +126,19 @@ static bool fits_tcp(const struct item *item, const struct parsed *next)
 static bool fits(const struct item *item, const struct parsed *next)
 {
 	uint32_t size = item->first.header_size + item->payload_size + next->payload_size;
-	unsigned int most = is_tcp(next) ? COALESCE_SEGMENTS : UDP_SEGMENTS;
+	unsigned int most = parsed_is_tcp(next) ? COALESCE_SEGMENTS : UDP_SEGMENTS;
 
 	return !item->closed && next->joins && next->header_size == item->first.header_size &&
 	       next->payload_size <= item->first.payload_size && size <= SUPER_MAX &&
 	       item->packets < most && fits_ip(item, item->first.packet, next->packet) &&
-	       (!is_tcp(next) || fits_tcp(item, next));
+	       (!parsed_is_tcp(next) || fits_tcp(item, next));
 }
 
 static void note_last(struct item *item, const struct parsed *last)
 {
 	item->id = load16(last->packet + IPV4_ID);
 	item->flags = 0;
-	if (is_tcp(last))
+	if (parsed_is_tcp(last))
 		item->flags = last->packet[last->transport + TCP_FLAGS] & (TCP_FIN | TCP_PSH);
 	item->closed = item->flags || last->payload_size < item->first.payload_size;
 }
@@ -247,8 +149,8 @@ static bool join(struct coalescer *coalescer, struct item *item, const struct pa
 	struct piece *piece = &coalescer->pieces[coalescer->piece_count];
 
 	if (!item->verified)
-		item->verified = is_sound(&item->first);
-	if (!item->verified || !is_sound(next))
+		item->verified = parsed_is_sound(&item->first);
+	if (!item->verified || !parsed_is_sound(next))
 		return false;
 	*piece = (struct piece){next->packet + next->header_size, next->payload_size, NONE};
 	coalescer->pieces[item->last].next = (int)coalescer->piece_count;
@@ -309,7 +211,7 @@ bool coalesce_add(struct coalescer *coalescer, uint8_t *packet, size_t size)
 
 	if (coalescer->piece_count == COALESCE_PACKETS)
 		return false;
-	parsed = parse(packet, size);
+	parsed = parsed_from(packet, size);
 	if (!(parsed.kind & coalescer->kinds)) {
 		/* Without a kind it may belong to any flow, as a fragment does: nothing overtakes it. */
 		if (!parsed.kind)
@@ -357,10 +259,10 @@ static void write_header(const struct item *item, struct virtio_net_hdr *offload
 	const struct parsed *first = &item->first;
 	uint8_t *ip = first->packet, *transport = ip + first->transport;
 	size_t size = first->header_size + item->payload_size;
-	size_t field = is_tcp(first) ? (int)TCP_CHECKSUM : (int)UDP_CHECKSUM;
+	size_t field = parsed_is_tcp(first) ? (int)TCP_CHECKSUM : (int)UDP_CHECKSUM;
 	uint16_t check = 0;
 
-	if (is_ipv4(first)) {
+	if (parsed_is_ipv4(first)) {
 		store16(ip + IPV4_LENGTH, (uint16_t)size);
 		memcpy(ip + IPV4_CHECKSUM, &check, sizeof(check));
 		check = checksum(ip, IPV4_HEADER);
@@ -368,11 +270,11 @@ static void write_header(const struct item *item, struct virtio_net_hdr *offload
 	} else {
 		store16(ip + IPV6_LENGTH, (uint16_t)(size - IPV6_HEADER));
 	}
-	if (is_tcp(first))
+	if (parsed_is_tcp(first))
 		transport[TCP_FLAGS] |= item->flags;
 	else
 		store16(transport + UDP_LENGTH, (uint16_t)(size - first->transport));
-	check = checksum_fold(sum_pseudo_header(first, size - first->transport));
+	check = checksum_fold(parsed_sum_pseudo_header(first, size - first->transport));
 	memcpy(transport + field, &check, sizeof(check));
 	*offload = (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,

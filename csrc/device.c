@@ -14,29 +14,21 @@
  * for it costs nothing. A deleted device makes poll() report POLLERR and read() fail with EBADFD,
  * which ends the loop. So does the end of file that a stand-in for a device can report.
  */
-#include <linux/if_tun.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "descriptor.h"
 #include "pump.h"
 #include "split.h"
 #include "switches.h"
-
-#ifndef TUN_F_USO4 /* headers before Linux 6.2 */
-#define TUN_F_USO4 0x20
-#define TUN_F_USO6 0x40
-#endif
+#include "tun.h"
 
 enum { VIRTIO_HEADER = sizeof(struct virtio_net_hdr), DEVICE_PATIENCE = 1024 };
 
-/* What super-packets the device takes; a kernel before 6.2 refuses the UDP ones. */
+/* What super-packets the device takes; what stands in for a device in tests takes all. */
 static unsigned int joins_of(int fd)
 {
-	unsigned int tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-
-	if (ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) < 0 && errno == EINVAL)
+	if (tun_set_offload(fd) == TUN_OFFLOADS_TCP)
 		return COALESCE_TCP4 | COALESCE_TCP6;
 	return COALESCE_TCP4 | COALESCE_TCP6 | COALESCE_UDP4 | COALESCE_UDP6;
 }
@@ -120,22 +112,12 @@ static int device_send(struct port *port, const struct message *messages, unsign
 		written = writev(port->fd, messages->iov, (int)messages->iov_count);
 	error = written < 0 ? errno : 0;
 	count_call(port->counters, single ? SYSCALL_WRITE : SYSCALL_WRITEV, error);
-	return device_sent(port, messages, error);
+	return port_sent(port, messages, error);
 }
 
-int device_sent(struct port *port, const struct message *message, int error)
+static bool device_refuses(struct port *port, const struct message *message, int error)
 {
-	if (error == 0)
-		port_count(port, TX_PACKETS, message->packets, message->size);
-	else if (error == EAGAIN || error == EINTR)
-		return -EAGAIN;
-	else if (descriptor_is_lost(error))
-		return -error;
-	else if (error == EINVAL && message->packets > 1 && port->coalescer)
-		return PORT_REFUSED;
-	else
-		port_count_drop(port, message, error);
-	return 1;
+	return error == EINVAL && message->packets > 1 && port->coalescer;
 }
 
 /* Which of the coalescer's kinds a refused super-packet was. */
@@ -188,5 +170,6 @@ const struct port_kind port_device = {
 	.add = device_add,
 	.send = device_send,
 	.send_singly = device_send_singly,
+	.refuses = device_refuses,
 	.patience = DEVICE_PATIENCE,
 };

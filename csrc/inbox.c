@@ -13,7 +13,7 @@
 
 int inbox_open(struct inbox *inbox, unsigned int count, size_t largest)
 {
-	*inbox = (struct inbox){.room = largest + 1, .count = count};
+	*inbox = (struct inbox){.room = largest + 1};
 	inbox->memory = aligned_alloc(64, count * inbox_pitch(inbox));
 	return inbox->memory ? 0 : -ENOMEM;
 }

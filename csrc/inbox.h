@@ -23,7 +23,6 @@ struct unit {
 
 struct inbox {
 	size_t room; /* bytes of each buffer, one more than the largest unit: a full one was cut short */
-	unsigned int count;
 	uint8_t *memory;
 	struct unit units[INBOX_UNITS];
 };

@@ -40,28 +40,26 @@ bool ip_valid(const uint8_t *packet, size_t size, enum counter *reason)
 	}
 }
 
-static bool spend_hop4(uint8_t *packet)
+static void spend_hop4(uint8_t *packet)
 {
 	uint16_t before, after, check;
 
-	if (packet[IPV4_TTL] <= 1)
-		return false;
 	memcpy(&before, packet + IPV4_TTL, sizeof(before)); /* TTL and protocol are one word */
 	packet[IPV4_TTL]--;
 	memcpy(&after, packet + IPV4_TTL, sizeof(after));
 	memcpy(&check, packet + IPV4_CHECKSUM, sizeof(check));
 	check = checksum_patch(check, before, after);
 	memcpy(packet + IPV4_CHECKSUM, &check, sizeof(check));
-	return true;
 }
 
 bool ip_spend_hop(uint8_t *packet)
 {
-	if (ip_version(packet) == 4)
-		return spend_hop4(packet);
-	if (packet[IPV6_HOP_LIMIT] <= 1)
+	if (ip_hops(packet) <= 1)
 		return false;
-	packet[IPV6_HOP_LIMIT]--;
+	if (ip_version(packet) == 4)
+		spend_hop4(packet);
+	else
+		packet[IPV6_HOP_LIMIT]--;
 	return true;
 }
 
@@ -123,10 +121,8 @@ static bool fits_ip_header(const struct packet *packet)
 
 bool ip_offload_valid(const struct packet *packet)
 {
-	size_t header =
-		ip_version(packet->data) == 4 ? ipv4_header_size(packet->data) : IPV6_HEADER;
-
-	return is_inside(packet, header) && (!packet_is_super(packet) || fits_ip_header(packet));
+	return is_inside(packet, ip_header_size(packet->data)) &&
+	       (!packet_is_super(packet) || fits_ip_header(packet));
 }
 
 bool frame_offload_valid(const struct packet *frame)

@@ -17,6 +17,18 @@ static inline unsigned int ip_version(const uint8_t *packet)
 	return packet[0] >> 4;
 }
 
+/* The hops a packet has left: TTL or hop limit. */
+static inline uint8_t ip_hops(const uint8_t *packet)
+{
+	return packet[ip_version(packet) == 4 ? (int)IPV4_TTL : (int)IPV6_HOP_LIMIT];
+}
+
+/* Bytes of the header, without IPv6 extension headers. */
+static inline size_t ip_header_size(const uint8_t *packet)
+{
+	return ip_version(packet) == 4 ? ipv4_header_size(packet) : (size_t)IPV6_HEADER;
+}
+
 /*
  * Whether `size` bytes are exactly one IPv4 or IPv6 packet: version, header length, total length. If
  * not, *reason is the drop counter. Nothing past `size` is read. A super-packet is one packet, whose

@@ -34,13 +34,15 @@
 #include <string.h>
 
 #include "clock.h"
+#include "ip.h"
 #include "pump.h"
 
 enum { PACKETS_A_VISIT = 64 };
 
 /* ---- sending ------------------------------------------------------------------------------ */
 
-int pump_look_for_stop(struct pump *pump)
+/* Look for a stop now: 0, or -ECANCELED, or -errno. */
+static int look_for_stop(struct pump *pump)
 {
 	int result = stop_is_asked(&pump->stop);
 
@@ -64,7 +66,7 @@ void pump_deliver(struct pump *pump, struct port *port, const struct message *me
 		result = port->kind->send(port, messages, count);
 		if (result == -EAGAIN) {
 			if (++tries % port->kind->patience == 0)
-				pump->ended = pump_look_for_stop(pump);
+				pump->ended = look_for_stop(pump);
 			continue;
 		}
 		if (result == PORT_REFUSED) {
@@ -144,9 +146,7 @@ static void take_packet(struct pump *pump, unsigned int from, struct packet *pac
 /* Whether an ICMP error may be made of the packet: it has no hop left. */
 static bool is_at_its_end(const struct packet *packet)
 {
-	if (packet->size < 20)
-		return false;
-	return packet->data[packet->data[0] >> 4 == 4 ? 8 : 7] <= 1;
+	return packet->size >= IPV4_HEADER && ip_hops(packet->data) <= 1;
 }
 
 /*
@@ -216,7 +216,7 @@ static int move_from(struct pump *pump, unsigned int from)
 
 static int look_if_due(struct pump *pump)
 {
-	return stop_is_due(&pump->stop) ? pump_look_for_stop(pump) : 0;
+	return stop_is_due(&pump->stop) ? look_for_stop(pump) : 0;
 }
 
 int pump_serve_turns(struct pump *pump, unsigned int ready)

@@ -1,5 +1,6 @@
 /*
- * ports.h - the one interface to a tun, a tap and a UDP socket; see device.c, udp.c and uring.c.
+ * ports.h - the one interface to a tun, a tap and a UDP socket; see ports.c for what is common to
+ * them, device.c, udp.c and uring.c for the ways to receive and send.
  */
 #ifndef PORTS_H
 #define PORTS_H
@@ -44,6 +45,7 @@ enum { PORT_REFUSED = -1000 };
  *   send     of `count` messages, how many are done with: sent, or dropped and counted; or
  *            -EAGAIN (not taken yet), PORT_REFUSED (the first), -errno (of no use any more)
  *   send_singly  deliver what a refused message stands for, packet by packet
+ *   refuses  whether `error` refuses the offload of the message, not the packets; learns from it
  */
 struct port_kind {
 	int (*prepare)(struct port *port, const int64_t *settings);
@@ -52,6 +54,7 @@ struct port_kind {
 		    unsigned int packets, const union endpoint *to);
 	int (*send)(struct port *port, const struct message *messages, unsigned int count);
 	void (*send_singly)(struct pump *pump, struct port *port, const struct message *message);
+	bool (*refuses)(struct port *port, const struct message *message, int error);
 	/* How often send may be tried again before the stop descriptor deserves a look. */
 	unsigned int patience;
 };
@@ -71,10 +74,7 @@ static inline void port_count(struct port *port, int packets_index, unsigned int
 	group[2] += packets > 1;
 }
 
-/* Count a message as dropped for `error` (a positive errno). */
-static inline void port_count_drop(struct port *port, const struct message *message, int error)
-{
-	port->counters[counter_for_error(error)] += message->packets;
-}
+/* Account for a message that was sent (error 0) or not (a positive errno): what send() returns. */
+int port_sent(struct port *port, const struct message *message, int error);
 
 #endif

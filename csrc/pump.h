@@ -54,10 +54,4 @@ void pump_flush(struct pump *pump, struct port *port);
 void pump_deliver(struct pump *pump, struct port *port, const struct message *messages,
 		  unsigned int count);
 
-/* Look for a stop now: 0, or -ECANCELED, or -errno. */
-int pump_look_for_stop(struct pump *pump);
-
-/* device.c: account for a message that was written (error 0) or not; what send() returns. */
-int device_sent(struct port *port, const struct message *message, int error);
-
 #endif

@@ -193,11 +193,6 @@ void split_segment(const struct split *split, unsigned int index, uint8_t *heade
 	memcpy(transport + (split->is_udp ? UDP_CHECKSUM : TCP_CHECKSUM), &check, sizeof(check));
 }
 
-static size_t ip_header_size(const uint8_t *packet)
-{
-	return ip_version(packet) == 4 ? ipv4_header_size(packet) : (size_t)IPV6_HEADER;
-}
-
 int split_complete(struct packet *packet)
 {
 	const struct virtio_net_hdr offload = packet->offload;

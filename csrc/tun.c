@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "tun.h"
 #include "vnetbench.h"
 
 #ifndef TUN_F_USO4 /* headers from before 6.2 */
@@ -42,13 +43,24 @@ static int set_header(int fd)
 	return ioctl(fd, TUNSETVNETBE, &off) < 0 && errno != EINVAL ? -errno : 0;
 }
 
-static int set_offload(int fd, unsigned int mode)
+int tun_set_offload(int fd)
 {
+	if (ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOAD | UDP_OFFLOAD) == 0)
+		return TUN_OFFLOADS_ALL;
+	return ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOAD) < 0 ? -errno : TUN_OFFLOADS_TCP;
+}
+
+/* Everything that `mode` says beyond the framing. Returns 0 or -errno. */
+static int set_mode(int fd, unsigned int mode)
+{
+	int result;
+
 	if (!(mode & VNB_TUN_OFFLOAD))
 		return ioctl(fd, TUNSETOFFLOAD, 0) < 0 ? -errno : 0;
-	if (ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOAD | UDP_OFFLOAD) == 0)
-		return 0;
-	return ioctl(fd, TUNSETOFFLOAD, TCP_OFFLOAD) < 0 ? -errno : 0;
+	if ((result = set_header(fd)) < 0)
+		return result;
+	result = tun_set_offload(fd);
+	return result < 0 ? result : 0;
 }
 
 static int attach(int fd, const char *name, int framing)
@@ -85,10 +97,8 @@ int vnb_tun_open(const char *name, enum vnb_port_kind kind, unsigned int mode)
 	if (fd < 0)
 		return -errno;
 	result = attach(fd, name, framing);
-	if (result == 0 && mode & VNB_TUN_OFFLOAD)
-		result = set_header(fd);
 	if (result == 0)
-		result = set_offload(fd, mode);
+		result = set_mode(fd, mode);
 	if (result < 0) {
 		close(fd);
 		return result;

@@ -3,15 +3,7 @@
  *
  * Theory of operation. The socket blocks in sending, as flannel's does: a full send queue slows the
  * sender down. The timeout only bounds the time until the caller can look whether it should stop.
- * Receiving never blocks. Everything the kernel may answer falls into five classes, and only the
- * last ends a pump:
- *
- *   done       the packet moved
- *   not now    EAGAIN, or EINTR, which here means the same: the caller asks again
- *   dropped    the error concerns one message; it is counted by reason, and the loop goes on
- *   refused    the kernel or the way out does not do UDP_SEGMENT for this message: its datagrams are
- *              sent one by one, and no such message is tried again
- *   lost       the descriptor itself is of no use any more
+ * Receiving never blocks. What an answer of the kernel means is said in ports.c.
  *
  * Refusals (udp(7), net/ipv4/udp.c: udp_send_skb): EIO, the way out computes no checksums, so never
  * again; EINVAL with more than 64 datagrams, what kernels before 6.9 carry at most; else EINVAL or
@@ -107,8 +99,8 @@ static void add_segments(struct pump *pump, struct port *port, const struct spli
 	}
 }
 
-void udp_add(struct pump *pump, struct port *port, struct packet *packet, unsigned int packets,
-	     const union endpoint *to)
+static void udp_add(struct pump *pump, struct port *port, struct packet *packet,
+		    unsigned int packets, const union endpoint *to)
 {
 	struct split split;
 
@@ -152,7 +144,7 @@ void udp_describe(const struct message *message, struct msghdr *header, struct u
 	memcpy(CMSG_DATA(about), &segment, sizeof(segment));
 }
 
-static bool is_refusal(struct port *port, const struct message *message, int error)
+static bool udp_refuses(struct port *port, const struct message *message, int error)
 {
 	if (message->packets == 1)
 		return false;
@@ -175,22 +167,7 @@ static bool is_refusal(struct port *port, const struct message *message, int err
 	return true;
 }
 
-int udp_sent(struct port *port, const struct message *message, int error)
-{
-	if (error == 0)
-		port_count(port, TX_PACKETS, message->packets, message->size);
-	else if (error == EAGAIN || error == EINTR)
-		return -EAGAIN;
-	else if (descriptor_is_lost(error))
-		return -error;
-	else if (is_refusal(port, message, error))
-		return PORT_REFUSED;
-	else
-		port_count_drop(port, message, error);
-	return 1;
-}
-
-void udp_send_singly(struct pump *pump, struct port *port, const struct message *message)
+static void udp_send_singly(struct pump *pump, struct port *port, const struct message *message)
 {
 	struct iovec *iov = message->iov;
 	uint32_t left = message->size;
@@ -226,7 +203,7 @@ static int send_one(struct port *port, const struct message *message, unsigned i
 	}
 	error = sent < 0 ? errno : 0;
 	count_call(port->counters, call, error);
-	return udp_sent(port, message, error);
+	return port_sent(port, message, error);
 }
 
 static int send_batch(struct port *port, const struct message *messages, unsigned int count)
@@ -243,9 +220,9 @@ static int send_batch(struct port *port, const struct message *messages, unsigne
 	error = sent < 0 ? errno : 0;
 	count_call(port->counters, SYSCALL_SENDMMSG, error);
 	if (sent < 0)
-		return udp_sent(port, messages, error);
+		return port_sent(port, messages, error);
 	for (int i = 0; i < sent; i++)
-		udp_sent(port, &messages[i], 0);
+		port_sent(port, &messages[i], 0);
 	return sent;
 }
 
@@ -349,6 +326,7 @@ const struct port_kind port_udp = {
 	.add = udp_add,
 	.send = send_one,
 	.send_singly = udp_send_singly,
+	.refuses = udp_refuses,
 	.patience = SOCKET_PATIENCE,
 };
 
@@ -358,5 +336,6 @@ const struct port_kind port_udp_batch = {
 	.add = udp_add,
 	.send = send_batch,
 	.send_singly = udp_send_singly,
+	.refuses = udp_refuses,
 	.patience = SOCKET_PATIENCE,
 };

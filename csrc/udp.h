@@ -12,18 +12,8 @@ struct udp_control {
 /* Check the socket and set its mode, timeouts and offload. Returns 0 or -errno. */
 int udp_prepare(struct port *port, const int64_t *settings);
 
-/* Queue a packet, a super-packet as its segments; see struct port_kind. */
-void udp_add(struct pump *pump, struct port *port, struct packet *packet, unsigned int packets,
-	     const union endpoint *to);
-
 /* Point `header` at a message and, where it is of several datagrams, `control`. */
 void udp_describe(const struct message *message, struct msghdr *header, struct udp_control *control);
-
-/* Send the datagrams of a message that the kernel did not take as one; see struct port_kind. */
-void udp_send_singly(struct pump *pump, struct port *port, const struct message *message);
-
-/* Account for a message that was sent (error 0) or not: what send() of struct port_kind returns. */
-int udp_sent(struct port *port, const struct message *message, int error);
 
 /* The bytes of each datagram but the last of what was received into `header`, `size` bytes. */
 uint32_t udp_stride(struct msghdr *header, uint32_t size);

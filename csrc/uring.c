@@ -12,11 +12,7 @@
  * is received: by then all that was made of them has been sent. A receive request that ends (no
  * buffer was left, or the kernel says so) is made again before the next wait.
  *
- * Sends are submitted together and complete while that call is under way, unless a queue is full; each
- * is awaited before the batch ends, since its memory is needed again. They go to blocking descriptors,
- * on which the kernel waits by itself, so there is no EAGAIN. They are linked: else one that finds the
- * queue full would be overtaken by the next if somebody makes room in between. A link breaks where a
- * send fails, and those behind it come back undone: they are submitted once more, as after sendmmsg.
+ * How a batch is sent is in uring_send.c.
  *
  * A device is read by READ_MULTISHOT (6.7); an older kernel gets single reads, made again each time.
  */
@@ -26,55 +22,18 @@
 
 #ifdef VNB_URING
 
-#include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pump.h"
 #include "udp.h"
+#include "uring_ring.h"
 
 enum {
 	OP_READ_MULTISHOT = 49, /* IORING_OP_READ_MULTISHOT; Debian 12 has older headers */
-	ABOUT_STOP = 2,         /* user_data: 0 and 1 are the ports' receive requests */
-	ABOUT_SEND = 3,         /* and this plus the message's index */
 	BUFFERS_MIN = 8,
 	RING_REQUESTS = 128,    /* a batch of sends, and a few */
 	RING_COMPLETIONS = 1024,
-	STOP_INTERVAL_NS = 50 * 1000 * 1000,
-};
-
-struct received {
-	uint16_t buffer;
-	uint32_t size;
-};
-
-/* A port's receive request, its buffers, and what has come and was not asked for yet. */
-struct uring_port {
-	struct uring *uring;
-	struct io_uring_buf_ring *ring;
-	uint8_t *memory;
-	size_t pitch;           /* bytes from buffer to buffer */
-	size_t offset;          /* from a buffer to what the kernel fills */
-	size_t room;            /* bytes the kernel fills */
-	unsigned int entries;   /* buffers, a power of two */
-	struct msghdr shape;    /* of what RECVMSG puts in front of a datagram; a socket's */
-	struct received *queue; /* of `entries`, from head to tail (free-running) */
-	unsigned int head, tail;
-	unsigned int lent;      /* buffers in use by the batch: those before head */
-	bool armed, single;     /* a request is under way; READ_MULTISHOT is not to be had */
-	int lost;               /* -errno of a descriptor of no use any more */
-};
-
-struct uring {
-	struct io_uring ring;
-	struct pump *pump;
-	struct uring_port port[2];
-	bool stop_seen;
-	bool is_open;
-	struct port_kind kinds[2];    /* as the ports had, but receiving and sending through the ring */
-	int results[OUTBOX_MESSAGES]; /* of sends */
-	unsigned int outstanding;     /* sends */
 };
 
 bool uring_built(void)
@@ -96,16 +55,11 @@ static void give_back(struct uring_port *port, unsigned int index)
 	io_uring_buf_ring_advance(port->ring, 1);
 }
 
-static struct io_uring_sqe *get_sqe(struct uring *uring)
-{
-	return io_uring_get_sqe(&uring->ring); /* never NULL: the ring holds all there can be */
-}
-
 static void arm(struct uring *uring, unsigned int index)
 {
 	struct uring_port *port = &uring->port[index];
 	const struct port *of = &uring->pump->port[index];
-	struct io_uring_sqe *sqe = get_sqe(uring);
+	struct io_uring_sqe *sqe = uring_get_sqe(uring);
 
 	if (port->shape.msg_namelen) {
 		io_uring_prep_recvmsg_multishot(sqe, of->fd, &port->shape, 0);
@@ -118,6 +72,20 @@ static void arm(struct uring *uring, unsigned int index)
 	sqe->buf_group = (uint16_t)index;
 	io_uring_sqe_set_data64(sqe, index);
 	port->armed = true;
+}
+
+/* Make the receive requests that are not under way. Returns whether there were any. */
+static bool arm_all(struct uring *uring)
+{
+	bool any = false;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		if (uring->port[i].armed)
+			continue;
+		arm(uring, i);
+		any = true;
+	}
+	return any;
 }
 
 /* ---- completions -------------------------------------------------------------------------- */
@@ -149,7 +117,7 @@ static void complete_receive(struct uring *uring, unsigned int index, const stru
 		port->lost = cqe->res;
 }
 
-static void harvest(struct uring *uring)
+void uring_harvest(struct uring *uring)
 {
 	struct io_uring_cqe *cqe;
 	unsigned int head, count = 0;
@@ -168,12 +136,6 @@ static void harvest(struct uring *uring)
 	io_uring_cq_advance(&uring->ring, count);
 }
 
-/* Whether io_uring_enter() is to be tried again after this -errno. */
-static bool is_passing(int result)
-{
-	return result == -EINTR || result == -EAGAIN || result == -EBUSY;
-}
-
 /* Submit what is queued, and wait for `want` completions. Returns 0 or -errno. */
 static int enter(struct uring *uring, unsigned int want)
 {
@@ -181,8 +143,8 @@ static int enter(struct uring *uring, unsigned int want)
 			  : io_uring_get_events(&uring->ring);
 
 	uring->pump->counters[SYSCALL_IO_URING_ENTER]++;
-	harvest(uring);
-	return result < 0 && !is_passing(result) ? result : 0;
+	uring_harvest(uring);
+	return result < 0 && !uring_is_passing(result) ? result : 0;
 }
 
 static unsigned int ready_ports(const struct uring *uring)
@@ -201,11 +163,8 @@ static int uring_ask(struct pump *pump, bool sleep)
 	unsigned int ready;
 	int result;
 
-	harvest(uring);
-	for (unsigned int i = 0; i < 2; i++) {
-		if (uring->port[i].armed)
-			continue;
-		arm(uring, i);
+	uring_harvest(uring);
+	if (arm_all(uring)) {
 		io_uring_submit(&uring->ring);
 		pump->counters[SYSCALL_IO_URING_ENTER]++;
 	}
@@ -276,8 +235,7 @@ static int uring_receive(struct port *of, struct inbox *inbox)
 	return count ? (int)count : port->lost;
 }
 
-/* Cancel every request of the ring and wait until that is done. */
-static void cancel_all(struct uring *uring)
+void uring_cancel_all(struct uring *uring)
 {
 	struct io_uring_sync_cancel_reg all = {
 		.fd = -1,
@@ -286,91 +244,6 @@ static void cancel_all(struct uring *uring)
 	};
 
 	io_uring_register_sync_cancel(&uring->ring, &all);
-}
-
-/*
- * Submit the `count` sends that were prepared, and wait for all. Returns 0 or -errno. A full queue may
- * stay full for ever, so the wait ends now and then to look whether a stop is among the completions.
- */
-static int finish_sends(struct uring *uring, unsigned int count)
-{
-	struct __kernel_timespec interval = {.tv_nsec = STOP_INTERVAL_NS};
-	struct io_uring_cqe *first;
-	int result;
-
-	uring->outstanding = count;
-	while (uring->outstanding > 0) {
-		result = io_uring_submit_and_wait_timeout(&uring->ring, &first, uring->outstanding,
-							  &interval, NULL);
-		uring->pump->counters[SYSCALL_IO_URING_ENTER]++;
-		harvest(uring);
-		if (result < 0 && result != -ETIME && !is_passing(result))
-			return result;
-		if (uring->stop_seen && uring->outstanding > 0)
-			cancel_all(uring);
-	}
-	return 0;
-}
-
-static void prepare_write(struct io_uring_sqe *sqe, const struct port *of,
-			  const struct message *message)
-{
-	const struct iovec *iov = message->iov;
-
-	if (message->iov_count == 1)
-		io_uring_prep_write(sqe, of->fd, iov->iov_base, (unsigned int)iov->iov_len, 0);
-	else
-		io_uring_prep_writev(sqe, of->fd, iov, message->iov_count, 0);
-}
-
-/*
- * Account for the messages of a batch by their results, up to the first that was not sent: it is tried
- * again, as the first, and then its error is taken seriously. Returns what send() of struct port_kind
- * does.
- */
-static int settle(struct port *of, const struct message *messages, unsigned int count)
-{
-	struct uring *uring = of->uring->uring;
-	bool is_socket = of->uring->shape.msg_namelen != 0;
-	int (*sent)(struct port *, const struct message *, int) = is_socket ? udp_sent : device_sent;
-	int error = -uring->results[0];
-
-	if (uring->stop_seen && (error == ECANCELED || error == EINTR))
-		return -ECANCELED;
-	if (error > 0)
-		return sent(of, messages, error);
-	for (unsigned int i = 0; i < count; i++) {
-		if (uring->results[i] < 0)
-			return (int)i;
-		sent(of, &messages[i], 0);
-	}
-	return (int)count;
-}
-
-static int uring_send(struct port *of, const struct message *messages, unsigned int count)
-{
-	struct uring *uring = of->uring->uring;
-	struct udp_control controls[OUTBOX_MESSAGES];
-	struct msghdr headers[OUTBOX_MESSAGES];
-	int result;
-
-	if (count > of->batch)
-		count = of->batch;
-	for (unsigned int i = 0; i < count; i++) {
-		struct io_uring_sqe *sqe = get_sqe(uring);
-
-		if (messages[i].to) {
-			udp_describe(&messages[i], &headers[i], &controls[i]);
-			io_uring_prep_sendmsg(sqe, of->fd, &headers[i], 0);
-		} else {
-			prepare_write(sqe, of, &messages[i]);
-		}
-		io_uring_sqe_set_data64(sqe, ABOUT_SEND + i);
-		if (i + 1 < count)
-			sqe->flags |= IOSQE_IO_LINK;
-	}
-	result = finish_sends(uring, count);
-	return result < 0 ? result : settle(of, messages, count);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------ */
@@ -454,7 +327,7 @@ int uring_open(struct pump *pump)
 	    (result = open_buffers(uring, 0, pump->inbox.room)) < 0 ||
 	    (result = open_buffers(uring, 1, pump->inbox.room)) < 0)
 		return result;
-	sqe = get_sqe(uring);
+	sqe = uring_get_sqe(uring);
 	io_uring_prep_poll_add(sqe, pump->stop.fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, ABOUT_STOP);
 	pump->ask = uring_ask;
@@ -468,7 +341,7 @@ void uring_close(struct pump *pump)
 	if (!uring)
 		return;
 	if (uring->is_open) {
-		cancel_all(uring);
+		uring_cancel_all(uring);
 		io_uring_queue_exit(&uring->ring);
 	}
 	for (unsigned int i = 0; i < 2; i++) {

@@ -139,13 +139,15 @@ const char *vnb_pump_refusal(const struct vnb_pump *pump);
  * With tun_offload on, devices must have been opened with VNB_TUN_OFFLOAD.
  *
  * The mode of the descriptors belongs to the pump while it runs and stays set afterwards: devices
- * non-blocking; a UDP socket blocking, with a send timeout, so that a full send queue slows the
- * pump down as it slows flannel's proxy instead of losing datagrams.
+ * non-blocking, but blocking with io=uring; a UDP socket blocking, with a send timeout, so that a full
+ * send queue slows the pump down as it slows flannel's proxy instead of losing datagrams.
  *
  * Returns 0 when stopped, or -errno: -EINVAL (what vnb_pump_refusal() refuses, a setting out of
  * range, router missing or superfluous, buffer_size below 20 or above 65535, a UDP port that is
- * no datagram socket), -ENOMEM, or the error of a descriptor that has become unusable
- * (-EBADF, -EIO, -EBADFD when the device is gone). A device that is merely down is waited for.
+ * no datagram socket; with io=uring a kernel before 6.0), -ENOMEM, -ENOSYS or -EPERM (no io_uring
+ * for this user), -EAGAIN (no thread for hand-offs), -ENOSPC (the router has 64 pumps), or the error
+ * of a descriptor that has become unusable (-EBADF, -EIO, -EBADFD when the device is gone). A device
+ * that is merely down is waited for.
  */
 int vnb_pump_run(const struct vnb_pump *pump, uint64_t *counters);
 

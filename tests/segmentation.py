@@ -196,10 +196,28 @@ class Coalesced(ctypes.Structure):
     )
 
 
+def like(
+    plain: Super, dice: random.Random, filler: int, *, least: int, flags: Sequence[int]
+) -> Super:
+    """`plain` with random lengths (of segments, `least` or more), ids, flags and payload."""
+    mss = dice.randint(least, 3000)
+    return replace(
+        plain,
+        mss=mss,
+        size=min(dice.randint(1, 60) * mss + dice.randint(1, 2), 60000),
+        flags=ACK | dice.choice(flags),
+        tos=dice.randint(0, 255),
+        identification=dice.randint(0, 65535),
+        sequence=dice.randint(0, 2**32 - 1),
+        dont_fragment=dice.choice([False, True]),
+        filler=filler,
+    )
+
+
 def build_library() -> ctypes.CDLL:
     """split.c and coalesce.c, and what they need, by themselves."""
     command = ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", f"-I{CSRC}"]
-    sources = [CSRC / f"{name}.c" for name in ("split", "coalesce", "checksum")]
+    sources = [CSRC / f"{name}.c" for name in ("split", "coalesce", "parsed", "checksum")]
     with TemporaryDirectory() as scratch:
         path = Path(scratch, "segmentation.so")
         subprocess.run([*command, *sources, "-o", path], check=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from segmentation import ACK, ECE, FIN, PSH, TCP, UDP, Kernel, Super, join_here
+from segmentation import ACK, ECE, FIN, PSH, TCP, UDP, Kernel, Super, join_here, like
 
 IDENTIFICATION, IP_CHECKSUM = slice(4, 6), slice(10, 12)
 
@@ -111,16 +111,5 @@ def test_anything(library: ctypes.CDLL, kernel: Kernel, plain: Super) -> None:
     """Random lengths, flags, ids, sequence numbers and payloads."""
     dice = random.Random(repr(plain))
     for filler in range(40):
-        mss = dice.randint(2, 3000)
-        given = replace(
-            plain,
-            mss=mss,
-            size=min(dice.randint(1, 60) * mss + dice.randint(1, 2), 60000),
-            flags=ACK | dice.choice([0, FIN, PSH, ECE]),
-            tos=dice.randint(0, 255),
-            identification=dice.randint(0, 65535),
-            sequence=dice.randint(0, 2**32 - 1),
-            dont_fragment=dice.choice([False, True]),
-            filler=filler,
-        )
+        given = like(plain, dice, filler, least=2, flags=(0, FIN, PSH, ECE))
         compare(library, kernel, given)

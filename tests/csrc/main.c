@@ -90,6 +90,7 @@ int main(void)
 	test_checksum();
 	test_split_flow();
 	test_coalesce_flow();
+	test_coalesce_many();
 	test_routes();
 	test_router();
 	test_ip();

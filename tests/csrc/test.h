@@ -37,6 +37,7 @@ double test_now(void);
 void test_checksum(void);
 void test_split_flow(void);
 void test_coalesce_flow(void);
+void test_coalesce_many(void);
 void test_routes(void);
 void test_router(void);
 void test_ip(void);

@@ -1,8 +1,8 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "checksum.h"
 #include "icmp.h"
+#include "icmp_buffer.h"
 #include "ipv4.h"
 #include "test.h"
 
@@ -12,22 +12,9 @@
 
 static const uint8_t router[4] = {10, 9, 9, 9}, unnamed[4];
 
-/* The error about `packet`, in a buffer no longer than promised to icmp4_error(). */
 static size_t error_about(const uint8_t *packet, size_t size, enum icmp_error error, uint8_t *out)
 {
-	size_t room = size > ICMP_ERROR_MAX ? size : ICMP_ERROR_MAX;
-	uint8_t *buffer = malloc(room);
-	size_t result;
-
-	NEED(buffer);
-	memset(buffer, 8, room); /* behind the packet lies what would pass for an echo request */
-	memcpy(buffer, packet, size);
-	result = icmp4_error(buffer, size, error, router);
-	if (result == 0)
-		CLAIM(memcmp(buffer, packet, size) == 0, "a packet nobody is told about is unchanged");
-	memcpy(out, buffer, result);
-	free(buffer);
-	return result;
+	return error_in_tight_buffer(icmp4_error, 8, router, packet, size, error, out);
 }
 
 static bool is_silent(const uint8_t *packet, size_t size)

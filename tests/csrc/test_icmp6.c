@@ -1,9 +1,9 @@
 #include <arpa/inet.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "checksum.h"
 #include "icmp.h"
+#include "icmp_buffer.h"
 #include "ipv6.h"
 #include "test.h"
 
@@ -14,22 +14,9 @@ enum { ICMPV6 = 58, SIZE_MAX_TESTED = 3000 };
 
 static const uint8_t router[16] = {0xfd, 0x00, 0x00, 0x09, [15] = 9}, unnamed[16];
 
-/* The error about `packet`, in a buffer no longer than promised to icmp6_error(). */
 static size_t error_about(const uint8_t *packet, size_t size, enum icmp_error error, uint8_t *out)
 {
-	size_t room = size > ICMP_ERROR_MAX ? size : ICMP_ERROR_MAX;
-	uint8_t *buffer = malloc(room);
-	size_t result;
-
-	NEED(buffer);
-	memset(buffer, 128, room); /* behind the packet lies what would pass for an echo request */
-	memcpy(buffer, packet, size);
-	result = icmp6_error(buffer, size, error, router);
-	if (result == 0)
-		CLAIM(memcmp(buffer, packet, size) == 0, "a packet nobody is told about is unchanged");
-	memcpy(out, buffer, result);
-	free(buffer);
-	return result;
+	return error_in_tight_buffer(icmp6_error, 128, router, packet, size, error, out);
 }
 
 static bool is_silent(const uint8_t *packet, size_t size)

@@ -138,22 +138,22 @@ static void sends_singly_where_nothing_is_segmented(int64_t io)
 static void learns_what_a_kernel_takes(void)
 {
 	uint64_t counters[COUNTER_COUNT] = {0};
-	struct port port = {.counters = counters, .traffic = counters};
+	struct port port = {.kind = &port_udp_batch, .counters = counters, .traffic = counters};
 	struct message message = {.packets = 65, .segment = 100, .size = 6500};
 
 	port.limits = (struct segment_limits){.count = 128, .size = DATAGRAM_MAX};
-	CLAIM(udp_sent(&port, &message, EINVAL) == PORT_REFUSED && port.limits.count == 64 &&
+	CLAIM(port_sent(&port, &message, EINVAL) == PORT_REFUSED && port.limits.count == 64 &&
 		      port.limits.size == DATAGRAM_MAX,
 	      "more than 64 segments refused: from now on 64");
 	message.packets = 64;
-	CLAIM(udp_sent(&port, &message, EMSGSIZE) == PORT_REFUSED && port.limits.count == 64 &&
+	CLAIM(port_sent(&port, &message, EMSGSIZE) == PORT_REFUSED && port.limits.count == 64 &&
 		      port.limits.size == 99,
 	      "64 refused: it is their size");
-	CLAIM(udp_sent(&port, &message, EIO) == PORT_REFUSED && port.limits.count == 1,
+	CLAIM(port_sent(&port, &message, EIO) == PORT_REFUSED && port.limits.count == 1,
 	      "no checksum on the way out: none at all");
 	CLAIM(counters[REFUSED_UDP_SEGMENT] == 3, "each refusal is counted");
 	message.packets = 1;
-	CLAIM(udp_sent(&port, &message, EMSGSIZE) == 1 && counters[DROP_TOO_BIG] == 1,
+	CLAIM(port_sent(&port, &message, EMSGSIZE) == 1 && counters[DROP_TOO_BIG] == 1,
 	      "a single datagram that is too big is just dropped");
 }
 
