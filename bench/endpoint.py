@@ -23,6 +23,6 @@ def show_endpoint(address: native.Address, port: int) -> str:
     return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"
 
 
-def family_of(address: native.Address) -> socket.AddressFamily:
+def family_of(address: native.Address | str) -> socket.AddressFamily:
     """The family of the sockets that have such an address."""
-    return socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
+    return socket.AF_INET6 if ":" in str(address) else socket.AF_INET

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import integrity_tcp, integrity_udp
+from bench.endpoint import family_of
 from bench.errors import CannotMeasure
 from bench.integrity_tcp import TcpResult
 from bench.integrity_udp import Direction, UdpResult
 from bench.probes.base import Path
 from bench.topology import inside
-from bench.traffic import family_of
 
 _IP_MTU, _IPV6_MTU = 14, 24  # linux/in.h, linux/in6.h
 _UDP_PORT = 7009  # nothing has to listen there

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.endpoint import family_of
 from bench.probes.base import Path, client, server
 from bench.process import Send
-from bench.traffic import family_of
 
 _LARGEST_WRITE = 17
 """log2 of the largest write's bytes: more than a super-packet."""

@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench import traffic
+from bench.endpoint import family_of
 from bench.errors import CannotMeasure
+from bench.native import traffic
+from bench.native.traffic import DATAGRAM_MAX, HEADER, Received, Sent, Sink, Stream, Tally
 from bench.process import Child, Send, spawn
 from bench.topology import Topology
-from bench.traffic import DATAGRAM_MAX, HEADER, Received, Sent, Sink, Stream, Tally, family_of
 
 _SEGMENTS = 64
 """What every kernel with UDP_SEGMENT takes."""

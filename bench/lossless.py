@@ -17,11 +17,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from bench import traffic
+from bench.endpoint import family_of
 from bench.errors import CannotMeasure
+from bench.native import traffic
+from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.probes.base import Path, client, server
 from bench.process import Send
-from bench.traffic import Received, Sent, Sink, Stream, Tally
 
 _PORT = 7008
 _START_TIMEOUT = 5.0
@@ -217,7 +218,7 @@ def _try(path: Path, rate: float, goal: float, options: _Options) -> Trial:
     def receive(report: Send) -> dict[str, bool]:
         if options.cpus:
             os.sched_setaffinity(0, {options.cpus[1]})
-        with socket.socket(traffic.family_of(address[0]), socket.SOCK_DGRAM) as sock:
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             sock.bind(("", _PORT) if options.destinations else address)
             report({"ready": True})
             expected = Sink(seed, stream_id, options.size, options.buffer, _IDLE_MS)
@@ -237,7 +238,7 @@ def _try(path: Path, rate: float, goal: float, options: _Options) -> Trial:
             rate=rate,
             seconds=options.seconds,
         )
-        with socket.socket(traffic.family_of(address[0]), socket.SOCK_DGRAM) as sock:
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             turns = [(destination, _PORT) for destination in options.destinations]
             if not turns:
                 sock.connect(address)

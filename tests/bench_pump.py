@@ -203,7 +203,7 @@ BARS = {
         at_least=False,
     ),
     "routes": Bar(
-        f"loss-free packet rate with {SUBNETS} routes, against with two, to all of these subnets",
+        f"loss-free packet rate to {SUBNETS} subnets: a route for each against one for all",
         spread_rate,
         Subject("flannel-udp", BEST, SUBNETS),
         Subject("flannel-udp", BEST, 1),

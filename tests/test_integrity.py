@@ -14,9 +14,9 @@ from bench import integrity, integrity_tcp, integrity_udp
 from bench.integrity import IntegrityReport
 from bench.integrity_tcp import Flow, TcpResult, exchange
 from bench.integrity_udp import Case, UdpResult, cases
+from bench.native.traffic import Received, Sent
 from bench.probes.base import Path
 from bench.topology import Arm
-from bench.traffic import Received, Sent
 
 FEW = 128
 """Datagrams of a case: two messages of 64 segments."""

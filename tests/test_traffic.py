@@ -8,9 +8,9 @@ from dataclasses import fields
 import pytest
 from bench._vnetbench import ffi
 
-from bench import traffic
+from bench.native import traffic
+from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.process import Send, spawn
-from bench.traffic import Received, Sent, Sink, Stream, Tally
 
 STREAM = Stream(seed=2**64 - 1, id=2**32 - 1, size=100, count=50, verify=True)
 SINK = Sink(seed=2**64 - 1, id=2**32 - 1, size=100, idle_ms=20, verify=True)

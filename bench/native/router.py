@@ -32,10 +32,9 @@ class Router:
         """
         array = ffi.new("struct vnb_route[]", len(routes))
         for entry, (prefix, (address, port)) in zip(array, routes.items(), strict=True):
-            _fill(entry.prefix, prefix.network_address)
-            _fill(entry.next_hop, address)
-            ffi.buffer(ffi.addressof(entry, "port"))[:] = port.to_bytes(2, "big")
-            entry.ipv6, entry.hop_ipv6 = prefix.version == 6, address.version == 6  # noqa: PLR2004
+            entry.ipv6 = fill_address(entry.prefix, prefix.network_address)
+            entry.hop_ipv6 = fill_address(entry.next_hop, address)
+            fill_port(entry, port)
             entry.length = prefix.prefixlen
         check(lib.vnb_router_replace(self._router, array, len(routes)))
 
@@ -57,5 +56,12 @@ class Router:
         return self._router
 
 
-def _fill(field: Any, address: Address) -> None:
+def fill_address(field: Any, address: Address) -> bool:
+    """Write `address` to a field of 16 bytes; returns whether it is IPv6."""
     ffi.buffer(field)[: len(address.packed)] = address.packed
+    return isinstance(address, IPv6Address)
+
+
+def fill_port(entry: Any, port: int) -> None:
+    """Write `port` to the field of that name, in network byte order."""
+    ffi.buffer(ffi.addressof(entry, "port"))[:] = port.to_bytes(2, "big")

@@ -7,13 +7,14 @@ are those there.
 from __future__ import annotations
 
 import mmap
-import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 from typing import Any, Generic, TypeVar
 
 from bench._vnetbench import ffi, lib
+from bench.native.calls import check
+from bench.native.router import fill_address, fill_port
 
 HEADER = int(lib.VNB_STREAM_HEADER)
 """Bytes of the smallest datagram."""
@@ -137,13 +138,11 @@ def send(
     struct = _filled("struct vnb_stream *", stream)
     array = ffi.new("struct vnb_destination[]", max(1, len(destinations)))
     for entry, (address, port) in zip(array, destinations, strict=False):
-        packed = socket.inet_pton(family_of(address), address)
-        entry.ipv6 = family_of(address) == socket.AF_INET6
-        ffi.memmove(entry.address, packed, len(packed))
-        entry.port = socket.htons(port)
+        entry.ipv6 = fill_address(entry.address, ip_address(address))
+        fill_port(entry, port)
     struct.destinations = array if destinations else ffi.NULL
     struct.destination_count = len(destinations)
-    _check(lib.vnb_send(fd, struct, tally.pointer, stop_fd))
+    check(lib.vnb_send(fd, struct, tally.pointer, stop_fd))
 
 
 def sink(fd: int, expected: Sink, tally: Tally[Received], stop_fd: int) -> None:
@@ -151,12 +150,7 @@ def sink(fd: int, expected: Sink, tally: Tally[Received], stop_fd: int) -> None:
 
     Raises OSError: see vnb_sink.
     """
-    _check(lib.vnb_sink(fd, _filled("struct vnb_sink *", expected), tally.pointer, stop_fd))
-
-
-def family_of(address: str) -> socket.AddressFamily:
-    """AF_INET or AF_INET6."""
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
+    check(lib.vnb_sink(fd, _filled("struct vnb_sink *", expected), tally.pointer, stop_fd))
 
 
 def _filled(kind: str, values: Stream | Sink) -> Any:
@@ -164,8 +158,3 @@ def _filled(kind: str, values: Stream | Sink) -> Any:
     for field in fields(values):
         setattr(struct, field.name, getattr(values, field.name))
     return struct
-
-
-def _check(result: int) -> None:
-    if result < 0:
-        raise OSError(-result, os.strerror(-result))
