@@ -136,7 +136,8 @@ def _measure(
     probe = PROBES[trial.probe]
     with build(variant.scenario, Arm(trial.arm)) as topology, forwarding(topology) as forwarders:
         try:
-            path = prove(topology, f"{trial.probe}[{variant.name},{trial.arm}]")
+            name = f"{trial.probe}[{variant.name},{trial.arm}]"
+            path = prove(topology, name, forwarders)
             before = _counters(forwarders)
             measurement = probe.measure(path, settings[trial.probe])
         except CannotMeasure as error:

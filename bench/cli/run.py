@@ -26,6 +26,7 @@ from bench.scenario import Variant, find, variants
 from bench.topology import Arm, enter_user_namespace_if_needed
 
 _NOT_MEASURED, _INTERRUPTED = 3, 130
+_DEFAULT_PROBES = tuple(id_ for id_, probe in PROBES.items() if probe.default)
 _ARMS = [str(arm) for arm in Arm]
 _STEAL_WORTH_A_WARNING = 0.01
 
@@ -48,7 +49,13 @@ _STEAL_WORTH_A_WARNING = 0.01
     show_default=True,
     help="How long to measure.",
 )
-@click.option("--probe", "probes", multiple=True, type=click.Choice(list(PROBES)), help="[all]")
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    type=click.Choice(list(PROBES)),
+    help=f"[{', '.join(_DEFAULT_PROBES)}]",
+)
 @click.option("--arm", "arms", multiple=True, type=click.Choice(_ARMS), help="[both]")
 @click.option("--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's.")
 @click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
@@ -91,8 +98,8 @@ def run(
         scenarios=names,
         overrides=overrides,
         profile=profile,
-        settings={id_: dict(PROBES[id_].settings[profile]) for id_ in probes or PROBES},
-        probes=tuple(dict.fromkeys(probes)) or tuple(PROBES),
+        settings={id_: dict(PROBES[id_].settings[profile]) for id_ in probes or _DEFAULT_PROBES},
+        probes=tuple(dict.fromkeys(probes or _DEFAULT_PROBES)),
         arms=tuple(dict.fromkeys(arms)) or tuple(_ARMS),
         blocks=blocks or runner.BLOCKS[profile],
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
 from bench.errors import CannotMeasure
+from bench.forwarders import Running
 from bench.process import Child, spawn
 from bench.scenario import DeviceRef, parse_ref, server_address
 from bench.topology import Topology, inside
@@ -34,10 +35,13 @@ class Path:
     """A path that is known to carry packets.
 
     name: of the variant and arm, for the tools' own records.
+    forwarders: the programs that move packets on it; nothing of theirs is known to be running
+        where whoever proved the path did not say.
     """
 
     topology: Topology
     name: str
+    forwarders: Sequence[Running] = ()
 
     @property
     def client(self) -> DeviceRef:
@@ -63,6 +67,7 @@ class Probe:
     settings: profile name → what `measure` is given; plain data, recorded with the results.
     duration: seconds a trial takes with some settings, for the first estimate of time left.
     missing: why this machine cannot run the probe, or None.
+    default: whether a run that names no probe has it.
     """
 
     id: str
@@ -71,6 +76,7 @@ class Probe:
     measure: Callable[[Path, Mapping[str, Any]], Measurement]
     duration: Callable[[Mapping[str, Any]], float]
     missing: Callable[[], str | None]
+    default: bool = True
 
 
 def client(path: Path, name: str, task: Callable[..., Any]) -> AbstractContextManager[Child]:

@@ -7,9 +7,11 @@ exchanged first, and every device that the scenario says is on the path must hav
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from bench import native
 from bench.errors import CannotMeasure
+from bench.forwarders import Running
 from bench.probes.base import Path, client
 from bench.probes.echo import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect, responder
 from bench.process import Send
@@ -20,13 +22,14 @@ _ROUNDS = 20
 _ATTEMPTS = 3
 
 
-def prove(topology: Topology, name: str) -> Path:
+def prove(topology: Topology, name: str, forwarders: Sequence[Running] = ()) -> Path:
     """Exchange datagrams between the endpoints and return the path they took.
 
+    forwarders: what moves packets on it, for probes that look at them.
     Raises CannotMeasure where no echo comes back, or a device on the path did not count them; the
     text says how far packets got.
     """
-    path = Path(topology, name)
+    path = Path(topology, name, forwarders)
     before = _counts(topology)
     with responder(path) as (_, address):
         _exchange(path, address, before)
