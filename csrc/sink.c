@@ -49,6 +49,7 @@ struct receiver {
 	struct vnb_received *received;
 	int fd;
 	uint64_t key;
+	unsigned int batch;
 	int64_t last_ns; /* 0: nothing yet */
 	struct mmsghdr messages[BATCH];
 	struct iovec pieces[BATCH];
@@ -185,7 +186,8 @@ static void take(struct receiver *receiver, unsigned int index)
 static int receive_batch(struct receiver *receiver)
 {
 	struct vnb_received *received = receiver->received;
-	int count = recvmmsg(receiver->fd, receiver->messages, BATCH, MSG_WAITFORONE, NULL);
+	int count = recvmmsg(receiver->fd, receiver->messages, receiver->batch, MSG_WAITFORONE,
+			     NULL);
 
 	if (count < 0) {
 		if (errno == EAGAIN)
@@ -272,6 +274,7 @@ static struct receiver *receiver_new(int fd, const struct vnb_sink *sink,
 	receiver->received = received;
 	receiver->fd = fd;
 	receiver->key = pattern_key(sink->seed, sink->id);
+	receiver->batch = sink->batch ? sink->batch : BATCH;
 	for (unsigned int i = 0; i < BATCH; i++) {
 		struct msghdr *message = &receiver->messages[i].msg_hdr;
 
@@ -294,7 +297,7 @@ int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received,
 	struct receiver *receiver;
 	int result;
 
-	if (sink->size < VNB_STREAM_HEADER || sink->size > VNB_DATAGRAM_MAX)
+	if (sink->size < VNB_STREAM_HEADER || sink->size > VNB_DATAGRAM_MAX || sink->batch > BATCH)
 		return -EINVAL;
 	if ((result = prepare_socket(fd, sink)) < 0)
 		return result;

@@ -243,6 +243,7 @@ struct vnb_sink {
 	uint32_t size;    /* bytes of the largest datagram expected, up to VNB_DATAGRAM_MAX */
 	uint32_t buffer;  /* bytes of socket buffer to ask for; 0: leave it as it is */
 	uint32_t idle_ms; /* end when nothing came for this long after a datagram; 0: do not */
+	uint32_t batch;   /* datagrams of one recvmmsg, at most 64; 0: so many */
 	int verify;       /* look at every byte, not just at the header */
 	int gro;          /* take coalesced datagrams (UDP_GRO); cut again, they count one by one */
 };
@@ -275,7 +276,7 @@ struct vnb_received {
  * with a receive timeout; adds to *received, which the caller clears. drops becomes right at the
  * end and is of this call alone.
  *
- * Returns 0 at the end, or -errno: -EINVAL (size out of range), -ENOMEM, -ENOPROTOOPT (no UDP_GRO
+ * Returns 0 at the end, or -errno: -EINVAL (size or batch out of range), -ENOMEM, -ENOPROTOOPT (no UDP_GRO
  * here), or the error of an unusable descriptor.
  */
 int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received, int stop_fd);

@@ -53,6 +53,7 @@ class Sink:
     size: int
     buffer: int = 0
     idle_ms: int = 0
+    batch: int = 0
     verify: bool = False
     gro: bool = False
 

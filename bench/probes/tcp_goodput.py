@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -20,12 +21,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import CannotMeasure
-from bench.probes.base import Measurement, Path, Probe, client, server, wait_for_listener
+from bench.probes.base import Measurement, Path, Probe, server, wait_for_listener
 from bench.process import Child, Send, execute, spawn
 
 _LIBRARY = "libiperf.so.0"
 _COMMAND = "iperf3"
-_PORT = 5201
+PORT = 5201
+"""Where the server listens."""
 _REPORT_SIZE = 1 << 20
 _START_TIMEOUT = 10.0
 _MARGIN = 15.0
@@ -44,10 +46,15 @@ class TcpTest:
 
 @dataclass(frozen=True)
 class Tool:
-    """A way to run iperf3: `serve` is a running server, `send` returns the client's report."""
+    """A way to run iperf3.
+
+    serve: a running server. sending: a client, which begins when a line can be read from the given
+    descriptor (None: at once). report: its report, once it has one.
+    """
 
     serve: Callable[[Path], AbstractContextManager[Child]]
-    send: Callable[[Path, TcpTest], str]
+    sending: Callable[[Path, TcpTest, int | None], AbstractContextManager[Child]]
+    report: Callable[[Child, TcpTest], str]
 
 
 def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
@@ -59,20 +66,26 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     test = TcpTest(
         settings["warmup"], settings["duration"], scenario.streams, scenario.congestion_control
     )
-    return measure_with(LIBRARY if _library_loads() else COMMAND, path, test)
+    return measure_with(chosen(), path, test)
+
+
+def chosen() -> Tool:
+    """The way that works here; the library where it loads."""
+    return LIBRARY if _library_loads() else COMMAND
 
 
 def measure_with(tool: Tool, path: Path, test: TcpTest) -> Measurement:
     """Run `test` over `path` with one of the ways to do so. Raises CannotMeasure."""
     with tool.serve(path) as serving:
         netns = path.topology.netns(path.server.host)
-        wait_for_listener(netns, serving, _PORT, _START_TIMEOUT)
-        text = tool.send(path, test)
-    return Measurement({"tcp_goodput": [_goodput(text, path, test)]}, raw={"iperf3": text.encode()})
+        wait_for_listener(netns, serving, PORT, _START_TIMEOUT)
+        with tool.sending(path, test, None) as sending:
+            text = tool.report(sending, test)
+    return Measurement({"tcp_goodput": [goodput(text, path, test)]}, raw={"iperf3": text.encode()})
 
 
-def _goodput(text: str, path: Path, test: TcpTest) -> float:
-    """Received bit/s after warm-up, from iperf3's report."""
+def goodput(text: str, path: Path, test: TcpTest) -> float:
+    """Received bit/s after warm-up, from iperf3's report. Raises CannotMeasure."""
     try:
         report = json.loads(text)
     except ValueError:
@@ -103,7 +116,7 @@ def _library_serve(path: Path) -> Iterator[Child]:
 
     def serve(_: Send) -> None:
         iperf = _iperf3().Server(lib_name=_LIBRARY)
-        iperf.bind_address, iperf.port = address, _PORT
+        iperf.bind_address, iperf.port = address, PORT
         _make_room_for_report(iperf)
         iperf.run()
 
@@ -111,21 +124,30 @@ def _library_serve(path: Path) -> Iterator[Child]:
         yield child
 
 
-def _library_send(path: Path, test: TcpTest) -> str:
+@contextmanager
+def _library_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[Child]:
     address = path.server_address
 
     def send(_: Send) -> dict[str, Any]:
         iperf = _iperf3().Client(lib_name=_LIBRARY)
-        iperf.server_hostname, iperf.port = address, _PORT
+        iperf.server_hostname, iperf.port = address, PORT
         iperf.omit, iperf.duration, iperf.num_streams = test.warmup, test.duration, test.streams
         _make_room_for_report(iperf)
         control = iperf.lib.iperf_set_test_congestion_control
         control.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
         control(iperf._test, test.congestion_control.encode())
+        if begin is not None:
+            os.read(begin, 1)
         return {"result": iperf.run().text}
 
-    with client(path, "iperf3 client", send) as child:
-        text: str = child.receive(test.warmup + test.duration + _MARGIN)["result"]
+    netns = path.topology.netns(path.client.host)
+    keep = [] if begin is None else [begin]
+    with spawn(f"{path.client.host}: iperf3 client", send, netns=netns, keep=keep) as child:
+        yield child
+
+
+def _library_report(child: Child, test: TcpTest) -> str:
+    text: str = child.receive(test.warmup + test.duration + _MARGIN)["result"]
     return text
 
 
@@ -170,26 +192,36 @@ def _library_loads() -> bool:
 @contextmanager
 def _command_serve(path: Path) -> Iterator[Child]:
     host = path.server.host
-    words = [_COMMAND, "--server", "--bind", path.server_address, "--port", str(_PORT)]
+    words = [_COMMAND, "--server", "--bind", path.server_address, "--port", str(PORT)]
     netns = path.topology.netns(host)
     with execute(f"{host}: iperf3 server", words, netns=netns) as child:
         yield child
 
 
-def _command_send(path: Path, test: TcpTest) -> str:
+@contextmanager
+def _command_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[Child]:
     host = path.client.host
     words = [
-        *(_COMMAND, "--client", path.server_address, "--port", str(_PORT), "--json"),
+        *(_COMMAND, "--client", path.server_address, "--port", str(PORT), "--json"),
         *("--omit", str(test.warmup), "--time", str(test.duration), "--interval", "0"),
         *("--parallel", str(test.streams), "--congestion", test.congestion_control),
     ]
-    with execute(f"{host}: iperf3 client", words, netns=path.topology.netns(host)) as child:
-        child.wait(test.warmup + test.duration + _MARGIN)
-        return child.output()
+    keep = []
+    if begin is not None:
+        script = f'read -r _ </proc/self/fd/{begin}; exec "$@"'
+        words, keep = ["sh", "-c", script, "sh", *words], [begin]
+    netns = path.topology.netns(host)
+    with execute(f"{host}: iperf3 client", words, netns=netns, keep=keep) as child:
+        yield child
 
 
-LIBRARY = Tool(_library_serve, _library_send)
-COMMAND = Tool(_command_serve, _command_send)
+def _command_report(child: Child, test: TcpTest) -> str:
+    child.wait(test.warmup + test.duration + _MARGIN)
+    return child.output()
+
+
+LIBRARY = Tool(_library_serve, _library_sending, _library_report)
+COMMAND = Tool(_command_serve, _command_sending, _command_report)
 
 
 def missing() -> str | None:

@@ -27,6 +27,7 @@ from bench.scenario.model import (
     Bridge,
     Endpoints,
     Host,
+    Predicted,
     Pump,
     Route,
     Scenario,
@@ -39,7 +40,12 @@ from bench.scenario.switches import Value
 
 _LAST_RUNG = 1000
 _COMMON_PARAMETERS: dict[str, Value] = {"congestion_control": "cubic", "streams": 1}
-_STRUCT_OF_KEY: dict[str, Any] = {"endpoints": Endpoints, "routes": Route, "forwarders": Pump}
+_STRUCT_OF_KEY: dict[str, Any] = {
+    "endpoints": Endpoints,
+    "routes": Route,
+    "forwarders": Pump,
+    "predicted": Predicted,
+}
 _AnyDevice = Veth | Bridge | Tun | Tap | Vxlan
 
 

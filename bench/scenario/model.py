@@ -108,6 +108,23 @@ class Endpoints(_Strict, frozen=True, kw_only=True):
     server: str
 
 
+Count = Annotated[int, Meta(ge=0, description="a count, 0 or more")]
+
+
+class Predicted(_Strict, frozen=True, kw_only=True):
+    """What theory says of one small UDP datagram on its way from client to server.
+
+    copies: of its bytes between user and kernel space. traversals: of an IP layer, once where a
+    host sends it and once where one receives it, to keep or to forward. device_hops: times it is
+    handed to a device's driver. useful_calls: system calls that move it.
+    """
+
+    copies: Count | None = None
+    traversals: Count | None = None
+    device_hops: Count | None = None
+    useful_calls: Count | None = None
+
+
 class Scenario(_Strict, frozen=True, kw_only=True):
     """One file, parameters already substituted.
 
@@ -123,6 +140,7 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     hosts: dict[Name, Host]
     links: list[tuple[str, str]] = []
     forwarders: list[Pump] = []
+    predicted: Predicted = Predicted()
     rung: int | None = None
     congestion_control: str = "cubic"
     streams: Annotated[int, Meta(ge=1, le=128, description="1 to 128 streams")] = 1

@@ -1,0 +1,199 @@
+"""The loads that a ledger is taken under: one entry of `LOADS` each."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from bench.endpoint import family_of
+from bench.errors import CannotMeasure
+from bench.ledger.calls import DATA_CALLS
+from bench.ledger.model import Load
+from bench.ledger.subject import SOCKET_CALLS, Process
+from bench.native import traffic
+from bench.native.traffic import Received, Sent, Sink, Stream, Tally
+from bench.probes import tcp_goodput
+from bench.probes.base import Path, wait_for_listener
+from bench.process import Child, Send, spawn
+
+_PORT = 7010
+_BUFFER = 4 << 20
+_START_TIMEOUT = 5.0
+_MARGIN = 10.0
+_SETTLE = 0.3
+"""Seconds without any news after which what is missing counts as lost."""
+_QUIET = 0.03
+"""Seconds without a packet on any device after which a path is quiet."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What a load sent and what arrived of it.
+
+    segment: bytes of payload of a packet. sent and received: of the load "udp".
+    """
+
+    packets: float
+    bytes: int
+    segment: int
+    sent: Sent | None = None
+    received: Received | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A load that waits for the word: its processes are there and do nothing yet.
+
+    run: gives the word; returns when all has arrived and the path is quiet again.
+    """
+
+    processes: Sequence[Process]
+    run: Callable[[], Delivered]
+
+
+@contextmanager
+def prepared(path: Path, load: Load) -> Iterator[Prepared]:
+    """Prepare `load` on `path`; on leaving, its processes are ended. Raises CannotMeasure."""
+    with LOADS[load.kind](path, load) as ready:
+
+        def run() -> Delivered:
+            delivered = ready.run()
+            _wait_until_quiet(path)
+            return delivered
+
+        yield Prepared(ready.processes, run)
+
+
+def _wait_until_quiet(path: Path) -> None:
+    """Wait until no device counts any more, or a while has passed: the counts then tell."""
+    topology, deadline = path.topology, time.monotonic() + 2
+
+    def counts() -> list[object]:
+        return [topology.traffic(host) for host in topology.scenario.hosts]
+
+    before = counts()
+    while time.monotonic() < deadline:
+        time.sleep(_QUIET)
+        now = counts()
+        if now == before:
+            return
+        before = now
+
+
+# ---- datagrams ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _udp(path: Path, load: Load) -> Iterator[Prepared]:
+    """Datagrams at a rate, one system call each at both ends."""
+    seed, stream_id = random.getrandbits(63), random.getrandbits(32)
+    sent, received = Tally(Sent), Tally(Received)
+    address = (path.server_address, _PORT)
+    go, stop = os.eventfd(0), os.eventfd(0)
+
+    def receive(report: Send) -> None:
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
+            sock.bind(address)
+            report({"ready": True})
+            expected = Sink(seed, stream_id, load.size, _BUFFER, batch=1)
+            traffic.sink(sock.fileno(), expected, received, stop)
+
+    def offer(report: Send) -> None:
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
+            sock.connect(address)
+            stream = Stream(seed, stream_id, load.size, batch=1, count=load.packets, rate=load.rate)
+            report({"ready": True})
+            os.eventfd_read(go)
+            traffic.send(sock.fileno(), stream, sent, os.eventfd(0))
+        report({"done": True})
+        os.eventfd_read(stop)  # it stays, to be looked at
+
+    here, there = path.client.host, path.server.host
+    try:
+        with (
+            _end(path, there, "sink", receive, [stop]) as sink,
+            _end(path, here, "generator", offer, [go, stop]) as generator,
+        ):
+            for child in (sink, generator):
+                child.receive(_START_TIMEOUT)
+
+            def run() -> Delivered:
+                os.eventfd_write(go, 1)
+                generator.receive(load.packets / load.rate * 2 + _MARGIN)
+                _settle(sent, received)
+                count = received.read().unique
+                if count == 0:
+                    raise CannotMeasure(f"{there}: nothing of the load arrived")
+                return Delivered(count, count * load.size, load.size, sent.read(), received.read())
+
+            processes = [
+                Process("generator", here, generator.pid, SOCKET_CALLS),
+                Process("sink", there, sink.pid, SOCKET_CALLS),
+            ]
+            yield Prepared(processes, run)
+    finally:
+        os.close(go)
+        os.close(stop)
+
+
+def _end(
+    path: Path, host: str, name: str, task: Callable[[Send], None], keep: Sequence[int]
+) -> AbstractContextManager[Child]:
+    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host), keep=keep)
+
+
+def _settle(sent: Tally[Sent], received: Tally[Received]) -> None:
+    """Wait until all that was sent has arrived, or nothing arrives any more."""
+    wanted, seen, news = sent.read().packets, -1, time.monotonic()
+    while (there := received.read()).unique < wanted:
+        if there.packets != seen:
+            seen, news = there.packets, time.monotonic()
+        elif time.monotonic() - news > _SETTLE:
+            return
+        time.sleep(0.001)
+
+
+# ---- a saturating TCP stream --------------------------------------------------------------------
+
+
+@contextmanager
+def _tcp(path: Path, load: Load) -> Iterator[Prepared]:
+    """One stream as the goodput probe makes it, from its first packet to its last."""
+    test = tcp_goodput.TcpTest(0, load.seconds, 1, path.topology.scenario.congestion_control)
+    tool = tcp_goodput.chosen()
+    waiting, go = os.pipe()
+    with os.fdopen(waiting, "rb"), os.fdopen(go, "wb", buffering=0) as word:
+        with tool.serve(path) as serving, tool.sending(path, test, waiting) as sending:
+            netns = path.topology.netns(path.server.host)
+            wait_for_listener(netns, serving, tcp_goodput.PORT, _START_TIMEOUT)
+
+            def run() -> Delivered:
+                word.write(b"\n")
+                return _report(tool.report(sending, test), path, test)
+
+            yield Prepared(
+                [
+                    Process("iperf3 client", path.client.host, sending.pid, DATA_CALLS),
+                    Process("iperf3 server", path.server.host, serving.pid, DATA_CALLS),
+                ],
+                run,
+            )
+
+
+def _report(text: str, path: Path, test: tcp_goodput.TcpTest) -> Delivered:
+    tcp_goodput.goodput(text, path, test)  # raises where the report says that it went wrong
+    report = json.loads(text)
+    size, segment = report["end"]["sum_received"]["bytes"], report["start"]["tcp_mss_default"]
+    return Delivered(size / segment, size, segment)
+
+
+LOADS: dict[str, Callable[[Path, Load], AbstractContextManager[Prepared]]] = {
+    "udp": _udp,
+    "tcp": _tcp,
+}
