@@ -76,7 +76,7 @@ def test_a_variant_knows_the_file_it_is_from() -> None:
     assert len(one.digest) == 64
     assert one.digest != other.digest
     assert one.digest == shipped("veth").digest
-    assert one.parameters == {"congestion_control": "cubic", "streams": 1, "mtu": 1500}
+    assert one.parameters == {"congestion_control": "cubic", "streams": 1, "hops": 0, "mtu": 1500}
 
 
 def test_sixty_four_hosts_on_a_bridge_are_a_file_like_any_other(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import msgspec
 
 from bench import native
 from bench.errors import ScenarioError, UsageError
-from bench.scenario import switches
+from bench.scenario import hops, switches
 from bench.scenario.check import check
 from bench.scenario.model import (
     Bridge,
@@ -39,7 +39,7 @@ from bench.scenario.model import (
 from bench.scenario.switches import Value
 
 _LAST_RUNG = 1000
-_COMMON_PARAMETERS: dict[str, Value] = {"congestion_control": "cubic", "streams": 1}
+_COMMON_PARAMETERS: dict[str, Value] = {"congestion_control": "cubic", "streams": 1, "hops": 0}
 _STRUCT_OF_KEY: dict[str, Any] = {
     "endpoints": Endpoints,
     "routes": Route,
@@ -258,6 +258,7 @@ def _variant(file: _File, overrides: Mapping[str, str]) -> Variant:
         pump["switches"] = _pinned(pump, settings, source, f"forwarders[{number}].switches")
     scenario = _convert_scenario(table, source)
     check(scenario, source)
+    scenario = hops.insert(scenario, source)
     suffix = ",".join(f"{name}={show_value(value)}" for name, value in chosen.items())
     name = f"{file.base}[{suffix}]" if suffix else file.base
     return Variant(name, file.base, file.path, file.digest, parameters, scenario)

@@ -129,9 +129,10 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     """One file, parameters already substituted.
 
     rung: position in lists and tables; scenarios without one come last.
-    congestion_control and streams are parameters that every scenario has: TCP's algorithm on the
-    goodput probe's sockets (and as every host's default, where the kernel allows that), and the
-    probe's number of parallel streams.
+    congestion_control, streams and hops are parameters that every scenario has: TCP's algorithm on
+    the goodput probe's sockets (and as every host's default, where the kernel allows that), the
+    probe's number of parallel streams, and how many routers are in the path beside those of the
+    file. Once loaded, they are among the hosts; see `hops.py`.
     """
 
     title: str
@@ -144,6 +145,7 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     rung: int | None = None
     congestion_control: str = "cubic"
     streams: Annotated[int, Meta(ge=1, le=128, description="1 to 128 streams")] = 1
+    hops: Annotated[int, Meta(ge=0, le=16, description="0 to 16 routers")] = 0
 
     def device(self, ref: DeviceRef) -> Device:
         """Return the device `ref` names (KeyError if there is none: `check` rules that out)."""
