@@ -148,7 +148,7 @@ def _measure(
                 name: {key: count - before[name][key] for key, count in counters.items()}
                 for name, counters in _counters(forwarders).items()
             }
-            warnings = _refusals(variant.name, counted)
+            warnings = [*_refusals(variant.name, counted), *_lost_trips(variant.name, counted)]
             raw = {**measurement.raw, "pump": json.dumps(counted, indent=1).encode()}
             measurement = Measurement(measurement.samples, raw, measurement.pyperf)
         found = facts(topology)
@@ -164,6 +164,15 @@ def _refusals(variant: str, counted: Mapping[str, Mapping[str, int]]) -> list[st
         for forwarder, counters in counted.items()
         for name, count in counters.items()
         if name.startswith("refused.") and count
+    ]
+
+
+def _lost_trips(variant: str, counted: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A warning for each pump whose handicap was not what was asked for."""
+    return [
+        f"{variant}: {forwarder}: {lost} UDP trips were lost, the handicap cost less than it should"
+        for forwarder, counters in counted.items()
+        if (lost := counters.get("trip.lost", 0))
     ]
 
 

@@ -52,6 +52,8 @@
 	CALLS(X, EAGAIN, "eagain.") \
 	X(COPY_HOT, "copy.hot")                     /* handicaps */ \
 	X(COPY_COLD, "copy.cold") \
+	X(TRIP_UDP, "trip.udp") \
+	X(TRIP_LOST, "trip.lost")                   /* refused, or not back in time */ \
 	X(REFUSED_UDP_SEGMENT, "refused.udp_segment") /* sends that UDP_SEGMENT was refused for */ \
 	X(REFUSED_TUN_SUPER, "refused.tun_super")     /* super-packets that a tun did not take */ \
 	X(ICMP_NET_UNREACHABLE, "icmp.net_unreachable") \

@@ -9,6 +9,8 @@
  *   cold copy    into the next piece of an area much larger than any cache of one core
  *   null call    getppid(), which does nothing but enter the kernel and return
  *   hand-off     to another thread, and back: two wake-ups, two context switches
+ *   UDP trip     through a socket, the loopback and another socket; see errand.c
+ *   vain receive from a socket that has nothing; see errand.c
  *
  * A copy is memcpy() where the compiler cannot see that nobody reads the result. A hand-off is a
  * word that both threads wait on (futex(2)): 1 asks, 0 answers. The other thread is in the kernel
@@ -28,6 +30,7 @@
 #include <unistd.h>
 
 #include "counters.h"
+#include "errand.h"
 #include "switches.h"
 
 enum { COLD_AREA = 64 << 20, ANSWERED = 0, ASKED = 1, ENDING = 2 };
@@ -37,6 +40,7 @@ struct handicap {
 	uint8_t *hot, *cold;
 	size_t largest, cold_offset;
 	uint64_t *counters;
+	struct errand errand;
 	pthread_t other;
 	bool has_other;
 	/* System calls of the other thread that are not in the counters yet, and those with EAGAIN. */
@@ -108,6 +112,7 @@ void handicap_suffer(struct handicap *handicap, const uint8_t *data, size_t size
 		syscall(SYS_getppid);
 	for (int64_t i = 0; i < handicap->handoffs; i++)
 		hand_off(handicap);
+	errand_run(&handicap->errand, data, size);
 	handicap->counters[COPY_HOT] += (uint64_t)handicap->hot_copies;
 	handicap->counters[COPY_COLD] += (uint64_t)handicap->cold_copies;
 	handicap->counters[SYSCALL_GETPPID] += (uint64_t)handicap->null_calls;
@@ -129,6 +134,13 @@ static int open_memory(struct handicap *handicap)
 	return 0;
 }
 
+static bool is_any(const int64_t *settings)
+{
+	return settings[SWITCH_HOT_COPIES] || settings[SWITCH_COLD_COPIES] ||
+	       settings[SWITCH_NULL_CALLS] || settings[SWITCH_HANDOFFS] ||
+	       settings[SWITCH_UDP_TRIPS] || settings[SWITCH_VAIN_RECEIVES];
+}
+
 int handicap_open(struct handicap **handicap, const int64_t *settings, size_t largest,
 		  uint64_t *counters)
 {
@@ -136,8 +148,7 @@ int handicap_open(struct handicap **handicap, const int64_t *settings, size_t la
 	int result;
 
 	*handicap = NULL;
-	if (!settings[SWITCH_HOT_COPIES] && !settings[SWITCH_COLD_COPIES] &&
-	    !settings[SWITCH_NULL_CALLS] && !settings[SWITCH_HANDOFFS])
+	if (!is_any(settings))
 		return 0;
 	new = calloc(1, sizeof(*new));
 	if (!new)
@@ -148,7 +159,10 @@ int handicap_open(struct handicap **handicap, const int64_t *settings, size_t la
 	new->handoffs = settings[SWITCH_HANDOFFS];
 	new->largest = largest;
 	new->counters = counters;
+	new->errand = (struct errand){.there = -1, .back = -1, .empty = -1};
 	result = open_memory(new);
+	if (result == 0)
+		result = errand_open(&new->errand, settings, largest, counters);
 	if (result == 0 && new->handoffs) {
 		result = -pthread_create(&new->other, NULL, answer, new);
 		new->has_other = result == 0;
@@ -171,6 +185,7 @@ void handicap_close(struct handicap *handicap)
 		count_call(handicap->counters, SYSCALL_FUTEX, 0);
 		count_other_calls(handicap);
 	}
+	errand_close(&handicap->errand);
 	if (handicap->cold)
 		munmap(handicap->cold, COLD_AREA);
 	free(handicap->hot);

@@ -42,7 +42,11 @@
 	X(NULL_CALLS, "null_calls", NULL, 0, 0, 1024, \
 	  "handicap: system calls that do nothing, for each packet") \
 	X(HANDOFFS, "handoffs", NULL, 0, 0, 64, \
-	  "handicap: times each packet waits for another thread and back")
+	  "handicap: times each packet waits for another thread and back") \
+	X(UDP_TRIPS, "udp_trips", NULL, 0, 0, 64, \
+	  "handicap: times each packet goes through a UDP socket, the loopback and back up") \
+	X(VAIN_RECEIVES, "vain_receives", NULL, 0, 0, 1024, \
+	  "handicap: receives from a socket that has nothing, for each packet")
 
 enum pump_switch {
 #define X(index, ...) SWITCH_##index,

@@ -1,7 +1,8 @@
 """What test_extension_calls.py runs under strace: one pump, with all packets there beforehand.
 
-Usage: strace_subject.py (out|in) COUNT. `out` sends COUNT datagrams from the tun into the tunnel,
-`in` the other way. Prints, as JSON, the pump's thread, its descriptors and its counters.
+Usage: strace_subject.py (out|in) COUNT [SWITCH=NUMBER]... `out` sends COUNT datagrams from the tun
+into the tunnel, `in` the other way, through flannel's loop with those switches. Prints, as JSON,
+the pump's thread, its descriptors and its counters.
 """
 
 import json
@@ -21,7 +22,7 @@ from bench.presets import preset
 from bench.topology.namespaces import inside
 
 
-def main(direction: str, count: int) -> None:
+def main(direction: str, count: int, switches: dict[str, int]) -> None:
     with ExitStack() as stack:
         netns = stack.enter_context(quiet_namespace())
         left = side(stack, netns, LEFT, 16, PortKind.TUN)
@@ -50,7 +51,7 @@ def main(direction: str, count: int) -> None:
             router,
             counters,
             stop,
-            settings=preset("flannel"),
+            settings={**preset("flannel"), **switches},
             buffer_size=1500,
             icmp_source4=IPv4Address(LEFT),
         )
@@ -71,4 +72,5 @@ def stop_after(sink: socket.socket, count: int, stop: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    pairs = (word.split("=") for word in sys.argv[3:])
+    main(sys.argv[1], int(sys.argv[2]), {name: int(number) for name, number in pairs})

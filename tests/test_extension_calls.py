@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from capabilities import require_strace, require_tun
@@ -19,24 +20,35 @@ def direction(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def trace(direction: str, folder: Path) -> tuple[dict[str, int], list[str]]:
-    """Run the subject; return its counters, and the calls of its pump in order of their making.
-
-    A call is written as its name and descriptor, with "?" if it returned EAGAIN: "read tun?".
-    """
+def run(direction: str, folder: Path, *switches: str) -> tuple[dict[str, Any], list[str]]:
+    """Run the subject; return its report, and what strace wrote of its pump's thread."""
     prefix = folder / "trace"
+    subject = [sys.executable, str(SUBJECT), direction, str(COUNT), *switches]
     result = subprocess.run(
-        ["strace", "-ff", "-o", str(prefix), sys.executable, str(SUBJECT), direction, str(COUNT)],
+        ["strace", "-ff", "-o", str(prefix), *subject],
         check=True,
         capture_output=True,
         text=True,
         timeout=60,
     )
     report = json.loads(result.stdout)
-    names = {str(report[name]): name for name in ("tun", "udp", "stop")}
-    lines = prefix.with_suffix(f".{report['tid']}").read_text().splitlines()
+    return report, prefix.with_suffix(f".{report['tid']}").read_text().splitlines()
+
+
+def loop_of(lines: list[str]) -> slice:
+    """From the first time the loop waits to the last."""
     waits = [i for i, line in enumerate(lines) if line.startswith("poll(") and ", 3, -1)" in line]
-    calls = [call(line, names) for line in lines[waits[0] : waits[-1] + 1]]
+    return slice(waits[0], waits[-1] + 1)
+
+
+def trace(direction: str, folder: Path) -> tuple[dict[str, int], list[str]]:
+    """The counters of the subject, and the calls of its pump in order of their making.
+
+    A call is written as its name and descriptor, with "?" if it returned EAGAIN: "read tun?".
+    """
+    report, lines = run(direction, folder)
+    names = {str(report[name]): name for name in ("tun", "udp", "stop")}
+    calls = [call(line, names) for line in lines[loop_of(lines)]]
     return report["counters"], calls
 
 
@@ -74,3 +86,21 @@ def test_the_counters_count_what_strace_counts(direction: str, tmp_path: Path) -
     vain = Counter(c.split()[0] for c in calls if c.endswith("?"))
     assert counters["eagain.read"] == vain["read"]
     assert counters["eagain.recvfrom"] == vain["recvfrom"]
+
+
+def test_the_calls_of_handicaps_are_counted_as_strace_counts_them(
+    direction: str, tmp_path: Path
+) -> None:
+    require_tun()
+    require_strace()
+    report, lines = run(direction, tmp_path, "udp_trips=2", "vain_receives=3", "null_calls=1")
+    loop = loop_of(lines)
+    opened = max(i for i in range(loop.start) if lines[i].startswith("connect("))
+    made = [line for line in lines[opened + 1 : loop.stop] if "(" in line]
+    counters = report["counters"]
+    for group, of_it in (("syscall.", made), ("eagain.", [x for x in made if "= -1 EAGAIN" in x])):
+        counted = {k.removeprefix(group): v for k, v in counters.items() if k.startswith(group)}
+        seen = Counter(line.partition("(")[0] for line in of_it)
+        assert counted == {name: seen[name] for name in counted}
+    assert counters["trip.udp"] + counters["trip.lost"] == 2 * COUNT
+    assert counters["eagain.recvfrom"] >= 3 * COUNT

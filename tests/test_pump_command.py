@@ -1,5 +1,6 @@
 """`vnetbench pump` as a program: what it carries, what it prints, what it refuses."""
 
+import json
 import os
 import re
 import signal
@@ -272,6 +273,17 @@ def test_a_device_that_somebody_holds_is_refused(wire: Wire) -> None:
         status, said = refused(wire.ours, *USUAL)
     assert status == 3
     assert "flannel0: Device or resource busy" in said
+
+
+def test_udp_trips_without_a_loopback_end_it_with_the_kernels_reason(wire: Wire) -> None:
+    run_lines(wire.ours, "ip link set lo down")
+    with start(wire.ours, "-m", "bench", "pump", *USUAL, "--udp-trips", "1") as pump:
+        printed, said = pump.communicate(timeout=10)
+    assert pump.returncode == 3
+    assert json.loads(printed)["trip.udp"] == 0
+    assert re.fullmatch(
+        r"vnetbench: pump: Network is unreachable: udp_trips needs a loopback that [^\n]+\n", said
+    )
 
 
 def test_a_device_that_is_deleted_ends_it_with_its_counters_and_an_error(wire: Wire) -> None:

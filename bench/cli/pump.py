@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -24,6 +25,8 @@ from bench.forwarders.sockets import buffers, udp_sockets
 from bench.topology.namespaces import inside
 
 _NAMED = Path("/run/netns")
+_NO_TRIP = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EPERM, errno.ETIMEDOUT)
+"""What the loopback may say to the first datagram of a handicap."""
 
 
 def _switch_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -276,7 +279,14 @@ def _serve(
     thread.join()
     _print(counters)
     if died:
-        raise CannotMeasure(f"pump: {died[0].strerror}: a device or the socket is gone")
+        raise CannotMeasure(f"pump: {died[0].strerror}: {_reason(died[0], config.settings)}")
+
+
+def _reason(error: OSError, settings: native.Settings) -> str:
+    """What a pump that ended with `error` may have died of."""
+    if settings["udp_trips"] and error.errno in _NO_TRIP:
+        return "udp_trips needs a loopback that is up, and lets datagrams pass"
+    return "a device or the socket is gone"
 
 
 def _reload(table: _RouteTable) -> None:

@@ -1,5 +1,6 @@
 /* What each switch does to the system calls. All packets wait before the pump starts. */
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -214,6 +215,96 @@ static void suffers_what_is_too_long(void)
 	rig_demolish(&rig);
 }
 
+static void makes_its_trips_and_asks_in_vain(int64_t k)
+{
+	struct rig rig;
+	const uint64_t *counters = rig.counters;
+	uint64_t units = (uint64_t)k * COUNT;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
+	rig.settings[SWITCH_UDP_TRIPS] = k;
+	rig.settings[SWITCH_VAIN_RECEIVES] = k;
+	carry(&rig, 0);
+	CLAIM(counters[TRIP_UDP] == units && counters[TRIP_LOST] == 0, "k trips a packet are made");
+	CLAIM(counters[SYSCALL_SENDTO] == units + 1, "each is sent once, and one before the first packet");
+	CLAIM(counters[SYSCALL_RECVFROM] - counters[EAGAIN_RECVFROM] == units + 1, "and received once");
+	/* A trip whose datagram is not there at once has asked in vain, too. */
+	CLAIM(counters[EAGAIN_RECVFROM] >= units && counters[EAGAIN_RECVFROM] <= 2 * units + 1,
+	      "k receives a packet are in vain");
+	rig_demolish(&rig);
+}
+
+static void clips_what_no_datagram_holds(void)
+{
+	static uint8_t packet[65535];
+	struct rig rig;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
+	rig.settings[SWITCH_UDP_TRIPS] = 1;
+	rig.pump.buffer_size = sizeof(packet);
+	rig_start(&rig);
+	test_packet(packet, sizeof(packet), HERE, THERE, 64);
+	NEED(send(rig.end[0], packet, sizeof(packet), 0) == sizeof(packet));
+	CLAIM(rig_get(&rig, 1, packet, sizeof(packet)) == sizeof(packet), "the packet itself is whole");
+	rig_stop(&rig);
+	CLAIM(rig.counters[TRIP_UDP] == 1 && rig.counters[TRIP_LOST] == 0,
+	      "as much of a packet makes the trip as a datagram holds");
+	rig_demolish(&rig);
+}
+
+/* Have the sockets between which trips are made take nothing (or all again). Returns how many. */
+static unsigned int deafen(bool deaf)
+{
+	struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+	struct sock_fprog filter = {.len = 1, .filter = &nothing};
+	struct sockaddr_in peer;
+	unsigned int found = 0;
+
+	for (int fd = 3; fd < 256; fd++) {
+		socklen_t length = sizeof(peer);
+
+		if (getpeername(fd, (struct sockaddr *)&peer, &length) < 0 || peer.sin_family != AF_INET)
+			continue;
+		NEED(setsockopt(fd, SOL_SOCKET, deaf ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &filter,
+				sizeof(filter)) == 0);
+		found++;
+	}
+	return found;
+}
+
+static bool carries_another(struct rig *rig, unsigned int number)
+{
+	rig_put_number(rig, 0, SIZE, (uint16_t)number);
+	return rig_get_number(rig, 1, SIZE, (uint16_t)number, 63);
+}
+
+static void goes_on_when_trips_are_lost(void)
+{
+	enum { TRIPS = 64 };
+	struct rig rig;
+	bool all;
+	double begin, took;
+
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_TUN);
+	rig.settings[SWITCH_UDP_TRIPS] = TRIPS;
+	rig_start(&rig);
+	all = carries_another(&rig, 0); /* when it is through, the sockets are there */
+	CLAIM(deafen(true) == 2, "there are two sockets, connected to each other");
+	begin = test_now();
+	for (unsigned int i = 1; i <= COUNT; i++)
+		all &= carries_another(&rig, i);
+	took = test_now() - begin;
+	deafen(false);
+	all &= carries_another(&rig, COUNT + 1);
+	rig_stop(&rig);
+	CLAIM(all && rig.result == 0, "a pump whose trips are lost goes on");
+	CLAIM(rig.counters[TRIP_LOST] == TRIPS * COUNT, "each that is lost is counted");
+	CLAIM(rig.counters[TRIP_UDP] == 2 * TRIPS, "and those before and after are made");
+	/* If it waited for each, it would take 10 ms for every one: 25 s. */
+	CLAIM(took < 5, "and it does not wait for every one");
+	rig_demolish(&rig);
+}
+
 void test_pump_calls(void)
 {
 	int64_t last_io = rig_last_io();
@@ -233,4 +324,8 @@ void test_pump_calls(void)
 	suffers_its_handicaps(1);
 	suffers_its_handicaps(3);
 	suffers_what_is_too_long();
+	makes_its_trips_and_asks_in_vain(1);
+	makes_its_trips_and_asks_in_vain(3);
+	clips_what_no_datagram_holds();
+	goes_on_when_trips_are_lost();
 }

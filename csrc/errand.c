@@ -1,0 +1,153 @@
+/*
+ * errand.c - handicaps that go through the kernel's sockets: a trip over UDP, a receive in vain.
+ *
+ * Theory of operation. A trip sends the packet's bytes from one UDP socket to another over the
+ * loopback and takes them back: two system calls, two copies, and once down and up again through
+ * socket, UDP, IP and a device, all of it on this CPU. The loopback hands a datagram to the
+ * receiving socket before the send returns, in the softirq that ends the transmission. Where it does
+ * not (that softirq was left to ksoftirqd, or packet steering gave it to another CPU), the pump
+ * waits for it in poll(), but not for long, and after one that did not come not at all until one
+ * comes again: a packet filter that eats datagrams makes trips that are counted as lost, not a pump
+ * that stands still. A datagram that is late is taken for the next one, so that the socket always
+ * holds the same number.
+ *
+ * A receive in vain asks a socket that has nothing: what flannel's loop does every other time.
+ *
+ * Whether trips are possible here is found out before the first packet: without a loopback that is up
+ * there is no way to the other socket (ENETUNREACH), and a packet filter may forbid to send (EPERM).
+ */
+#include "errand.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "counters.h"
+#include "switches.h"
+
+enum {
+	LARGEST_DATAGRAM = 65507, /* over IPv4 */
+	TRIAL_MS = 1000,
+	PATIENCE_MS = 10,
+};
+
+static ssize_t counted(struct errand *errand, enum counter call, ssize_t result)
+{
+	count_call(errand->counters, call, result < 0 ? errno : 0);
+	return result;
+}
+
+static ssize_t take(struct errand *errand, int fd)
+{
+	return counted(errand, SYSCALL_RECVFROM,
+		       recvfrom(fd, errand->scratch, errand->room, MSG_DONTWAIT, NULL, NULL));
+}
+
+/* Returns 0, or -errno: of the send, or -ETIMEDOUT for a datagram that did not come. */
+static int make_trip(struct errand *errand, const uint8_t *data, size_t size)
+{
+	struct pollfd back = {.fd = errand->back, .events = POLLIN};
+	ssize_t result;
+
+	result = counted(errand, SYSCALL_SENDTO,
+			 sendto(errand->there, data, size, MSG_DONTWAIT, NULL, 0));
+	if (result < 0)
+		return -errno;
+	if (take(errand, errand->back) >= 0)
+		return 0;
+	if (errand->patience_ms) {
+		counted(errand, SYSCALL_POLL, poll(&back, 1, errand->patience_ms));
+		if (take(errand, errand->back) >= 0)
+			return 0;
+	}
+	return -ETIMEDOUT;
+}
+
+void errand_run(struct errand *errand, const uint8_t *data, size_t size)
+{
+	if (size > LARGEST_DATAGRAM)
+		size = LARGEST_DATAGRAM;
+	for (int64_t i = 0; i < errand->udp_trips; i++) {
+		bool lost = make_trip(errand, data, size) < 0;
+
+		errand->counters[lost ? TRIP_LOST : TRIP_UDP]++;
+		errand->patience_ms = lost ? 0 : PATIENCE_MS;
+	}
+	for (int64_t i = 0; i < errand->vain_receives; i++)
+		take(errand, errand->empty);
+}
+
+static int open_socket(int *fd)
+{
+	*fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return *fd < 0 ? -errno : 0;
+}
+
+/* A socket on a free port of the loopback. */
+static int open_bound(int *fd, struct sockaddr_in *address)
+{
+	socklen_t length = sizeof(*address);
+	int result = open_socket(fd);
+
+	*address = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	if (result < 0)
+		return result;
+	if (bind(*fd, (struct sockaddr *)address, length) < 0 ||
+	    getsockname(*fd, (struct sockaddr *)address, &length) < 0)
+		return -errno;
+	return 0;
+}
+
+static int open_trips(struct errand *errand)
+{
+	struct sockaddr_in there, back;
+	int result;
+
+	if ((result = open_bound(&errand->there, &there)) < 0 ||
+	    (result = open_bound(&errand->back, &back)) < 0)
+		return result;
+	if (connect(errand->there, (struct sockaddr *)&back, sizeof(back)) < 0 ||
+	    connect(errand->back, (struct sockaddr *)&there, sizeof(there)) < 0)
+		return -errno;
+	errand->patience_ms = TRIAL_MS;
+	result = make_trip(errand, errand->scratch, 1);
+	errand->patience_ms = PATIENCE_MS;
+	return result;
+}
+
+int errand_open(struct errand *errand, const int64_t *settings, size_t largest, uint64_t *counters)
+{
+	int result = 0;
+
+	errand->udp_trips = settings[SWITCH_UDP_TRIPS];
+	errand->vain_receives = settings[SWITCH_VAIN_RECEIVES];
+	errand->counters = counters;
+	errand->room = largest < LARGEST_DATAGRAM ? largest : LARGEST_DATAGRAM;
+	if (!errand->udp_trips && !errand->vain_receives)
+		return 0;
+	if (!(errand->scratch = calloc(1, errand->room)))
+		return -ENOMEM;
+	if (errand->vain_receives)
+		result = open_socket(&errand->empty);
+	if (result == 0 && errand->udp_trips)
+		result = open_trips(errand);
+	return result;
+}
+
+void errand_close(struct errand *errand)
+{
+	const int fds[] = {errand->there, errand->back, errand->empty};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	free(errand->scratch);
+}
