@@ -13,8 +13,9 @@
  *
  * A receive in vain asks a socket that has nothing: what flannel's loop does every other time.
  *
- * Whether trips are possible here is found out before the first packet: without a loopback that is up
- * there is no way to the other socket (ENETUNREACH), and a packet filter may forbid to send (EPERM).
+ * Whether trips are possible here is found out before the first packet: where the loopback was
+ * never up there is no way to the other socket (ENETUNREACH), where it is down again no address to bind
+ * to (EADDRNOTAVAIL), and a packet filter may forbid to send (EPERM).
  */
 #include "errand.h"
 

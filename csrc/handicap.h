@@ -10,7 +10,7 @@ struct handicap;
 /*
  * Prepare the handicaps of `settings`: *handicap is NULL where there are none. Packets are at most
  * `largest` bytes. Returns 0, -ENOMEM, -EAGAIN (no thread to be had), or what keeps datagrams from
- * crossing the loopback, such as -ENETUNREACH where it is down.
+ * crossing the loopback, such as -ENETUNREACH where it was never up.
  */
 int handicap_open(struct handicap **handicap, const int64_t *settings, size_t largest,
 		  uint64_t *counters);

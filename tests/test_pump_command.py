@@ -281,9 +281,7 @@ def test_udp_trips_without_a_loopback_end_it_with_the_kernels_reason(wire: Wire)
         printed, said = pump.communicate(timeout=10)
     assert pump.returncode == 3
     assert json.loads(printed)["trip.udp"] == 0
-    assert re.fullmatch(
-        r"vnetbench: pump: Network is unreachable: udp_trips needs a loopback that [^\n]+\n", said
-    )
+    assert re.fullmatch(r"vnetbench: pump: [^:\n]+: udp_trips needs a loopback that [^\n]+\n", said)
 
 
 def test_a_device_that_is_deleted_ends_it_with_its_counters_and_an_error(wire: Wire) -> None:
