@@ -87,5 +87,5 @@ def _describe(variant: Variant) -> None:
         click.echo(f"switches of the pump (pump={'|'.join(presets.NAMES)} sets several at once):")
     for name, switch in switches.items():
         value = show_value(variant.parameters[name])
-        click.echo(f"  {name:12} {value:10} {switch.help} [{switch.choices}]")
+        click.echo(f"  {name:13} {value:10} {switch.help} [{switch.choices}]")
     click.echo(f"file: {variant.source}")
