@@ -32,8 +32,7 @@
 	X(GROUP##_SENDMMSG, group "sendmmsg") \
 	X(GROUP##_IO_URING_ENTER, group "io_uring_enter") \
 	X(GROUP##_SCHED_YIELD, group "sched_yield") \
-	X(GROUP##_GETPPID, group "getppid")         /* a null call, a handicap */ \
-	X(GROUP##_FUTEX, group "futex")             /* a hand-off, a handicap */
+	X(GROUP##_GETPPID, group "getppid")         /* a null call, a handicap */
 
 #define COUNTERS(X) \
 	X(PORT0_RX_PACKETS, "port0.rx_packets") \
@@ -89,7 +88,7 @@ enum { EAGAIN_OF_SYSCALL = EAGAIN_POLL - SYSCALL_POLL };
 
 _Static_assert(PORT1_RX_PACKETS - PORT0_RX_PACKETS == COUNTERS_PER_PORT &&
 		       PORT0_TX_SUPERS - PORT0_RX_PACKETS == TX_SUPERS &&
-		       EAGAIN_FUTEX - SYSCALL_FUTEX == EAGAIN_OF_SYSCALL,
+		       EAGAIN_GETPPID - SYSCALL_GETPPID == EAGAIN_OF_SYSCALL,
 	       "groups of counters have one order");
 
 /* Count a system call of which `error` (0 or a positive errno) came. */

@@ -3,7 +3,8 @@
  *
  * Theory of operation. A trip sends the packet's bytes from one UDP socket to another over the
  * loopback and takes them back: two system calls, two copies, and once down and up again through
- * socket, UDP, IP and a device, all of it on this CPU. The loopback hands a datagram to the
+ * socket, UDP, IP and a device, all of it on this CPU. As those of the pump the sockets are not
+ * connected: each datagram is told where to go, and asked where it came from. The loopback hands a datagram to the
  * receiving socket before the send returns, in the softirq that ends the transmission. Where it does
  * not (that softirq was left to ksoftirqd, or packet steering gave it to another CPU), the pump
  * waits for it in poll(), but not for long, and after one that did not come not at all until one
@@ -45,8 +46,12 @@ static ssize_t counted(struct errand *errand, enum counter call, ssize_t result)
 
 static ssize_t take(struct errand *errand, int fd)
 {
+	struct sockaddr_in from;
+	socklen_t length = sizeof(from);
+
 	return counted(errand, SYSCALL_RECVFROM,
-		       recvfrom(fd, errand->scratch, errand->room, MSG_DONTWAIT, NULL, NULL));
+		       recvfrom(fd, errand->scratch, errand->room, MSG_DONTWAIT,
+				(struct sockaddr *)&from, &length));
 }
 
 /* Returns 0, or -errno: of the send, or -ETIMEDOUT for a datagram that did not come. */
@@ -56,7 +61,9 @@ static int make_trip(struct errand *errand, const uint8_t *data, size_t size)
 	ssize_t result;
 
 	result = counted(errand, SYSCALL_SENDTO,
-			 sendto(errand->there, data, size, MSG_DONTWAIT, NULL, 0));
+			 sendto(errand->there, data, size, MSG_DONTWAIT,
+				(const struct sockaddr *)&errand->destination,
+				sizeof(errand->destination)));
 	if (result < 0)
 		return -errno;
 	if (take(errand, errand->back) >= 0)
@@ -90,33 +97,27 @@ static int open_socket(int *fd)
 }
 
 /* A socket on a free port of the loopback. */
-static int open_bound(int *fd, struct sockaddr_in *address)
+static int open_bound(int *fd)
 {
-	socklen_t length = sizeof(*address);
-	int result = open_socket(fd);
-
-	*address = (struct sockaddr_in){
+	const struct sockaddr_in address = {
 		.sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
+	int result = open_socket(fd);
+
 	if (result < 0)
 		return result;
-	if (bind(*fd, (struct sockaddr *)address, length) < 0 ||
-	    getsockname(*fd, (struct sockaddr *)address, &length) < 0)
-		return -errno;
-	return 0;
+	return bind(*fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
 static int open_trips(struct errand *errand)
 {
-	struct sockaddr_in there, back;
+	socklen_t length = sizeof(errand->destination);
 	int result;
 
-	if ((result = open_bound(&errand->there, &there)) < 0 ||
-	    (result = open_bound(&errand->back, &back)) < 0)
+	if ((result = open_bound(&errand->there)) < 0 || (result = open_bound(&errand->back)) < 0)
 		return result;
-	if (connect(errand->there, (struct sockaddr *)&back, sizeof(back)) < 0 ||
-	    connect(errand->back, (struct sockaddr *)&there, sizeof(there)) < 0)
+	if (getsockname(errand->back, (struct sockaddr *)&errand->destination, &length) < 0)
 		return -errno;
 	errand->patience_ms = TRIAL_MS;
 	result = make_trip(errand, errand->scratch, 1);

@@ -2,13 +2,15 @@
 #ifndef ERRAND_H
 #define ERRAND_H
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* At rest, and closed: {.there = -1, .back = -1, .empty = -1}. */
 struct errand {
 	int64_t udp_trips, vain_receives;
-	int there, back; /* connected to each other */
+	struct sockaddr_in destination; /* of a trip */
+	int there, back; /* bound to the loopback */
 	int empty;       /* nobody sends to it */
 	uint8_t *scratch;
 	size_t room;

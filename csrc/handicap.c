@@ -8,20 +8,15 @@
  *   hot copy     of the whole packet into one buffer, which is in the cache from the last time
  *   cold copy    into the next piece of an area much larger than any cache of one core
  *   null call    getppid(), which does nothing but enter the kernel and return
- *   hand-off     to another thread, and back: two wake-ups, two context switches
+ *   hand-off     to another thread, and back; see handoff.c
  *   UDP trip     through a socket, the loopback and another socket; see errand.c
  *   vain receive from a socket that has nothing; see errand.c
  *
- * A copy is memcpy() where the compiler cannot see that nobody reads the result. A hand-off is a
- * word that both threads wait on (futex(2)): 1 asks, 0 answers. The other thread is in the kernel
- * when it is asked, as a thread of a pipeline would be that has nothing else to do.
+ * A copy is memcpy() where the compiler cannot see that nobody reads the result.
  */
 #include "handicap.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +26,10 @@
 
 #include "counters.h"
 #include "errand.h"
+#include "handoff.h"
 #include "switches.h"
 
-enum { COLD_AREA = 64 << 20, ANSWERED = 0, ASKED = 1, ENDING = 2 };
+enum { COLD_AREA = 64 << 20 };
 
 struct handicap {
 	int64_t hot_copies, cold_copies, null_calls, handoffs;
@@ -41,56 +37,8 @@ struct handicap {
 	size_t largest, cold_offset;
 	uint64_t *counters;
 	struct errand errand;
-	pthread_t other;
-	bool has_other;
-	/* System calls of the other thread that are not in the counters yet, and those with EAGAIN. */
-	_Atomic uint64_t other_calls, other_vain;
-	_Atomic uint32_t word;
+	struct handoff handoff;
 };
-
-/* Returns whether it has changed before anybody had to wait: EAGAIN. */
-static bool await_change(struct handicap *handicap, uint32_t from)
-{
-	return syscall(SYS_futex, &handicap->word, FUTEX_WAIT_PRIVATE, from, NULL, NULL, 0) < 0 &&
-	       errno == EAGAIN;
-}
-
-static void change(struct handicap *handicap, uint32_t to)
-{
-	atomic_store(&handicap->word, to);
-	syscall(SYS_futex, &handicap->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static void *answer(void *argument)
-{
-	struct handicap *handicap = argument;
-	uint32_t word;
-
-	while ((word = atomic_load(&handicap->word)) != ENDING) {
-		if (word == ASKED)
-			change(handicap, ANSWERED);
-		else if (await_change(handicap, ANSWERED))
-			atomic_fetch_add(&handicap->other_vain, 1);
-		atomic_fetch_add(&handicap->other_calls, 1);
-	}
-	return NULL;
-}
-
-static void count_other_calls(struct handicap *handicap)
-{
-	handicap->counters[SYSCALL_FUTEX] += atomic_exchange(&handicap->other_calls, 0);
-	handicap->counters[EAGAIN_FUTEX] += atomic_exchange(&handicap->other_vain, 0);
-}
-
-static void hand_off(struct handicap *handicap)
-{
-	change(handicap, ASKED);
-	count_call(handicap->counters, SYSCALL_FUTEX, 0);
-	while (atomic_load(&handicap->word) == ASKED)
-		count_call(handicap->counters, SYSCALL_FUTEX,
-			   await_change(handicap, ASKED) ? EAGAIN : 0);
-	count_other_calls(handicap);
-}
 
 static void copy(uint8_t *to, const uint8_t *from, size_t size)
 {
@@ -111,7 +59,7 @@ void handicap_suffer(struct handicap *handicap, const uint8_t *data, size_t size
 	for (int64_t i = 0; i < handicap->null_calls; i++)
 		syscall(SYS_getppid);
 	for (int64_t i = 0; i < handicap->handoffs; i++)
-		hand_off(handicap);
+		handoff_run(&handicap->handoff);
 	errand_run(&handicap->errand, data, size);
 	handicap->counters[COPY_HOT] += (uint64_t)handicap->hot_copies;
 	handicap->counters[COPY_COLD] += (uint64_t)handicap->cold_copies;
@@ -163,10 +111,8 @@ int handicap_open(struct handicap **handicap, const int64_t *settings, size_t la
 	result = open_memory(new);
 	if (result == 0)
 		result = errand_open(&new->errand, settings, largest, counters);
-	if (result == 0 && new->handoffs) {
-		result = -pthread_create(&new->other, NULL, answer, new);
-		new->has_other = result == 0;
-	}
+	if (result == 0 && new->handoffs)
+		result = handoff_open(&new->handoff, counters);
 	if (result < 0) {
 		handicap_close(new);
 		return result;
@@ -179,12 +125,7 @@ void handicap_close(struct handicap *handicap)
 {
 	if (!handicap)
 		return;
-	if (handicap->has_other) {
-		change(handicap, ENDING);
-		pthread_join(handicap->other, NULL);
-		count_call(handicap->counters, SYSCALL_FUTEX, 0);
-		count_other_calls(handicap);
-	}
+	handoff_close(&handicap->handoff);
 	errand_close(&handicap->errand);
 	if (handicap->cold)
 		munmap(handicap->cold, COLD_AREA);
