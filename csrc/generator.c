@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "address.h"
@@ -53,6 +54,7 @@ struct sender {
 	struct iovec *pieces;
 	union endpoint *destinations;
 	uint32_t turn; /* whose it is among the destinations */
+	long far_ns, spin_ns; /* a wait worth sleeping in, and the end of it that is not slept */
 };
 
 static bool is_sound(const struct vnb_stream *stream)
@@ -222,9 +224,9 @@ static void await_due(const struct sender *sender, const struct vnb_sent *sent, 
 	double wait_ns = (double)next / sender->stream->rate * 1e9 - (double)elapsed_ns;
 	struct timespec pause = {0};
 
-	if (wait_ns < FAR_NS)
+	if (wait_ns < sender->far_ns)
 		return;
-	pause.tv_nsec = wait_ns < SLEEP_MAX_NS ? (long)wait_ns - SPIN_NS : SLEEP_MAX_NS - SPIN_NS;
+	pause.tv_nsec = (wait_ns < SLEEP_MAX_NS ? (long)wait_ns : SLEEP_MAX_NS) - sender->spin_ns;
 	nanosleep(&pause, NULL);
 }
 
@@ -269,8 +271,10 @@ int vnb_send(int fd, const struct vnb_stream *stream, struct vnb_sent *sent, int
 		.key = pattern_key(stream->seed, stream->id),
 		.group = stream->segments ? stream->segments : 1,
 		.last = stream->last ? stream->last : stream->size,
+		.far_ns = stream->sleeps ? 1 : FAR_NS,
+		.spin_ns = stream->sleeps ? 0 : SPIN_NS,
 	};
-	int result;
+	int result, slack;
 
 	if (!is_sound(stream))
 		return -EINVAL;
@@ -279,10 +283,15 @@ int vnb_send(int fd, const struct vnb_stream *stream, struct vnb_sent *sent, int
 		return result;
 	if (stream->segments && (result = set_segment(fd, stream->size)) < 0)
 		return result;
+	slack = prctl(PR_GET_TIMERSLACK);
+	if (stream->sleeps)
+		prctl(PR_SET_TIMERSLACK, 1); /* not the 50 us by which a timer may be late */
 	result = sender_allocate(&sender);
 	if (result == 0)
 		result = send_all(&sender, sent, stop_fd);
 	sender_free(&sender);
+	if (stream->sleeps && slack > 0)
+		prctl(PR_SET_TIMERSLACK, slack);
 	if (stream->segments)
 		set_segment(fd, 0);
 	return result;

@@ -204,6 +204,7 @@ struct vnb_stream {
 	double rate;       /* datagrams a second; 0: as many as will go */
 	double seconds;    /* 0: no limit */
 	int verify;
+	int sleeps;        /* sleep until a datagram is due, however soon; else spin at the end of a wait */
 	/* NULL: the socket is connected. Else messages go to these in turn. */
 	const struct vnb_destination *destinations;
 	uint32_t destination_count;
@@ -226,7 +227,8 @@ struct vnb_sent {
 /*
  * Send a stream on the UDP socket `fd`, IPv4 or IPv6, in open loop: what is due is due by the clock,
  * whether or not anything answers. The sender spins between batches (it has no other clock this
- * fine) and sleeps only where the next datagram is far off. What is due goes out in batches no
+ * fine) and sleeps only where the next datagram is far off; with `sleeps` it always sleeps, which
+ * leaves the CPU to others and sends some microseconds late. What is due goes out in batches no
  * larger than that; what is overdue by more than `burst` is forgone, not made up for. Sets `fd`
  * blocking, with a send timeout; adds to *sent, which the caller clears.
  *
@@ -280,6 +282,18 @@ struct vnb_received {
  * here), or the error of an unusable descriptor.
  */
 int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received, int stop_fd);
+
+/* ---- how much of the CPUs is used ------------------------------------------------------------ */
+
+/*
+ * Work at the lowest priority (SCHED_IDLE, which the calling thread keeps) until *stop is not 0, and
+ * count the pieces of work done in *pieces. Both may be read and written from other processes, in
+ * shared memory. The pieces of a time, as a share of those of an equal time in which nothing else
+ * ran, are the share of the caller's CPU that was free; bind it to one.
+ *
+ * Returns 0, or -errno of sched_setscheduler(2).
+ */
+int vnb_soak(uint64_t *pieces, const uint32_t *stop);
 
 /* ---- the kernel calls Python 3.11 lacks ---------------------------------------------------- */
 

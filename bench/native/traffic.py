@@ -28,6 +28,7 @@ class Stream:
 
     size: bytes of UDP payload; `segments` (0: plain) of these are handed over as one buffer, and
         the last of them has `last` bytes (0: as many as the others).
+    sleeps: leave the CPU to others between two datagrams, instead of spinning for punctuality.
     count, seconds: it ends at the first that is reached; 0: no limit. rate: a second; 0: no limit.
     """
 
@@ -42,6 +43,7 @@ class Stream:
     rate: float = 0.0
     seconds: float = 0.0
     verify: bool = False
+    sleeps: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""How much CPU time the machine uses, measured by what is left over."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bench.errors import CannotMeasure
+from bench.process import Send, spawn
+from bench.soaker import Mark, soaking, used
+
+SECOND = 1_000_000_000
+
+
+def busy(share: float) -> object:
+    """A task that works for this share of each 10 ms, by its own clock."""
+
+    def task(send: Send) -> None:
+        send({"ready": True})
+        while True:
+            end = time.thread_time() + share * 0.01
+            while time.thread_time() < end:
+                pass
+            time.sleep((1 - share) * 0.01)
+
+    return task
+
+
+def test_what_the_soakers_do_not_get_has_been_used() -> None:
+    with soaking() as soaker:
+        idle = soaker.watch(0.3)
+        with spawn("worker", busy(0.5)) as worker:  # type: ignore[arg-type]
+            worker.receive(5)
+            before = cpu_seconds(worker.pid)
+            window = soaker.watch(1.0)
+            spent = cpu_seconds(worker.pid) - before
+        again = soaker.watch(0.3)
+    assert used(window, idle, again) == pytest.approx(spent, rel=0.2, abs=0.05)
+
+
+def cpu_seconds(pid: int) -> float:
+    """A second way to know: what the scheduler says it gave to the process."""
+    with open(f"/proc/{pid}/schedstat") as file:
+        return int(file.read().split()[0]) / 1e9
+
+
+def test_an_idle_machine_has_used_nothing() -> None:
+    with soaking() as soaker:
+        windows = [soaker.watch(0.2) for _ in range(3)]
+    assert abs(used(windows[1], windows[0], windows[2])) < 0.1 * 0.2 * len(windows[0][0].pieces)
+
+
+@pytest.fixture
+def marks() -> Iterator[tuple[Mark, Mark]]:
+    yield Mark(0, (0, 0)), Mark(SECOND, (1000, 2000))
+
+
+def test_each_cpu_has_its_own_full_speed(marks: tuple[Mark, Mark]) -> None:
+    window = Mark(0, (0, 0)), Mark(2 * SECOND, (1000, 4000))
+    assert used(window, marks) == pytest.approx(1.0)  # half of the first CPU, nothing of the other
+
+
+def test_a_cpu_that_is_never_idle_cannot_be_measured() -> None:
+    idle = Mark(0, (0, 0)), Mark(SECOND, (1000, 0))
+    with pytest.raises(CannotMeasure, match="CPU 1 was never idle"):
+        used(idle, idle)
