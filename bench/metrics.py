@@ -44,5 +44,21 @@ METRICS: dict[str, Metric] = {
             description="closed loop with one outstanding UDP datagram of 64 bytes; mean over the "
             "round trips of one pyperf value ('service time')",
         ),
+        Metric(
+            id="packet_time",
+            unit="s",
+            better="lower",
+            title="Time of a packet",
+            description="one way, half a round trip of one outstanding UDP datagram of 1400 bytes, "
+            "everything that moves it on one CPU: the sum of what is done for a packet",
+        ),
+        Metric(
+            id="segment_time",
+            unit="s",
+            better="lower",
+            title="Time of a TCP segment",
+            description="saturating stream, from its first to its last byte, divided by the "
+            "MSS-sized segments that were received",
+        ),
     )
 }

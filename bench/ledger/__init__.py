@@ -3,6 +3,6 @@
 from bench.ledger.items import ITEMS
 from bench.ledger.loads import LOADS
 from bench.ledger.model import Check, Ledger, Load, Overhead
-from bench.ledger.take import take
+from bench.ledger.take import observe, take
 
-__all__ = ["ITEMS", "LOADS", "Check", "Ledger", "Load", "Overhead", "take"]
+__all__ = ["ITEMS", "LOADS", "Check", "Ledger", "Load", "Overhead", "observe", "take"]

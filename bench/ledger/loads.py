@@ -16,10 +16,12 @@ from bench.errors import CannotMeasure
 from bench.ledger.calls import DATA_CALLS
 from bench.ledger.model import Load
 from bench.ledger.subject import SOCKET_CALLS, Process
+from bench import native
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.probes import tcp_goodput
 from bench.probes.base import Path, wait_for_listener
+from bench.probes.echo import ROUND_TIMEOUT, connect, responder
 from bench.process import Child, Send, spawn
 
 _PORT = 7010
@@ -28,6 +30,8 @@ _START_TIMEOUT = 5.0
 _MARGIN = 10.0
 _SETTLE = 0.3
 """Seconds without any news after which what is missing counts as lost."""
+_CALIBRATION = 0.02
+"""Seconds that the round trips at the end of a calibration take at least."""
 _QUIET = 0.03
 """Seconds without a packet on any device after which a path is quiet."""
 
@@ -37,6 +41,7 @@ class Delivered:
     """What a load sent and what arrived of it.
 
     segment: bytes of payload of a packet. sent and received: of the load "udp".
+    times: seconds that a packet took, in several measurements of equal length.
     """
 
     packets: float
@@ -44,6 +49,7 @@ class Delivered:
     segment: int
     sent: Sent | None = None
     received: Received | None = None
+    times: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ def _settle(sent: Tally[Sent], received: Tally[Received]) -> None:
 @contextmanager
 def _tcp(path: Path, load: Load) -> Iterator[Prepared]:
     """One stream as the goodput probe makes it, from its first packet to its last."""
-    test = tcp_goodput.TcpTest(0, load.seconds, 1, path.topology.scenario.congestion_control)
+    test = tcp_goodput.TcpTest(0, round(load.seconds), 1, path.topology.scenario.congestion_control)
     tool = tcp_goodput.chosen()
     waiting, go = os.pipe()
     with os.fdopen(waiting, "rb"), os.fdopen(go, "wb", buffering=0) as word:
@@ -190,10 +196,80 @@ def _report(text: str, path: Path, test: tcp_goodput.TcpTest) -> Delivered:
     tcp_goodput.goodput(text, path, test)  # raises where the report says that it went wrong
     report = json.loads(text)
     size, segment = report["end"]["sum_received"]["bytes"], report["start"]["tcp_mss_default"]
-    return Delivered(size / segment, size, segment)
+    seconds = report["end"]["sum_received"]["seconds"]
+    return Delivered(size / segment, size, segment, times=(seconds * segment / size,))
+
+
+# ---- one datagram at a time ---------------------------------------------------------------------
+
+
+@contextmanager
+def _echo(path: Path, load: Load) -> Iterator[Prepared]:
+    """One datagram, back and forth, with everything that moves it on one CPU.
+
+    Nothing waits in a queue, nothing runs beside anything else and no CPU has to be woken up, so
+    the time of a packet is the sum of what is done for it.
+    """
+    cpu = max(os.sched_getaffinity(0))  # not the first: it takes most interrupts
+    go, stop = os.eventfd(0), os.eventfd(0)
+
+    def ask(report: Send) -> None:
+        os.sched_setaffinity(0, {cpu})
+        with connect(address) as sock:
+            rounds = _rounds(sock.fileno(), load)
+            report({"ready": True})
+            os.eventfd_read(go)
+            times = [
+                native.ping(sock.fileno(), load.size, rounds, ROUND_TIMEOUT) / rounds / 2
+                for _ in range(load.values)
+            ]
+        report({"times": times, "rounds": rounds})
+        os.eventfd_read(stop)  # it stays, to be looked at
+
+    here, there = path.client.host, path.server.host
+    _place(path, cpu)
+    try:
+        with (
+            responder(path, cpu) as (answering, address),
+            _end(path, here, "client", ask, [go, stop]) as asking,
+        ):
+            asking.receive(_MARGIN)
+
+            def run() -> Delivered:
+                os.eventfd_write(go, 1)
+                told = asking.receive(load.seconds * load.values * 5 + _MARGIN)
+                packets = 2 * told["rounds"] * load.values
+                times = tuple(told["times"])
+                return Delivered(packets, packets * load.size, load.size, times=times)
+
+            processes = [
+                Process("client", here, asking.pid, SOCKET_CALLS),
+                Process("responder", there, answering.pid, SOCKET_CALLS),
+            ]
+            yield Prepared(processes, run)
+    finally:
+        os.close(go)
+        os.close(stop)
+
+
+def _place(path: Path, cpu: int) -> None:
+    """Have all threads of the path's forwarders run on one CPU."""
+    for forwarder in path.forwarders:
+        for thread in os.listdir(f"/proc/{forwarder.child.pid}/task"):
+            os.sched_setaffinity(int(thread), {cpu})
+
+
+def _rounds(fd: int, load: Load) -> int:
+    """How many round trips take `load.seconds`, roughly; they warm everything up as well."""
+    rounds, seconds = 16, 0.0
+    while seconds < _CALIBRATION:
+        rounds *= 2
+        seconds = native.ping(fd, load.size, rounds, ROUND_TIMEOUT)
+    return max(1, round(load.seconds * rounds / seconds))
 
 
 LOADS: dict[str, Callable[[Path, Load], AbstractContextManager[Prepared]]] = {
     "udp": _udp,
     "tcp": _tcp,
+    "echo": _echo,
 }

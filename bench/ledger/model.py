@@ -15,14 +15,16 @@ class Load:
     kind: one of `bench.ledger.loads.LOADS`.
     packets, size, rate: of the kind "udp": datagrams, bytes of payload of each, datagrams a second.
         At a modest rate nothing is lost and nothing is batched, so counts are those of a packet.
-    seconds: of the kind "tcp": how long the stream runs.
+    seconds: of the kind "tcp": how long the stream runs (whole seconds). Of the kind "echo": how
+        long each of its `values` measurements takes.
     """
 
     kind: str = "udp"
     packets: int = 20_000
     size: int = 64
     rate: float = 5_000.0
-    seconds: int = 1
+    seconds: float = 1
+    values: int = 5
 
 
 class Unseen(Exception):

@@ -1,0 +1,78 @@
+"""How many of each cause a packet has, from counts that cost the packet nothing.
+
+No tracer: what pumps, IP layers and the scheduler count anyway is read before and after. So it can
+be counted while the time is taken. What the endpoints do (their own system calls and copies) is the
+same on every path and left out; the copies are added, so that shares of all copies can be told.
+"""
+
+from __future__ import annotations
+
+from bench.ledger.evidence import Evidence
+from bench.ledger.subject import Process
+
+_WAITING = ("poll", "sched_yield", "io_uring_enter")
+"""Calls of a pump that move nothing themselves."""
+_ENDPOINT_COPIES = 2
+"""Times each byte of payload is copied by the endpoints: into the kernel, and out of it."""
+
+
+def counts(evidence: Evidence) -> dict[str, float]:
+    """Cause → how many of it a delivered packet has; the ids are those of `bench.why.causes`.
+
+    Raises Unseen where this machine does not tell.
+    """
+    delivered = evidence.delivered
+    total = {
+        "copies": float(_ENDPOINT_COPIES * delivered.bytes),
+        "cold_copies": 0.0,
+        "calls": 0.0,
+        "polling": 0.0,
+        "switches": float(_switches(evidence)),
+        "traversals": float(_traversals(evidence)),
+        "sockets": 0.0,
+        "devices": 0.0,
+    }
+    for process, counted in evidence.pumps():
+        for cause, count in _of_pump(process, counted).items():
+            total[cause] += count
+    return {cause: count / delivered.packets for cause, count in total.items()}
+
+
+def _of_pump(process: Process, counted: dict[str, int]) -> dict[str, float]:
+    def added(*names: str) -> int:
+        return sum(counted.get(name, 0) for name in names)
+
+    def port(number: int, what: str) -> int:
+        return added(f"port{number}.rx_{what}", f"port{number}.tx_{what}")
+
+    moved = port(0, "bytes") + port(1, "bytes")
+    units = added("port0.rx_packets", "port1.rx_packets")
+    size = added("port0.rx_bytes", "port1.rx_bytes") / units if units else 0.0
+    vain = sum(n for name, n in counted.items() if name.startswith("eagain."))
+    waiting = added(*(f"syscall.{name}" for name in _WAITING)) - added(
+        *(f"eagain.{name}" for name in _WAITING)
+    )
+    trips = counted.get("trip.udp", 0)
+    listens = process.pump is not None and process.pump.listen
+    return {
+        "copies": moved + (counted["copy.hot"] + 2 * trips) * size,
+        "cold_copies": counted["copy.cold"] * size,
+        "calls": sum(n for name, n in counted.items() if name.startswith("syscall."))
+        - vain
+        - waiting,
+        "polling": vain + waiting,
+        "sockets": (port(1, "packets") if listens else 0) + 2 * trips,
+        "devices": port(0, "packets") + (0 if listens else port(1, "packets")),
+    }
+
+
+def _switches(evidence: Evidence) -> int:
+    evidence.observed("process")
+    return sum((evidence.seen.process or {}).values())
+
+
+def _traversals(evidence: Evidence) -> int:
+    return sum(
+        evidence.snmp(host, "Ip.OutRequests") + evidence.snmp(host, "Ip.InReceives")
+        for host in evidence.subject.hosts.values()
+    )
