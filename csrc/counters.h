@@ -6,7 +6,7 @@
  *     rx_packets of both ports + icmp.* = tx_packets of both ports + drop.*
  *     syscall.X = calls of X, as strace or the raw_syscalls tracepoints count them
  *
- * A super-packet counts as the packets it stands for. Bytes are those that crossed between user and
+ * A super-packet counts as the packets it stands for, and as one unit, as it is copied. Bytes are those that crossed between user and
  * kernel space, without virtio headers: a super-packet has one header for all its packets.
  *
  * (The first does without asynchronous socket errors, which report the loss of a datagram that
@@ -38,15 +38,19 @@
 	X(PORT0_RX_PACKETS, "port0.rx_packets") \
 	X(PORT0_RX_BYTES, "port0.rx_bytes") \
 	X(PORT0_RX_SUPERS, "port0.rx_supers")       /* units received that stand for several packets */ \
+	X(PORT0_RX_UNITS, "port0.rx_units")         /* copies out of the kernel */ \
 	X(PORT0_TX_PACKETS, "port0.tx_packets") \
 	X(PORT0_TX_BYTES, "port0.tx_bytes") \
 	X(PORT0_TX_SUPERS, "port0.tx_supers") \
+	X(PORT0_TX_UNITS, "port0.tx_units")         /* copies into it */ \
 	X(PORT1_RX_PACKETS, "port1.rx_packets") \
 	X(PORT1_RX_BYTES, "port1.rx_bytes") \
 	X(PORT1_RX_SUPERS, "port1.rx_supers") \
+	X(PORT1_RX_UNITS, "port1.rx_units") \
 	X(PORT1_TX_PACKETS, "port1.tx_packets") \
 	X(PORT1_TX_BYTES, "port1.tx_bytes") \
 	X(PORT1_TX_SUPERS, "port1.tx_supers") \
+	X(PORT1_TX_UNITS, "port1.tx_units") \
 	CALLS(X, SYSCALL, "syscall.") \
 	CALLS(X, EAGAIN, "eagain.") \
 	X(COPY_HOT, "copy.hot")                     /* handicaps */ \
@@ -83,11 +87,21 @@ enum counter {
 };
 
 /* Distances inside a port's group, and between the groups. */
-enum { RX_PACKETS, RX_BYTES, RX_SUPERS, TX_PACKETS, TX_BYTES, TX_SUPERS, COUNTERS_PER_PORT };
+enum {
+	RX_PACKETS,
+	RX_BYTES,
+	RX_SUPERS,
+	RX_UNITS,
+	TX_PACKETS,
+	TX_BYTES,
+	TX_SUPERS,
+	TX_UNITS,
+	COUNTERS_PER_PORT
+};
 enum { EAGAIN_OF_SYSCALL = EAGAIN_POLL - SYSCALL_POLL };
 
 _Static_assert(PORT1_RX_PACKETS - PORT0_RX_PACKETS == COUNTERS_PER_PORT &&
-		       PORT0_TX_SUPERS - PORT0_RX_PACKETS == TX_SUPERS &&
+		       PORT0_TX_UNITS - PORT0_RX_PACKETS == TX_UNITS &&
 		       EAGAIN_GETPPID - SYSCALL_GETPPID == EAGAIN_OF_SYSCALL,
 	       "groups of counters have one order");
 

@@ -171,6 +171,7 @@ static void take_unit(struct pump *pump, unsigned int from, struct unit *unit)
 {
 	uint32_t size = unit->packet.size, stride = unit->stride;
 
+	pump->port[from].traffic[RX_UNITS]++;
 	if (pump->handicap)
 		handicap_suffer(pump->handicap, unit->packet.data, size);
 	if (stride >= size) {

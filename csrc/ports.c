@@ -17,9 +17,10 @@
 
 int port_sent(struct port *port, const struct message *message, int error)
 {
-	if (error == 0)
+	if (error == 0) {
 		port_count(port, TX_PACKETS, message->packets, message->size);
-	else if (error == EAGAIN || error == EINTR)
+		port->traffic[TX_UNITS]++;
+	} else if (error == EAGAIN || error == EINTR)
 		return -EAGAIN;
 	else if (descriptor_is_lost(error))
 		return -error;

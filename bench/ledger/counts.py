@@ -46,7 +46,7 @@ def _of_pump(process: Process, counted: dict[str, int]) -> dict[str, float]:
         return added(f"port{number}.rx_{what}", f"port{number}.tx_{what}")
 
     moved = port(0, "bytes") + port(1, "bytes")
-    units = added("port0.rx_packets", "port1.rx_packets")
+    units = added("port0.rx_units", "port1.rx_units")
     size = added("port0.rx_bytes", "port1.rx_bytes") / units if units else 0.0
     vain = sum(n for name, n in counted.items() if name.startswith("eagain."))
     waiting = added(*(f"syscall.{name}" for name in _WAITING)) - added(
@@ -61,8 +61,8 @@ def _of_pump(process: Process, counted: dict[str, int]) -> dict[str, float]:
         - vain
         - waiting,
         "polling": vain + waiting,
-        "sockets": (port(1, "packets") if listens else 0) + 2 * trips,
-        "devices": port(0, "packets") + (0 if listens else port(1, "packets")),
+        "sockets": (port(1, "units") if listens else 0) + 2 * trips,
+        "devices": port(0, "units") + (0 if listens else port(1, "units")),
     }
 
 

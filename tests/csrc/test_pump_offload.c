@@ -277,6 +277,7 @@ static void splits_and_joins(int64_t io, int64_t batch, int64_t udp, unsigned in
 		sound &= is_segment(&rig, super, i, segment, parts[i % 64]);
 	rig_stop(&rig);
 	CLAIM(sound, "a super-packet leaves as the whole packets it stands for");
+	CLAIM(rig.counters[PORT0_RX_UNITS] == 1, "it was one unit");
 	CLAIM(rig.counters[PORT0_RX_SUPERS] == 1 && rig.counters[PORT0_RX_PACKETS] == segments &&
 		      rig.counters[PORT1_TX_PACKETS] == segments && rig_is_balanced(rig.counters),
 	      "and is counted as these");
@@ -298,6 +299,8 @@ static void splits_and_joins(int64_t io, int64_t batch, int64_t udp, unsigned in
 	      "that says how to cut it again");
 	CLAIM(memcmp(joined + VIRTIO + HEADERS, super + VIRTIO + HEADERS, size - VIRTIO - HEADERS) == 0,
 	      "and has the payload of all");
+	CLAIM(rig.counters[PORT1_RX_UNITS] == segments && rig.counters[PORT0_TX_UNITS] == 1,
+	      "many units became one");
 	CLAIM(rig.counters[PORT0_TX_SUPERS] == 1 && rig.counters[PORT0_TX_PACKETS] == segments &&
 		      rig_is_balanced(rig.counters),
 	      "each counts");
