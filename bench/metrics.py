@@ -60,5 +60,50 @@ METRICS: dict[str, Metric] = {
             description="saturating stream, from its first to its last byte, divided by the "
             "MSS-sized segments that were received",
         ),
+        Metric(
+            id="syscalls",
+            unit="1/packet",
+            better="lower",
+            title="system calls",
+            description="of the ledger: calls of the programs on the path, one way, small UDP "
+            "datagrams; useful ones, those in vain (EAGAIN) and the others",
+        ),
+        Metric(
+            id="copies",
+            unit="1/packet",
+            better="lower",
+            title="copies",
+            description="of the ledger: copies of a datagram between user and kernel space, one "
+            "way; several datagrams copied as one buffer are one copy",
+        ),
+        Metric(
+            id="copied_bytes",
+            unit="B/packet",
+            better="lower",
+            title="bytes copied",
+            description="of the ledger: bytes of those copies, headers included",
+        ),
+        Metric(
+            id="traversals",
+            unit="1/packet",
+            better="lower",
+            title="IP traversals",
+            description="of the ledger: passes through an IP layer, one way: where a host sends a "
+            "packet and where one receives it, to keep or to forward",
+        ),
+        Metric(
+            id="wakeups",
+            unit="1/packet",
+            better="lower",
+            title="wake-ups",
+            description="of the ledger: times a thread of a program on the path is woken, one way",
+        ),
+        Metric(
+            id="segments_per_skb",
+            unit="1",
+            better="higher",
+            title="segments per skb",
+            description="of the ledger: packets that a device's driver is given at once, as one",
+        ),
     )
 }

@@ -181,6 +181,7 @@ NEEDS = (
     Need("ethtool", "test", has_programs("ethtool"), same("ethtool")),
     Need("tcpdump", "test", has_programs("tcpdump"), same("tcpdump")),
     Need("strace", "test", has_programs("strace"), same("strace")),
+    Need("bpftrace", "test", has_programs("bpftrace"), same("bpftrace")),
     Need(
         what="the compiler's address and undefined-behaviour sanitizers",
         when="test",

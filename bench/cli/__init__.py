@@ -18,6 +18,7 @@ import click
 from bench import __version__
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
+from bench.cli.ledger import ledger
 from bench.cli.live import capture, shell
 from bench.cli.pump import pump
 from bench.cli.run import run
@@ -40,7 +41,7 @@ def cli() -> None:
     """
 
 
-for command in (list_, show, run, compare, capture, shell, pump, doctor):
+for command in (list_, show, run, compare, ledger, capture, shell, pump, doctor):
     cli.add_command(command)
 
 

@@ -17,18 +17,23 @@ SLACK = 3
 
 
 class Pair(NamedTuple):
-    """Two counts that should be equal, and what each is."""
+    """Two counts that should be equal, and what each is.
+
+    missed: by so much the right one may be less, because the kernel said that it left that out.
+    """
 
     what: str
     left: str
     left_count: int
     right: str
     right_count: int
+    missed: int = 0
 
 
-def agree(left: int, right: int) -> bool:
-    """Whether two counts are the same, but for what happens at the edges."""
-    return abs(left - right) <= max(SLACK, TOLERANCE * max(left, right))
+def agree(left: int, right: int, missed: int = 0) -> bool:
+    """Whether two counts are the same, but for what happens at the edges and what is `missed`."""
+    slack = max(SLACK, TOLERANCE * max(left, right))
+    return -slack <= left - right <= slack + missed
 
 
 def check(evidence: Evidence) -> list[Check]:
@@ -51,7 +56,8 @@ def _judged(id_: str, pair: Pair) -> Check:
         right=pair.right,
         left_count=pair.left_count,
         right_count=pair.right_count,
-        agree=agree(pair.left_count, pair.right_count),
+        missed=pair.missed,
+        agree=agree(pair.left_count, pair.right_count, pair.missed),
     )
 
 
@@ -138,10 +144,11 @@ def _transmitted(evidence: Evidence) -> Iterator[Pair]:
     trace = evidence.trace()
     evidence.observed("devices")
     for (host, device), counts in (evidence.seen.devices or {}).items():
-        packets, _, _ = trace.transmitted.get((host, device), (0, 0, 0))
-        if packets or counts["tx_packets"]:
-            what = f"{host}:{device}: packets sent"
-            yield Pair(what, "its statistics", counts["tx_packets"], "traced", packets)
+        packets, _ = trace.transmitted.get((host, device), (0, 0))
+        told = counts["tx_packets"] + counts["tx_dropped"]
+        if packets or told:
+            what = f"{host}:{device}: packets given to it"
+            yield Pair(what, "its statistics", told, "traced", packets, trace.missed)
 
 
 def _received(evidence: Evidence) -> Iterator[Pair]:
@@ -164,7 +171,7 @@ def _switches(evidence: Evidence) -> Iterator[Pair]:
     for process in evidence.subject.processes:
         threads = [t for t, owner in evidence.subject.threads.items() if owner is process]
         if any(thread not in counted for thread in threads):
-            raise Unseen(f"{process.label} was gone before it could be looked at")
+            raise Unseen(f"{process.label}: a thread ended before it could be looked at")
         told = sum(counted[thread] for thread in threads)
         traced = sum(trace.switches.get(thread, 0) for thread in threads)
         yield Pair(f"{process.label}: context switches", "/proc", told, "traced", traced)
@@ -174,11 +181,28 @@ def _lost(evidence: Evidence) -> Iterator[Pair]:
     sent, received = evidence.delivered.sent, evidence.delivered.received
     if sent is None or received is None:
         raise Unseen("what a TCP stream loses it sends again")
-    dropped = sum(count for (host, _), count in evidence.trace().drops.items() if host)
+    trace = evidence.trace()
+    dropped = sum(count for (host, _), count in trace.drops.items() if host)
     for _, counted in evidence.pumps():
         dropped += sum(n for name, n in counted.items() if name.startswith("drop."))
     lost = sent.packets - received.unique
-    yield Pair("packets lost", "sent and not received", lost, "drops by reason", dropped)
+    yield Pair(
+        "packets lost", "sent and not received", lost, "drops by reason", dropped, trace.missed
+    )
+
+
+def _device_reads(evidence: Evidence) -> Iterator[Pair]:
+    """The kernel's own tracepoint of copies to user space, where one of a packet passes it.
+
+    A datagram that lies in one piece goes round it on its way into a UDP socket's reader.
+    """
+    trace = evidence.trace()
+    for process, _ in evidence.pumps():
+        if process.pump is not None and not process.pump.listen:
+            reads, _ = evidence.device_bytes(process, "out")
+            copied, _ = trace.copied.get(process.pid, (0, 0))
+            what = f"{process.label}: packets from its devices"
+            yield Pair(what, "reads", reads, "copies", copied)
 
 
 CHECKS: dict[str, tuple[str, Callable[[Evidence], Iterator[Pair]]]] = {
@@ -190,5 +214,6 @@ CHECKS: dict[str, tuple[str, Callable[[Evidence], Iterator[Pair]]]] = {
     "transmitted": ("packets that devices send", _transmitted),
     "received": ("packets that IP layers take in", _received),
     "switches": ("context switches", _switches),
+    "device_reads": ("packets read from devices", _device_reads),
     "lost": ("packets lost", _lost),
 }

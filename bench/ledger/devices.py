@@ -14,6 +14,7 @@ class DeviceCounts(TypedDict):
     rx_bytes: int
     tx_packets: int
     tx_bytes: int
+    tx_dropped: int
 
 
 def read(subject: Subject) -> dict[tuple[str, str], DeviceCounts]:
@@ -25,6 +26,7 @@ def read(subject: Subject) -> dict[tuple[str, str], DeviceCounts]:
             "rx_bytes": traffic.rx_bytes,
             "tx_packets": traffic.tx_packets,
             "tx_bytes": traffic.tx_bytes,
+            "tx_dropped": traffic.tx_dropped,
         }
         for host in topology.scenario.hosts
         for device, traffic in topology.traffic(host).items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from bench import native
 from bench.ledger import calls
@@ -16,12 +15,15 @@ from bench.ledger.trace import Traced
 from bench.scenario.model import Pump
 
 TRACE, COUNTERS, TALLIES = "trace", "pump counters", "tallies"
+MISSED_MOST = 0.001
+"""Share of the events that a count in interrupts may lack."""
 _DEVICE_CALLS = {"in": ("write", "writev"), "out": ("read", "readv")}
 _VIRTIO_HEADER = 10
 """Bytes that lead each packet of a tun or tap with offload; the pump counts without them."""
 
 
-class Crossing(NamedTuple):
+@dataclass(frozen=True)
+class Crossing:
     """Copies between user and kernel space by one process in one direction."""
 
     process: Process
@@ -43,6 +45,19 @@ class Evidence:
         if self.seen.trace is None:
             raise Unseen(self.seen.reasons["trace"])
         return self.seen.trace
+
+    def complete_trace(self) -> Traced:
+        """The same for events that may come in an interrupt, of which some may have been missed.
+
+        Raises Unseen also where these are too many. (What a process does by itself is never missed:
+        it does not do it while a program of the tracer runs.)
+        """
+        trace = self.trace()
+        if trace.missed > MISSED_MOST * trace.events:
+            raise Unseen(
+                f"the tracer missed {trace.missed} events and saw {trace.events}: too much happened"
+            )
+        return trace
 
     def observed(self, observer: str) -> None:
         """Raise Unseen unless `observer` counted."""

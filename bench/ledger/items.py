@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from bench.ledger.calls import DATA_CALLS
 from bench.ledger.evidence import COUNTERS, TALLIES, TRACE, Evidence
@@ -15,7 +14,8 @@ _FORWARDING_CALLS = DATA_CALLS | {"io_uring_enter"}
 """The calls of a forwarder that are useful where they return more than 0."""
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """What one process of a host, or the host's kernel (None), did. weight: see `Item.ratio`."""
 
     host: str
@@ -114,37 +114,41 @@ def _traversals(evidence: Evidence) -> Iterator[Part]:
 
 
 def _device_hops(evidence: Evidence) -> Iterator[Part]:
-    if evidence.seen.trace is not None:
-        for (host, _), (packets, _, _) in evidence.seen.trace.transmitted.items():
+    try:
+        for (host, _), (packets, _) in evidence.complete_trace().transmitted.items():
             yield Part(host, None, packets, TRACE)
-        return
-    evidence.observed("devices")
-    for (host, _), counts in (evidence.seen.devices or {}).items():
-        yield Part(host, None, counts["tx_packets"], "device statistics")
+    except Unseen:
+        evidence.observed("devices")
+        for (host, _), counts in (evidence.seen.devices or {}).items():
+            told = counts["tx_packets"] + counts["tx_dropped"]
+            yield Part(host, None, told, "device statistics")
 
 
 def _switches(evidence: Evidence) -> Iterator[Part]:
     evidence.observed("process")
-    counted = evidence.seen.process or {}
+    counted, trace = evidence.seen.process or {}, evidence.seen.trace
     for thread, process in evidence.subject.threads.items():
-        if thread not in counted:
-            raise Unseen(f"{process.label} was gone before it could be looked at")
-        yield Part(process.host, process, counted[thread], "/proc")
+        if thread in counted:
+            yield Part(process.host, process, counted[thread], "/proc")
+        elif trace is not None:
+            yield Part(process.host, process, trace.switches.get(thread, 0), TRACE)
+        else:
+            raise Unseen(f"{process.label}: a thread ended before it could be looked at")
 
 
 def _wakeups(evidence: Evidence) -> Iterator[Part]:
-    woken = evidence.trace().wakeups
+    woken = evidence.complete_trace().wakeups
     for thread, process in evidence.subject.threads.items():
         yield Part(process.host, process, woken.get(thread, 0), TRACE)
 
 
 def _segments(evidence: Evidence) -> Iterator[Part]:
-    for (host, _), (packets, segments, _) in evidence.trace().transmitted.items():
+    for (host, _), (packets, segments) in evidence.complete_trace().transmitted.items():
         yield Part(host, None, segments, TRACE, packets)
 
 
 def _drops(evidence: Evidence) -> Iterator[Part]:
-    for (host, _), count in evidence.trace().drops.items():
+    for (host, _), count in evidence.complete_trace().drops.items():
         if host:
             yield Part(host, None, count, TRACE)
     for process, counted in evidence.pumps():

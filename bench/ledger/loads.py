@@ -174,22 +174,24 @@ def _tcp(path: Path, load: Load) -> Iterator[Prepared]:
     test = tcp_goodput.TcpTest(0, round(load.seconds), 1, path.topology.scenario.congestion_control)
     tool = tcp_goodput.chosen()
     waiting, go = os.pipe()
-    with os.fdopen(waiting, "rb"), os.fdopen(go, "wb", buffering=0) as word:
-        with tool.serve(path) as serving, tool.sending(path, test, waiting) as sending:
-            netns = path.topology.netns(path.server.host)
-            wait_for_listener(netns, serving, tcp_goodput.PORT, _START_TIMEOUT)
+    with (
+        os.fdopen(waiting, "rb"),
+        os.fdopen(go, "wb", buffering=0) as word,
+        tool.serve(path) as serving,
+        tool.sending(path, test, waiting) as sending,
+    ):
+        netns = path.topology.netns(path.server.host)
+        wait_for_listener(netns, serving, tcp_goodput.PORT, _START_TIMEOUT)
 
-            def run() -> Delivered:
-                word.write(b"\n")
-                return _report(tool.report(sending, test), path, test)
+        def run() -> Delivered:
+            word.write(b"\n")
+            return _report(tool.report(sending, test), path, test)
 
-            yield Prepared(
-                [
-                    Process("iperf3 client", path.client.host, sending.pid, DATA_CALLS),
-                    Process("iperf3 server", path.server.host, serving.pid, DATA_CALLS),
-                ],
-                run,
-            )
+        processes = [
+            Process("iperf3 client", path.client.host, sending.pid, DATA_CALLS),
+            Process("iperf3 server", path.server.host, serving.pid, DATA_CALLS),
+        ]
+        yield Prepared(processes, run)
 
 
 def _report(text: str, path: Path, test: tcp_goodput.TcpTest) -> Delivered:

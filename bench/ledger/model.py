@@ -34,8 +34,9 @@ class Unseen(Exception):
 class Check(msgspec.Struct, frozen=True, kw_only=True):
     """Two independent ways of counting the same thing.
 
-    what: names it. left, right: the ways, as they are called. agree: None where the check does not
-        apply; `reason` says why.
+    what: names it. left, right: the ways, as they are called. missed: events that the kernel told
+        the tracer it left out; the right one may be less by these. agree: None where the check
+        does not apply; `reason` says why.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     right: str = ""
     left_count: int = 0
     right_count: int = 0
+    missed: int = 0
     agree: bool | None = None
     reason: str = ""
 
@@ -77,6 +79,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     predicted: item → what the scenario's file says for this load.
     checks: the identity checks. sound: whether all of those that apply agree.
     unobserved: observer → why it counted nothing.
+    events, missed: how many events the tracer counted, and how many the kernel left out.
     overhead: None where nothing was traced; `overhead_reason` says why.
     """
 
@@ -97,6 +100,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     checks: list[Check]
     sound: bool
     unobserved: dict[str, str]
+    events: int = 0
+    missed: int = 0
     sent: int | None = None
     overhead: Overhead | None = None
     overhead_reason: str = ""

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from bench.ledger import devices, process, snmp, trace
 from bench.ledger.devices import DeviceCounts
-from bench.ledger.model import Unseen
 from bench.ledger.subject import Subject
 from bench.ledger.trace import Traced
 

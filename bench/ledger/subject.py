@@ -18,7 +18,8 @@ class Process:
     """A process on the path.
 
     calls: the system calls by which an endpoint moves data; its other calls are the measuring
-        tool's own (pacing, start-up) and not counted. None: of a forwarder, whose every call counts.
+        tool's own (pacing, start-up) and not counted. None: of a forwarder, all of whose calls
+        count.
     pump: what the scenario says of it, if it is one. counters: reads what it counts.
     """
 

@@ -114,6 +114,8 @@ def assemble(
         checks=checks,
         sound=all(done.agree is not False for done in checks),
         unobserved=evidence.seen.reasons,
+        events=evidence.seen.trace.events if evidence.seen.trace else 0,
+        missed=evidence.seen.trace.missed if evidence.seen.trace else 0,
         overhead=overhead,
         overhead_reason=why,
     )

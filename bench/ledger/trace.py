@@ -5,7 +5,8 @@ packet's device or a process is in), and only between two marks: a system call o
 else makes, so that the second or two of attaching and detaching is in no count.
 
 The script adds up in maps of the kernel, one copy for each CPU; nothing is sent for each event, so
-nothing can overflow.
+nothing can overflow. But the kernel leaves out an event that comes, in an interrupt, while one of
+its programs runs on the same CPU. It counts those, and so do we: in saturation they can be too many.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Traced:
     copied: process → kernel-to-user copies of packet data, and their bytes, as far as the kernel
         has a tracepoint on the way.
     switches, wakeups: thread → times it left a CPU, times it was woken.
-    transmitted: (host, device) → packets given to the driver, the segments they stand for, bytes.
-    taken: (host, device) → packets that the stack received from it.
+    transmitted: (host, device) → packets given to the driver, and the segments they stand for.
     drops: (host, reason) → packets; the host is "" where the kernel did not say whose it was.
+    missed: events of any kind, anywhere on the machine, that the kernel left out.
     """
 
     calls: dict[tuple[int, int, str], int] = field(default_factory=dict)
@@ -60,19 +61,25 @@ class Traced:
     copied: dict[int, tuple[int, int]] = field(default_factory=dict)
     switches: dict[int, int] = field(default_factory=dict)
     wakeups: dict[int, int] = field(default_factory=dict)
-    transmitted: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
-    taken: dict[tuple[str, str], int] = field(default_factory=dict)
+    transmitted: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     drops: dict[tuple[str, str], int] = field(default_factory=dict)
+    missed: int = 0
+
+    @property
+    def events(self) -> int:
+        """How many events were counted."""
+        one = (self.calls, self.switches, self.wakeups, self.drops)
+        pairs = (self.sent, self.received, self.copied, self.transmitted)
+        return sum(sum(counts.values()) for counts in one) + sum(
+            entry[0] for entries in pairs for entry in entries.values()
+        )
 
 
 def missing() -> str | None:
     """Why nothing can be traced here, or None as far as can be told without trying."""
     if shutil.which(_COMMAND) is None:
         return "bpftrace is not installed"
-    if (
-        os.geteuid() != 0
-        or not FilePath("/proc/self/uid_map").read_text().split()[2] == "4294967295"
-    ):
+    if os.geteuid() != 0 or FilePath("/proc/self/uid_map").read_text().split()[2] != "4294967295":
         return "tracing needs root"
     if not _BTF.exists():
         return f"the kernel has no BTF ({_BTF})"
@@ -109,8 +116,8 @@ def _wait_until_ready(child: Child) -> None:
     deadline = time.monotonic() + _ATTACH_TIMEOUT
     while _READY not in child.output():
         if not child.alive():
-            lines = [line for line in child.output().splitlines() if "ERROR" in line.upper()]
-            raise Unseen(f"bpftrace: {(lines or ['it ended and said nothing'])[-1]}")
+            lines = child.output().strip().splitlines() or ["it ended and said nothing"]
+            raise Unseen(f"bpftrace: {lines[-1]}")
         if time.monotonic() > deadline:
             raise Unseen(f"bpftrace was not ready after {_ATTACH_TIMEOUT:g} s")
         time.sleep(0.02)
@@ -121,12 +128,15 @@ class _Tracer:
 
     def __init__(self, child: Child, subject: Subject) -> None:
         self._child, self._subject = child, subject
+        self._missed = 0
 
     def begin(self) -> None:
+        self._missed = -_missed(self._child.pid)
         os.getpgid(0)
 
     def end(self) -> None:
         os.getsid(0)
+        self._missed += _missed(self._child.pid)
 
     def counted(self) -> Traced:
         self._child.ask_to_end()
@@ -136,7 +146,17 @@ class _Tracer:
             raise Unseen(str(error)) from None
         if status != 0:
             raise Unseen(f"bpftrace ended with status {status}")
-        return _parse(self._child.output(), self._subject)
+        return _parse(self._child.output(), self._subject, self._missed)
+
+
+def _missed(pid: int) -> int:
+    """Events that the programs of a process have not been run for, as their descriptors tell."""
+    total = 0
+    for name in os.listdir(f"/proc/{pid}/fdinfo"):
+        for line in FilePath(f"/proc/{pid}/fdinfo/{name}").read_text().splitlines():
+            if line.startswith("recursion_misses:"):
+                total += int(line.split()[1])
+    return total
 
 
 # ---- the script ---------------------------------------------------------------------------------
@@ -179,15 +199,11 @@ def script(namespaces: Iterable[int], marker: int) -> str:
         tracepoint:net:net_dev_start_xmit /@on/ {{
             $d = {skb}->dev; $n = $d->nd_net.net->ns.inum;
             if ({ours}) {{
+                $i = $d->ifindex;
                 $s = args->gso_segs > 1 ? args->gso_segs : 1;
-                @xmit[$n, $d->ifindex] = count();
-                @xmit_segments[$n, $d->ifindex] = sum($s);
-                @xmit_bytes[$n, $d->ifindex] = sum(args->len);
+                @xmit[$n, $i] = count();
+                @xmit_segments[$n, $i] = sum($s);
             }}
-        }}
-        tracepoint:net:netif_receive_skb /@on/ {{
-            $d = {skb}->dev; $n = $d->nd_net.net->ns.inum;
-            if ({ours}) {{ @taken[$n, $d->ifindex] = count(); }}
         }}
         tracepoint:skb:kfree_skb /@on/ {{
             $n = {skb}->dev->nd_net.net->ns.inum;
@@ -211,7 +227,7 @@ def _receiver() -> str:
 # ---- what it printed ----------------------------------------------------------------------------
 
 
-def _parse(output: str, subject: Subject) -> Traced:
+def _parse(output: str, subject: Subject, missed: int) -> Traced:
     maps: dict[str, dict[tuple[int, ...], int]] = {}
     for line in output.splitlines():
         if line.startswith('{"type": "map"'):
@@ -233,7 +249,7 @@ def _parse(output: str, subject: Subject) -> Traced:
         return host, subject.devices.get((host, key[1]), f"device {key[1]}")
 
     names = _reasons(output)
-    segments, sizes = of("xmit_segments"), of("xmit_bytes")
+    segments = of("xmit_segments")
     return Traced(
         calls={(k[0], k[1], OUTCOMES[k[2]]): count for k, count in of("calls").items()},
         moved={(k[0], k[1]): total for k, total in of("moved").items()},
@@ -242,12 +258,12 @@ def _parse(output: str, subject: Subject) -> Traced:
         copied=by_process("copied"),
         switches={key[0]: count for key, count in of("switches").items()},
         wakeups={key[0]: count for key, count in of("wakeups").items()},
-        transmitted={device(k): (count, segments[k], sizes[k]) for k, count in of("xmit").items()},
-        taken={device(k): count for k, count in of("taken").items()},
+        transmitted={device(k): (count, segments[k]) for k, count in of("xmit").items()},
         drops={
             (subject.hosts.get(k[0], ""), names.get(k[1], f"reason {k[1]}")): count
             for k, count in of("drops").items()
         },
+        missed=missed,
     )
 
 

@@ -28,12 +28,16 @@ _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENODEV, errno.EPROTONOSUPPORT}
 
 @dataclass(frozen=True)
 class Traffic:
-    """What a device has counted since it was made."""
+    """What a device has counted since it was made.
+
+    tx_dropped: packets it was given to send and did not, such as those a full tun has no room for.
+    """
 
     rx_packets: int
     rx_bytes: int
     tx_packets: int
     tx_bytes: int
+    tx_dropped: int
 
 
 class Topology:
@@ -93,7 +97,11 @@ class Topology:
         for link in self.netlink(host).get_links():
             stats = link.get("stats64")
             counted[link.get("ifname")] = Traffic(
-                stats["rx_packets"], stats["rx_bytes"], stats["tx_packets"], stats["tx_bytes"]
+                stats["rx_packets"],
+                stats["rx_bytes"],
+                stats["tx_packets"],
+                stats["tx_bytes"],
+                stats["tx_dropped"],
             )
         return counted
 

@@ -1,0 +1,112 @@
+"""`vnetbench ledger`: where the work of a packet goes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from rich.console import Console
+
+from bench import forwarders
+from bench.cli.ledger_table import render_ledger
+from bench.cli.options import ARMS, override_option
+from bench.errors import UsageError
+from bench.probes import prove
+from bench.scenario import Variant, find, variants
+from bench.topology import Arm, build, enter_user_namespace_if_needed
+
+if TYPE_CHECKING:
+    from bench.ledger import Ledger, Load
+
+_UNSOUND = 3
+_LARGEST = 1400
+"""Bytes of payload that every path carries in one packet."""
+
+
+@click.command(epilog="Example: vnetbench ledger vxlan flannel-udp")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--arm", type=click.Choice(ARMS), default=ARMS[0], show_default=True)
+@click.option(
+    "--load",
+    "kind",
+    type=click.Choice(["udp", "tcp"]),
+    default="udp",
+    show_default=True,
+    help="Small datagrams one by one, or one TCP stream as fast as it goes.",
+)
+@click.option("--packets", type=click.IntRange(100, 10_000_000), default=20_000, show_default=True)
+@click.option(
+    "--size",
+    type=click.IntRange(16, _LARGEST),
+    default=64,
+    show_default=True,
+    help="Bytes of payload of a datagram.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(1, 1e6),
+    default=5000,
+    show_default=True,
+    help="Datagrams a second; modest, so that none is lost.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Everything, as a JSON array.")
+@override_option
+def ledger(
+    names: tuple[str, ...],
+    arm: str,
+    kind: str,
+    packets: int,
+    size: int,
+    rate: float,
+    as_json: bool,
+    overrides: tuple[str, ...],
+) -> None:
+    """Count what is done for each packet: system calls, copies, passes through stack and devices.
+
+    Of all shipped scenarios for no NAME. Beside each count stands what the scenario's file
+    predicts. Nothing is timed. Exit status 3 where two ways of counting the same thing disagree.
+    """
+    # Imported here: most commands do without it.
+    from bench.ledger import Load  # noqa: PLC0415
+
+    load = Load(kind=kind, packets=packets, size=size, rate=rate)
+    if kind == "tcp":
+        _refuse_datagram_options()
+    chosen = variants(find(names), overrides)
+    for variant in chosen:
+        forwarders.check(variant)
+    enter_user_namespace_if_needed()
+    ledgers = _taken(chosen, Arm(arm), load)
+    if as_json:
+        found = list(ledgers)
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
+    else:
+        found = list(_shown(ledgers))
+    if not all(one.sound for one in found):
+        sys.exit(_UNSOUND)
+
+
+def _taken(chosen: Iterable[Variant], arm: Arm, load: Load) -> Iterator[Ledger]:
+    from bench.ledger import take  # noqa: PLC0415
+
+    for variant in chosen:
+        with build(variant.scenario, arm) as topology, forwarders.forwarding(topology) as running:
+            yield take(prove(topology, f"{variant.name}, {arm}", running), load)
+
+
+def _shown(ledgers: Iterable[Ledger]) -> Iterator[Ledger]:
+    console = Console()
+    for one in ledgers:
+        render_ledger(one, console)
+        yield one
+
+
+def _refuse_datagram_options() -> None:
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    for name in ("packets", "size", "rate"):
+        if context.get_parameter_source(name) == given:
+            raise UsageError(f"ledger: --{name} is of datagrams; leave it out with --load tcp")

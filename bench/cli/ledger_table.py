@@ -1,0 +1,112 @@
+"""The ledger of a path, for people: a line for each item, then what there is to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.units import format_value
+
+if TYPE_CHECKING:
+    from bench.ledger import Ledger
+
+_CLOSE = 0.01
+"""How far an observed count may be from the predicted one and count as the same."""
+_NOTES = (
+    "Of generator, sink and iperf3 only the calls that move their data count.",
+    "Copies of several packets in one buffer are one copy of many bytes.",
+)
+
+
+def render_ledger(ledger: Ledger, console: Console) -> None:
+    """Print one ledger."""
+    from bench.ledger import ITEMS  # noqa: PLC0415
+
+    parts = _parts(ledger)
+    table = Table(
+        title=Text(f"\n{ledger.name}: per packet, one way", style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("item", no_wrap=True)
+    for heading in ("predicted", "observed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("where", overflow="fold", ratio=1)
+    for item in ITEMS.values():
+        observed, predicted = ledger.per_packet[item.id], ledger.predicted.get(item.id)
+        if observed is None:
+            cells = [Text("not observed", style="dim"), Text("")]
+        else:
+            differs = predicted is not None and abs(observed - predicted) > _CLOSE * predicted
+            cells = [
+                Text(_figure(observed), style="bold red" if differs else ""),
+                Text(parts[item.id]),
+            ]
+        table.add_row(Text(item.title), Text("" if predicted is None else str(predicted)), *cells)
+    console.print(table)
+    console.print()
+    for line in _lines(ledger):
+        console.print(Text(line), soft_wrap=not console.is_terminal)
+
+
+def _parts(ledger: Ledger) -> dict[str, str]:
+    """Who did how much: by process where processes do it, else by host."""
+    found = {}
+    for id_ in ledger.per_packet:
+        parts = ledger.by_process.get(id_) or ledger.by_host.get(id_, {})
+        # What is done twice in a thousand packets is somebody's beginning and end.
+        found[id_] = ", ".join(
+            f"{name} {_figure(v)}" for name, v in parts.items() if v > _CLOSE / 2
+        )
+    return found
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.0f}"  # noqa: PLR2004
+
+
+def _lines(ledger: Ledger) -> Iterator[str]:
+    unit = "datagrams" if ledger.load["kind"] == "udp" else "segments"
+    yield f"{ledger.delivered:.0f} {unit} of {ledger.segment} bytes delivered. {_NOTES[0]}"
+    yield _NOTES[1]
+    yield from (f"Differs from what is predicted: {line}" for line in _differences(ledger))
+    yield from (f"Not observed: {line}" for line in _unobserved(ledger))
+    if ledger.drops:
+        yield "Dropped: " + ", ".join(f"{name} {count}" for name, count in ledger.drops.items())
+    done = [check for check in ledger.checks if check.agree is not None]
+    agreeing = sum(check.agree is True for check in done)
+    yield f"Identity checks: {agreeing} of {len(done)} agree."
+    yield from (f"DISAGREE: {line}" for line in ledger.disagreements())
+    if not ledger.sound:
+        yield "Nothing may be concluded from these counts."
+    if ledger.missed:
+        yield f"The tracer missed {ledger.missed} events of {ledger.events + ledger.missed}."
+    if ledger.overhead is not None:
+        cost = ledger.overhead
+        yield (
+            f"Observing: {cost.what} {format_value(cost.plain, cost.unit)} a packet, "
+            f"{format_value(cost.traced, cost.unit)} while traced ({cost.ratio:.2f}x)."
+        )
+
+
+def _differences(ledger: Ledger) -> Iterator[str]:
+    for id_, predicted in ledger.predicted.items():
+        observed = ledger.per_packet[id_]
+        if observed is not None and abs(observed - predicted) > _CLOSE * predicted:
+            yield f"{id_}: predicted {predicted}, observed {observed:.3f}"
+
+
+def _unobserved(ledger: Ledger) -> Iterator[str]:
+    """A line for each reason, with all the items that it is the reason for."""
+    items: dict[str, list[str]] = {}
+    for id_, reason in ledger.reasons.items():
+        items.setdefault(reason, []).append(id_)
+    yield from (f"{', '.join(ids)}: {reason}" for reason, ids in items.items())

@@ -1,0 +1,71 @@
+"""`ledger`: what is done for each packet, counted in a pass of its own; see `bench.ledger`.
+
+Counts need no repetition as times do, so this is not among the probes of a run that names none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bench.errors import CannotMeasure
+from bench.probes.base import Measurement, Path, Probe
+
+if TYPE_CHECKING:
+    from bench.ledger import Ledger
+
+_CALLS = ("useful_calls", "vain_calls", "other_calls")
+_METRICS: dict[str, tuple[str, ...]] = {
+    "syscalls": _CALLS,
+    "copies": ("copies",),
+    "copied_bytes": ("copied_bytes",),
+    "traversals": ("traversals",),
+    "wakeups": ("wakeups",),
+    "segments_per_skb": ("segments_per_skb",),
+}
+"""Metric → the items of the ledger that it is the sum of."""
+
+
+def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
+    """Take a ledger of `path`.
+
+    settings: the fields of a `bench.ledger.Load`. Raises CannotMeasure, also where two ways of
+    counting the same thing disagree.
+    """
+    # Imported here: the ledger itself uses other probes.
+    from bench.ledger import Load, take  # noqa: PLC0415
+
+    ledger = take(path, Load(**settings), overhead=False)
+    if not ledger.sound:
+        raise CannotMeasure(
+            f"ledger: counts of the same thing disagree: {'; '.join(ledger.disagreements())}"
+        )
+    return Measurement(_samples(ledger), raw={"ledger": msgspec.json.encode(ledger)})
+
+
+def _samples(ledger: Ledger) -> dict[str, list[float]]:
+    """What was observed of each metric."""
+    samples = {}
+    for metric, items in _METRICS.items():
+        values = [ledger.per_packet[item] for item in items]
+        observed = [value for value in values if value is not None]
+        if len(observed) == len(values):
+            samples[metric] = [sum(observed)]
+    return samples
+
+
+PROBE = Probe(
+    id="ledger",
+    metrics=tuple(_METRICS),
+    settings={
+        "quick": {"kind": "udp", "packets": 5_000, "size": 64, "rate": 5_000.0},
+        "standard": {"kind": "udp", "packets": 20_000, "size": 64, "rate": 5_000.0},
+        "rigorous": {"kind": "udp", "packets": 50_000, "size": 64, "rate": 5_000.0},
+    },
+    measure=measure,
+    duration=lambda settings: 3.0 + settings["packets"] / settings["rate"],
+    missing=lambda: None,
+    default=False,
+)
