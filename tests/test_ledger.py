@@ -1,0 +1,323 @@
+"""The ledger of every shipped scenario, and what it does where its sources contradict each other."""
+
+import copy
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from capabilities import require
+
+from bench.errors import CannotMeasure
+from bench.forwarders import forwarding
+from bench.ledger import ITEMS, Ledger, Load, take, trace
+from bench.ledger.checks import CHECKS, agree
+from bench.ledger.evidence import Evidence
+from bench.ledger.take import assemble, observe
+from bench.probes import PROBES, Path, prove
+from bench.scenario import (
+    DeviceRef,
+    Scenario,
+    find,
+    load,
+    parse_ref,
+    shipped_scenarios,
+    variants,
+)
+from bench.scenario import trace as route
+from bench.scenario.model import Tun, Vxlan
+from bench.topology import build
+
+pytestmark = pytest.mark.usefixtures("tuns")
+
+LOAD = Load(packets=2000)
+SHIPPED = list(shipped_scenarios())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tracing() -> None:
+    """Skip where the tracer cannot work; in CI that is a failure."""
+    require(trace.missing() is None, f"needs to trace: {trace.missing()}")
+
+
+def proved(name: str, *overrides: str) -> Iterator[Path]:
+    """A path that is up."""
+    (variant,) = variants(find([name]), overrides)
+    with build(variant.scenario) as topology, forwarding(topology) as running:
+        yield prove(topology, variant.name, running)
+
+
+def observed(name: str, *overrides: str, load: Load = LOAD) -> Evidence:
+    """What was counted on a path, which is gone."""
+    for path in proved(name, *overrides):
+        evidence, _ = observe(path, load)
+        # What asks the path's devices has done so.
+        return evidence
+    raise AssertionError
+
+
+@pytest.fixture(scope="module")
+def evidence() -> dict[str, Evidence]:
+    """Of every shipped scenario."""
+    return {name: observed(name) for name in SHIPPED}
+
+
+@pytest.fixture(scope="module")
+def ledgers(evidence: dict[str, Evidence]) -> dict[str, Ledger]:
+    return {name: assemble(found, LOAD) for name, found in evidence.items()}
+
+
+@pytest.fixture
+def flannel(evidence: dict[str, Evidence]) -> Evidence:
+    """A copy of what was counted on the path of flannel's UDP mode, to be tampered with."""
+    found = evidence["flannel-udp"]
+    return replace(found, seen=copy.deepcopy(found.seen))
+
+
+# ---- what is predicted --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_a_scenario_predicts_is_what_happens(name: str, ledgers: dict[str, Ledger]) -> None:
+    ledger = ledgers[name]
+    assert ledger.predicted.keys() == {"copies", "traversals", "device_hops", "useful_calls"}
+    for item, predicted in ledger.predicted.items():
+        assert ledger.per_packet[item] == pytest.approx(predicted, rel=0.01), item
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_a_scenario_predicts_follows_from_its_path(name: str) -> None:
+    scenario = load(shipped_scenarios()[name]).scenario
+    assert scenario.predicted.traversals == passes(scenario)
+    assert scenario.predicted.copies == 2 + 2 * len(pumps_passed(scenario))
+    assert scenario.predicted.useful_calls == scenario.predicted.copies
+
+
+def hops_of(scenario: Scenario) -> list[DeviceRef]:
+    ends = parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server)
+    return [hop.ref for hop in route(scenario, *ends) if hop.counted]
+
+
+def pumps_passed(scenario: Scenario) -> set[int]:
+    """The pumps that hold a device on the way: each takes a packet in and gives it out."""
+    hops = {str(ref) for ref in hops_of(scenario)}
+    return {n for n, pump in enumerate(scenario.forwarders) if hops & {*pump.devices}}
+
+
+def passes(scenario: Scenario) -> int:
+    """IP layers on the way, from the devices that have an address: a packet leaves a host by one
+    and enters another by the next; inside a tunnel's pair another pair carries it."""
+    left: list[DeviceRef] = []
+    entered, sent, came_in = 0, 0, False
+    for ref in hops_of(scenario):
+        if not scenario.device(ref).addresses:
+            continue
+        tunnel = isinstance(scenario.device(ref), Tun | Vxlan)
+        before = left[-1] if left else None
+        if (
+            before is not None
+            and before.host != ref.host
+            and isinstance(scenario.device(before), Tun | Vxlan) == tunnel
+        ):
+            left.pop()
+            entered, came_in = entered + 1, True
+        else:
+            left.append(ref)
+            sent, came_in = sent + (not came_in), False
+    return entered + sent
+
+
+def test_a_prediction_must_be_a_count(tmp_path: Any) -> None:
+    text = shipped_scenarios()["veth"].read_text()
+    file = tmp_path / "veth.toml"
+    file.write_text(text.replace("copies = 2", "copies = -2"))
+    with pytest.raises(Exception, match=r"predicted.copies"):
+        load(file)
+
+
+# ---- what is counted ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_independent_counts_agree(name: str, ledgers: dict[str, Ledger]) -> None:
+    assert ledgers[name].sound, ledgers[name].disagreements()
+    done = {check.id for check in ledgers[name].checks if check.agree}
+    assert {"endpoint_calls", "datagrams", "transmitted", "received", "switches", "lost"} <= done
+    absent = [check for check in ledgers[name].checks if check.agree is None]
+    assert all(check.reason for check in absent)
+
+
+def test_where_there_are_pumps_their_calls_and_bytes_are_checked(
+    ledgers: dict[str, Ledger],
+) -> None:
+    checked = {check.id for check in ledgers["tap-bridge"].checks if check.agree}
+    assert checked >= {"pump_calls", "pump_vain_calls", "pump_bytes", "device_reads"}
+    assert checked == CHECKS.keys()
+
+
+def test_every_item_is_observed_and_its_parts_make_the_whole(ledgers: dict[str, Ledger]) -> None:
+    ledger = ledgers["flannel-udp"]
+    assert ledger.reasons == {}
+    for id_, item in ITEMS.items():
+        parts = ledger.by_host[id_].values()
+        if not item.ratio:
+            assert sum(parts) == pytest.approx(ledger.per_packet[id_]), id_
+
+
+def test_a_sending_host_of_flannel_copies_three_times(ledgers: dict[str, Ledger]) -> None:
+    """The application's send, the pump's read of the tun, the pump's send."""
+    copies = ledgers["flannel-udp"].by_host["copies"]
+    sending = copies["ctr-a"] + copies["host-a"]
+    assert sending == pytest.approx(3, rel=0.01)
+
+
+def test_under_one_way_traffic_about_half_of_flannels_calls_are_in_vain(
+    ledgers: dict[str, Ledger],
+) -> None:
+    """A turn of its loop reads and receives, and one of the two has nothing."""
+    ledger = ledgers["flannel-udp"]
+    useful, vain = (ledger.by_process[item] for item in ("useful_calls", "vain_calls"))
+    for pump in (name for name in useful if name.startswith("pump")):
+        assert 0.3 < vain[pump] / (useful[pump] + vain[pump]) < 0.7
+
+
+def test_a_tap_on_a_bridge_leaves_the_hosts_ip_layer_alone(ledgers: dict[str, Ledger]) -> None:
+    assert ledgers["tap-bridge"].by_host["traversals"]["host"] == pytest.approx(0, abs=0.01)
+
+
+def test_handicaps_appear_in_the_ledger_by_their_number() -> None:
+    found = observed("tun-relay", "null_calls=3", load=Load(packets=500, rate=2000))
+    ledger = assemble(found, LOAD)
+    calls = next(c for c in ledger.checks if c.what.endswith("getppid"))
+    assert ledger.sound
+    assert calls.left_count == pytest.approx(1500, abs=3)
+    assert calls.right_count == pytest.approx(1500, abs=3)
+
+
+def test_with_io_uring_copies_come_from_the_pump_and_the_ledger_says_so() -> None:
+    found = observed("tun-udp", "io=uring", "readiness=on", load=Load(packets=500, rate=2000))
+    ledger = assemble(found, LOAD)
+    assert ledger.per_packet["copies"] == pytest.approx(6, rel=0.02)
+    assert "pump counters" in ledger.sources["copies"]
+    assert "useful_calls" not in ledger.predicted
+
+
+def test_losses_are_found_among_the_drops() -> None:
+    found = observed("tun-udp", load=Load(packets=20_000, rate=500_000))
+    ledger = assemble(found, LOAD)
+    lost = next(check for check in ledger.checks if check.id == "lost")
+    assert lost.left_count > 100
+    assert lost.agree
+
+
+def test_a_tcp_stream_is_counted_by_segment_and_by_byte() -> None:
+    for path in proved("veth"):
+        ledger = take(path, Load("tcp"), overhead=False)
+    assert ledger.segment == pytest.approx(1448, abs=20)
+    assert ledger.predicted == {}
+    copied, by_byte = ledger.per_packet["copied_bytes"], ledger.per_byte["copied_bytes"]
+    assert copied is not None
+    assert by_byte is not None
+    assert by_byte == pytest.approx(2, rel=0.05)
+    assert copied == pytest.approx(2 * ledger.segment, rel=0.05)
+
+
+# ---- what contradicts itself --------------------------------------------------------------------
+
+
+def tampered(evidence: Evidence, observer: str, change: float) -> Evidence:
+    """The evidence with one source's counts multiplied."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: changed(entry) for key, entry in value.items()}
+        return round(value * change)
+
+    setattr(evidence.seen, observer, changed(getattr(evidence.seen, observer)))
+    return evidence
+
+
+@pytest.mark.parametrize("observer", ["snmp", "devices", "process", "pumps"])
+def test_a_source_that_is_off_by_one_percent_is_found_out(observer: str, flannel: Evidence) -> None:
+    ledger = assemble(tampered(flannel, observer, 1.01), LOAD)
+    if observer == "snmp":  # both of what it is held against itself with have changed alike
+        assert {c.id for c in ledger.checks if c.agree is False} == {"datagrams"}
+    assert not ledger.sound
+    assert ledger.disagreements()
+
+
+def test_a_tracer_that_missed_calls_is_found_out(flannel: Evidence) -> None:
+    traced = flannel.trace()
+    traced.calls = {key: count - count // 50 for key, count in traced.calls.items()}
+    ledger = assemble(flannel, LOAD)
+    assert not ledger.sound
+    assert any("sendto" in line or "read" in line for line in ledger.disagreements())
+
+
+def test_counts_may_differ_by_a_thousandth_or_by_three() -> None:
+    assert agree(0, 3)
+    assert not agree(0, 4)
+    assert agree(100_000, 100_100)
+    assert not agree(100_000, 100_101)
+    assert agree(100, 90, missed=10)
+    assert not agree(90, 100, missed=10)
+
+
+def test_a_disagreement_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracer that counts twice, in a run."""
+    counted = trace._Tracer.counted
+
+    def twice(self: Any) -> trace.Traced:
+        found = counted(self)
+        return replace(found, calls={key: 2 * count for key, count in found.calls.items()})
+
+    monkeypatch.setattr(trace._Tracer, "counted", twice)
+    settings = {"kind": "udp", "packets": 500, "size": 64, "rate": 5000.0}
+    for path in proved("tun-relay"):
+        with pytest.raises(CannotMeasure, match="disagree: pump"):
+            PROBES["ledger"].measure(path, settings)
+
+
+# ---- what cannot be observed --------------------------------------------------------------------
+
+
+def test_without_the_tracer_the_rest_still_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.devnull)
+    for path in proved("flannel-udp"):
+        ledger = take(path, Load(packets=500))
+    assert ledger.unobserved == {"trace": "bpftrace is not installed"}
+    assert ledger.overhead is None
+    for item, predicted in ledger.predicted.items():
+        assert ledger.per_packet[item] == pytest.approx(predicted, rel=0.02), item
+    assert ledger.per_packet["wakeups"] is None
+    assert ledger.reasons["wakeups"] == "bpftrace is not installed"
+    assert ledger.sound
+
+
+def test_where_too_much_was_missed_only_what_a_process_does_itself_is_observed(
+    flannel: Evidence,
+) -> None:
+    flannel.trace().missed = flannel.trace().events // 100
+    ledger = assemble(flannel, LOAD)
+    assert set(ledger.reasons) == {"wakeups", "segments_per_skb", "drops"}
+    assert ledger.per_packet["copies"] == pytest.approx(6, rel=0.01)
+    assert ledger.sources["device_hops"] == "device statistics"
+
+
+def test_the_probe_gives_no_sample_of_what_is_not_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.devnull)
+    settings = {"kind": "udp", "packets": 500, "size": 64, "rate": 5000.0}
+    for path in proved("tun-relay"):
+        measured = PROBES["ledger"].measure(path, settings)
+    assert measured.samples.keys() == {"syscalls", "copies", "copied_bytes", "traversals"}
+    assert measured.samples["copies"] == [pytest.approx(4, rel=0.01)]
+    assert b'"wakeups":"bpftrace is not installed"' in measured.raw["ledger"]
+
+
+def test_observing_has_a_price_that_is_measured() -> None:
+    for path in proved("tun-udp"):
+        ledger = take(path, Load(packets=1000))
+    assert ledger.overhead is not None
+    assert ledger.overhead.ratio == pytest.approx(ledger.overhead.traced / ledger.overhead.plain)
+    assert 0.2 < ledger.overhead.ratio < 20
