@@ -47,6 +47,10 @@ def vnetbench(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedP
         (["run", "--resume", "nowhere"], "there is no run to resume"),
         (["shell", "veth", "attic"], "veth has no host attic; it has client, server"),
         (["capture", "veth"], "Missing option '-o'"),
+        (["ledger", "nowhere"], 'no scenario "nowhere"'),
+        (["ledger", "veth", "--load", "sctp"], "'sctp' is not one of 'udp', 'tcp'"),
+        (["ledger", "veth", "--size", "15"], "15 is not in the range 16<=x<=1400"),
+        (["ledger", "veth", "--load", "tcp", "--size", "99"], "--size is of datagrams"),
         (["pump", "--tun", "\udcff", "--listen", "192.0.2.1:1"], "--route"),
     ],
 )

@@ -1,5 +1,6 @@
 """Somebody who is not root can do everything, given user namespaces and /dev/net/tun."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -109,6 +110,17 @@ def test_a_path_can_be_measured() -> None:
     done = as_nobody("-c", MEASURE)
     assert done.returncode == 0, done.stderr
     assert 1e-6 < float(done.stdout.strip("[]\n")) < 0.1
+
+
+def test_a_ledger_holds_what_the_pump_and_proc_know_and_says_why_not_more() -> None:
+    done = as_nobody("-m", "bench", "ledger", "flannel-udp", "--packets", "500", "--json")
+    assert done.returncode == 0, done.stderr
+    (ledger,) = json.loads(done.stdout)
+    for item, predicted in ledger["predicted"].items():
+        assert ledger["per_packet"][item] == pytest.approx(predicted, rel=0.02), item
+    assert ledger["unobserved"].keys() == {"trace"}
+    assert set(ledger["reasons"]) == {"wakeups", "segments_per_skb", "drops"}
+    assert ledger["sound"]
 
 
 def test_where_the_tun_device_is_closed_the_rest_still_works_and_the_reason_is_given() -> None:

@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from bench._vnetbench import ffi
@@ -52,6 +52,19 @@ def test_a_stream_may_go_to_many_destinations() -> None:
             received = Tally(Received)
             traffic.sink(to.fileno(), SINK, received, os.eventfd(0))
             assert (received.read().unique, received.read().corrupt) == (25, 0)
+
+
+def test_a_sink_may_take_its_datagrams_one_by_one() -> None:
+    calls = []
+    for batch in (0, 1):
+        received = Tally(Received)
+        with udp() as to, udp() as sock:
+            sock.connect(to.getsockname())
+            traffic.send(sock.fileno(), STREAM, Tally(Sent), os.eventfd(0))
+            traffic.sink(to.fileno(), replace(SINK, batch=batch), received, os.eventfd(0))
+        assert received.read().unique == 50
+        calls.append(received.read().calls)
+    assert calls == [1, 50]
 
 
 def test_counts_are_seen_by_another_process() -> None:

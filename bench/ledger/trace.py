@@ -4,9 +4,10 @@ Only what happens in the namespaces of the path is counted (BTF lets the script 
 packet's device or a process is in), and only between two marks: a system call of ours that nobody
 else makes, so that the second or two of attaching and detaching is in no count.
 
-The script adds up in maps of the kernel, one copy for each CPU; nothing is sent for each event, so
-nothing can overflow. But the kernel leaves out an event that comes, in an interrupt, while one of
-its programs runs on the same CPU. It counts those, and so do we: in saturation they can be too many.
+The script adds up in maps of the kernel, one copy for each CPU; nothing is sent for each event,
+so nothing can overflow. But the kernel leaves out an event that comes, in an interrupt, while one
+of the script's programs runs on the same CPU. It counts those, and so do we: in saturation they
+can be too many.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -36,7 +37,7 @@ _TRACEFS = FilePath("/sys/kernel/tracing")
 _BTF = FilePath("/sys/kernel/btf/vmlinux")
 _INITIAL_PIDS = "pid:[4026531836]"
 """The namespace whose process ids the kernel's tracepoints tell; its inode is a constant."""
-_ATTACH_TIMEOUT, _END_TIMEOUT = 30.0, 15.0
+_ATTACH_TIMEOUT, _END_TIMEOUT = 60.0, 60.0
 
 
 @dataclass
@@ -152,10 +153,11 @@ class _Tracer:
 def _missed(pid: int) -> int:
     """Events that the programs of a process have not been run for, as their descriptors tell."""
     total = 0
-    for name in os.listdir(f"/proc/{pid}/fdinfo"):
-        for line in FilePath(f"/proc/{pid}/fdinfo/{name}").read_text().splitlines():
-            if line.startswith("recursion_misses:"):
-                total += int(line.split()[1])
+    with suppress(OSError):  # it has died: it will not have counted either
+        for file in FilePath(f"/proc/{pid}/fdinfo").iterdir():
+            for line in file.read_text().splitlines():
+                if line.startswith("recursion_misses:"):
+                    total += int(line.split()[1])
     return total
 
 
