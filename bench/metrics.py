@@ -53,12 +53,12 @@ METRICS: dict[str, Metric] = {
             "everything that moves it on one CPU: the sum of what is done for a packet",
         ),
         Metric(
-            id="segment_time",
+            id="stream_time",
             unit="s",
             better="lower",
-            title="Time of a TCP segment",
-            description="saturating stream, from its first to its last byte, divided by the "
-            "MSS-sized segments that were received",
+            title="Time of 1400 bytes of a stream",
+            description="saturating TCP stream, from its first to its last byte; the time for 1400 "
+            "bytes of it that arrived",
         ),
         Metric(
             id="syscalls",

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from bench import native
 from bench.endpoint import family_of
 from bench.errors import CannotMeasure
 from bench.ledger.calls import DATA_CALLS
 from bench.ledger.model import Load
 from bench.ledger.subject import SOCKET_CALLS, Process
-from bench import native
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.probes import tcp_goodput

@@ -80,6 +80,9 @@ OBSERVERS: dict[str, Observer] = {
     "pumps": _differing(_pump_counters),
 }
 
+UNOBTRUSIVE = {name: observer for name, observer in OBSERVERS.items() if name != "trace"}
+"""Those that read what is counted anyway, so that times can be taken as well."""
+
 
 @dataclass
 class Seen:

@@ -1,55 +1,61 @@
 """`serial` and `stream`: the time of a packet, with counts of what happened to it meanwhile.
 
 The counts are those that nobody has to be watched for (`bench/ledger/counts.py`), so they are of
-the very packets that were timed.
+the very packets that were timed. A packet is `PAYLOAD` bytes that arrived: the paths' MTUs differ, and
+so would the work of a full packet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from bench.errors import CannotMeasure
-from bench.ledger import Load, observe
-from bench.ledger.counts import counts
-from bench.ledger.model import Unseen
-from bench.ledger.observers import OBSERVERS
+from bench.probes import tcp_goodput
 from bench.probes.base import Measurement, Path, Probe
-from bench.probes.tcp_goodput import PROBE as GOODPUT
 
-_UNOBTRUSIVE = {name: observer for name, observer in OBSERVERS.items() if name != "trace"}
+PAYLOAD = 1400
+"""Bytes; that many every path carries in one packet."""
 
 
 class Priced(msgspec.Struct, frozen=True):
     """What a trial keeps besides its samples.
 
-    packets: that arrived; of TCP: segments. segment: bytes of payload of one. counts: cause → how
-    many of it each of them had.
+    packets: that arrived, of PAYLOAD bytes. counts: cause → how many of it each of them had.
     """
 
     packets: float
-    segment: int
     counts: dict[str, float]
 
 
-def _probe(id_: str, metric: str, kind: str, settings: Mapping[str, Any], missing: Any) -> Probe:
-    def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
-        load = Load(kind=kind, **settings)
-        evidence, _ = observe(path, load, _UNOBTRUSIVE)
-        delivered = evidence.delivered
-        try:
-            found = Priced(delivered.packets, delivered.segment, counts(evidence))
-        except Unseen as unseen:
-            raise CannotMeasure(f"{id_}: {unseen}") from None
-        return Measurement({metric: list(delivered.times)}, {id_: msgspec.json.encode(found)})
+def _measure(path: Path, settings: Mapping[str, Any], probe: str, metric: str) -> Measurement:
+    # Imported here: the ledger itself uses other probes.
+    from bench.ledger import Load, counts, observe  # noqa: PLC0415
+    from bench.ledger.model import Unseen  # noqa: PLC0415
+    from bench.ledger.observers import UNOBTRUSIVE  # noqa: PLC0415
 
+    evidence, _ = observe(path, Load(**settings), UNOBTRUSIVE)
+    delivered = evidence.delivered
+    scale = PAYLOAD / delivered.segment
+    try:
+        each = {cause: count * scale for cause, count in counts(evidence).items()}
+    except Unseen as unseen:
+        raise CannotMeasure(f"{probe}: {unseen}") from None
+    found = Priced(delivered.packets / scale, each)
+    times = [seconds * scale for seconds in delivered.times]
+    return Measurement({metric: times}, {probe: msgspec.json.encode(found)})
+
+
+def _probe(
+    id_: str, metric: str, settings: Mapping[str, Any], missing: Callable[[], str | None]
+) -> Probe:
     return Probe(
         id=id_,
         metrics=(metric,),
         settings=dict.fromkeys(("quick", "standard", "rigorous"), settings),
-        measure=measure,
+        measure=lambda path, settings: _measure(path, settings, id_, metric),
         duration=lambda settings: 0.4 + settings["seconds"] * settings.get("values", 1),
         missing=missing,
         default=False,
@@ -59,8 +65,7 @@ def _probe(id_: str, metric: str, kind: str, settings: Mapping[str, Any], missin
 SERIAL = _probe(
     "serial",
     "packet_time",
-    "echo",
-    {"size": 1400, "seconds": 0.03, "values": 5},
+    {"kind": "echo", "size": PAYLOAD, "seconds": 0.03, "values": 5},
     lambda: None,
 )
-STREAM = _probe("stream", "segment_time", "tcp", {"seconds": 1}, GOODPUT.missing)
+STREAM = _probe("stream", "stream_time", {"kind": "tcp", "seconds": 1}, tcp_goodput.PROBE.missing)

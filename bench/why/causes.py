@@ -10,7 +10,6 @@ changed of the causes before is taken off at their price.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,19 +18,11 @@ DOSES = (1, 2, 4)
 
 
 @dataclass(frozen=True)
-class Handicap:
-    """An instrument: a parameter of the path's scenario. Dose k sets it to k x step."""
+class Instrument:
+    """A parameter of a path's scenario that makes more of a cause. Dose k adds k x step to it."""
 
     parameter: str
     step: int = 1
-
-
-@dataclass(frozen=True)
-class Rungs:
-    """An instrument: two scenarios, of which `more` has the cause and `less` has not."""
-
-    less: str
-    more: str
 
 
 @dataclass(frozen=True)
@@ -43,15 +34,13 @@ class Cause:
     mode: "slope": the price is the slope over all doses, for what is too small to be seen once.
         "first": it is what the first dose costs: for what leaves the caches cold, so that a second
         one right after it is cheaper than it would be anywhere on a path.
-    explains: whether its share counts as explained. Of what only an instrument makes, always; see
-        docs/method.md.
     """
 
     id: str
     title: str
     noun: str
     unit: str
-    instrument: Handicap | Rungs
+    instrument: Instrument
     mode: Literal["slope", "first"] = "slope"
 
 
@@ -63,35 +52,35 @@ CAUSES: dict[str, Cause] = {
             "copies user/kernel",
             "copies between user and kernel space",
             "byte copied",
-            Handicap("hot_copies", 12),
+            Instrument("hot_copies", 12),
         ),
         Cause(
             "cold_copies",
             "copies to cold memory",
             "copies to memory that is not in the cache",
             "byte copied",
-            Handicap("cold_copies", 4),
+            Instrument("cold_copies", 4),
         ),
         Cause(
             "calls",
             "system calls",
             "system calls",
             "call",
-            Handicap("null_calls", 4),
+            Instrument("null_calls", 4),
         ),
         Cause(
             "polling",
             "asking in vain",
             "calls that find nothing or only wait",
             "call",
-            Handicap("vain_receives", 4),
+            Instrument("vain_receives", 4),
         ),
         Cause(
             "switches",
             "wake-ups and switches",
             "wake-ups with their context switches",
             "context switch",
-            Handicap("handoffs"),
+            Instrument("handoffs"),
             "first",
         ),
         Cause(
@@ -99,7 +88,7 @@ CAUSES: dict[str, Cause] = {
             "trips through IP",
             "passes through an IP layer",
             "traversal",
-            Handicap("hops"),
+            Instrument("hops"),
             "first",
         ),
         Cause(
@@ -107,7 +96,7 @@ CAUSES: dict[str, Cause] = {
             "socket work",
             "passages through a UDP socket of a forwarder",
             "passage",
-            Handicap("udp_trips"),
+            Instrument("udp_trips"),
             "first",
         ),
         Cause(
@@ -115,12 +104,8 @@ CAUSES: dict[str, Cause] = {
             "tun work",
             "passages through a tun device to or from user space",
             "passage",
-            Rungs("veth", "tun-relay"),
+            Instrument("tun_trips"),
             "first",
         ),
     )
 }
-
-
-Counts = Mapping[str, float]
-"""Cause id → how many of it a delivered packet has."""

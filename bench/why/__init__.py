@@ -1,0 +1,1 @@
+"""Why one path is slower than another: prices, counts, and what they make of the gap."""

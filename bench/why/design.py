@@ -1,0 +1,162 @@
+"""What has to be measured to say why one path is slower than another.
+
+Two paths, others to set beside them, and around one of them two sets of variants: doses, each with
+more of one cause, and ablations, every combination of the pump's techniques. Each is measured in
+every block; the order within a block is random, so that the machine's drift falls on all alike.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench import forwarders
+from bench.errors import ScenarioError, UsageError
+from bench.results import PlannedTrial
+from bench.scenario import Variant, find, variants
+from bench.topology import Arm
+from bench.why.causes import CAUSES, DOSES
+from bench.why.factors import FACTORS
+
+MEASURES = {"serial": "one packet at a time", "stream": "a saturating TCP stream"}
+"""Probes whose time is attributed, and what each is of."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """All variants by name, and what each is there for.
+
+    others: to be set beside the two. dosed: the variant the doses are given to, None where neither
+    path has a pump. doses: cause → (k, variant) for each dose. ablated: the variant that techniques
+    are given to. ablations: those of them that are in force → variant; the empty set is `ablated`.
+    notes: what could not be had, and why.
+    """
+
+    slow: str
+    fast: str
+    others: tuple[str, ...]
+    variants: Mapping[str, Variant]
+    dosed: str | None
+    doses: Mapping[str, Sequence[tuple[int, str]]]
+    ablated: str | None
+    ablations: Mapping[frozenset[str], str]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    def names(self, arm: Arm) -> Iterator[str]:
+        """The variants that are measured in an arm."""
+        off = {id_ for id_, factor in FACTORS.items() if factor.offload}
+        skipped = {name for chosen, name in self.ablations.items() if chosen & off}
+        for name in self.variants:
+            if arm is Arm.NATIVE or name not in skipped:
+                yield name
+
+
+def design(slow: str, fast: str, others: Sequence[str]) -> Design:
+    """Work out what to measure to explain why `slow` is slower than `fast`.
+
+    Each is a scenario's name or file, optionally with parameters: "flannel-udp[batch=16]".
+    Raises UsageError or ScenarioError.
+    """
+    chosen = {name: _variant(name) for name in dict.fromkeys((slow, fast, *others))}
+    ends = [chosen[slow], chosen[fast]]
+    if ends[0].name == ends[1].name:
+        raise UsageError(f"{slow}: there is no gap between a path and itself; name two")
+    pumps = [variant for variant in reversed(ends) if variant.scenario.forwarders]
+    found = {variant.name: variant for variant in chosen.values()}
+    notes: list[str] = []
+    doses: dict[str, list[tuple[int, str]]] = {}
+    dosed = pumps[0] if pumps else ends[0]
+    for cause in CAUSES.values():
+        try:
+            made = [
+                (k, _more(dosed, {cause.instrument.parameter: k * cause.instrument.step}))
+                for k in DOSES
+            ]
+        except (ScenarioError, UsageError) as error:
+            notes.append(f"{cause.title}: no price: {error}")
+            continue
+        doses[cause.id] = [(k, variant.name) for k, variant in made]
+        found |= {variant.name: variant for _, variant in made}
+    ablations: dict[frozenset[str], str] = {}
+    if ends[0].scenario.forwarders:
+        for ids in _subsets(list(FACTORS)):
+            settings = {k: v for id_ in ids for k, v in FACTORS[id_].settings.items()}
+            variant = _variant_with(ends[0], settings) if settings else ends[0]
+            ablations[frozenset(ids)] = variant.name
+            found[variant.name] = variant
+    for variant in found.values():
+        forwarders.check(variant)
+    return Design(
+        slow=ends[0].name,
+        fast=ends[1].name,
+        others=tuple(chosen[name].name for name in others if name not in (slow, fast)),
+        variants=found,
+        dosed=dosed.name if doses else None,
+        doses=doses,
+        ablated=ends[0].name if ablations else None,
+        ablations=ablations,
+        notes=notes,
+    )
+
+
+def plan(
+    chosen: Design, arms: Sequence[Arm], blocks: Mapping[str, int], seed: int
+) -> list[PlannedTrial]:
+    """The trials, block by block, each in an order of its own.
+
+    blocks: probe → in how many of the blocks it is done. The ledger is taken of the paths
+    themselves, before all else: what it cannot vouch for need not be timed.
+    """
+    shuffle = random.Random(seed).shuffle
+    paths = (chosen.slow, chosen.fast, *chosen.others)
+    trials: list[PlannedTrial] = []
+    for block in range(1, max(blocks.values()) + 1):
+        cells = [
+            (name, arm, probe)
+            for probe in MEASURES
+            if block <= blocks[probe]
+            for arm in arms
+            for name in chosen.names(arm)
+        ]
+        shuffle(cells)
+        if block <= blocks["ledger"]:
+            cells = [*((name, arm, "ledger") for arm in arms for name in paths), *cells]
+        for name, arm, probe in cells:
+            trials.append(PlannedTrial(len(trials) + 1, block, name, str(arm), probe))
+    return trials
+
+
+def _variant(text: str) -> Variant:
+    """The variant that "name" or "name[parameter=value,…]" means."""
+    parts = re.fullmatch(r"([^\[\]]+)(?:\[([^\[\]]+)\])?", text)
+    if not parts:
+        raise UsageError(f'{text}: expected a scenario, or "scenario[parameter=value,…]"')
+    overrides = parts[2].split(",") if parts[2] else []
+    [variant] = variants(find([parts[1]]), overrides)
+    return variant
+
+
+def _more(variant: Variant, amounts: Mapping[str, int]) -> Variant:
+    """`variant` with some of its parameters, which are numbers, raised."""
+    settings = {}
+    for name, amount in amounts.items():
+        if name not in variant.parameters:
+            raise UsageError(f"{variant.name} has no parameter {name}")
+        settings[name] = str(int(variant.parameters[name]) + amount)
+    return _variant_with(variant, settings)
+
+
+def _variant_with(variant: Variant, settings: Mapping[str, str]) -> Variant:
+    own = re.fullmatch(r"[^\[\]]+\[(.*)\]", variant.name)
+    before = dict(text.split("=", 1) for text in own[1].split(",")) if own else {}
+    merged = {**before, **settings}
+    [found] = variants([variant.source], [f"{name}={value}" for name, value in merged.items()])
+    return found
+
+
+def _subsets(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(len(ids) + 1):
+        yield from itertools.combinations(ids, size)

@@ -1,0 +1,110 @@
+"""What a run has measured, ready to be attributed: times and counts by variant and block.
+
+The machine drifts, and all variants of a block drift alike. So each block is measured by how far it
+lies above or below the others in all variants, and put back there, before anything is averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import UsageError
+from bench.probes.priced import Priced
+from bench.results import Cell, ResultSet
+from bench.why.causes import CAUSES
+
+RESAMPLES = 1000
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Of one variant: seconds of a packet, and how many of each cause it had."""
+
+    time: float
+    counts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One measure in one arm.
+
+    names: of the variants. blocks: those in which all of them were measured. times: seconds, by
+    variant and block. counts: by variant, block and cause (in the order of `CAUSES`).
+    """
+
+    names: Sequence[str]
+    blocks: Sequence[int]
+    times: Floats
+    counts: Floats
+
+    def means(self, chosen: NDArray[np.int64] | None = None) -> dict[str, Mean]:
+        """Over all blocks, or over `chosen` ones (positions, with repetitions)."""
+        index = np.arange(len(self.blocks)) if chosen is None else chosen
+        times = _middle_mean(self.times[:, index])
+        counts = self.counts[:, index].mean(axis=1)
+        return {
+            name: Mean(float(times[i]), dict(zip(CAUSES, map(float, counts[i]), strict=True)))
+            for i, name in enumerate(self.names)
+        }
+
+    def resamples(self) -> Iterator[NDArray[np.int64]]:
+        """Choices of blocks, drawn with replacement: a bootstrap of blocks."""
+        generator = np.random.default_rng(1)
+        for _ in range(RESAMPLES):
+            yield generator.integers(0, len(self.blocks), len(self.blocks))
+
+
+def observed(results: ResultSet, probe: str, metric: str, arm: str) -> Observed:
+    """What `probe` measured in `arm`. Raises UsageError where no block is whole."""
+    trials = {
+        (t.variant, t.block): t.trial
+        for t in results.run.ended()
+        if (t.probe, t.arm) == (probe, arm)
+    }
+    series = results.series()
+    values = {
+        name: series[cell].blocks
+        for name in dict.fromkeys(name for name, _ in trials)
+        if (cell := Cell(name, arm, metric)) in series
+    }
+    blocks = sorted(set.intersection(*(set(b) for b in values.values()))) if values else []
+    if not blocks:
+        raise UsageError(
+            f"{results.path}: {probe}, {arm}: no block has all that was to be measured"
+        )
+    times = np.array([[blocks_of[b] for b in blocks] for blocks_of in values.values()])
+    counts = [[_counts(results, probe, trials[name, block]) for block in blocks] for name in values]
+    return Observed(list(values), blocks, _levelled(times), np.array(counts))
+
+
+def _counts(results: ResultSet, probe: str, trial: int) -> list[float]:
+    file = results.path / probe / f"{trial}.json"
+    try:
+        kept = msgspec.json.decode(file.read_bytes(), type=Priced)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{file}: is damaged: {error}") from None
+    return [kept.counts.get(cause, 0.0) for cause in CAUSES]
+
+
+def _levelled(times: Floats) -> Floats:
+    """Take each block's own level out of it: the median over variants of log(value / typical)."""
+    logs = np.log(times)
+    own = logs - np.median(logs, axis=1, keepdims=True)
+    levelled: Floats = np.exp(logs - np.median(own, axis=0, keepdims=True))
+    return levelled
+
+
+def _middle_mean(values: Floats) -> Floats:
+    """The mean of the middle half of each row: one bad block in four does not move it."""
+    ordered = np.sort(values, axis=1)
+    cut = values.shape[1] // 4
+    middle: Floats = ordered[:, cut : values.shape[1] - cut].mean(axis=1)
+    return middle

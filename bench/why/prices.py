@@ -1,0 +1,56 @@
+"""What one more of a cause costs here, and what that makes of a gap.
+
+price of c    =  (T(dose) - T(0) - the price of whatever else the dose changed) / more of c
+share of c    =  price of c x (count on the slow path - count on the fast one)
+residual      =  T(slow) - T(fast) - all shares
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.why.causes import CAUSES
+from bench.why.observed import Mean
+
+Prices = dict[str, float]
+"""Cause → seconds for one."""
+
+
+def prices(
+    means: Mapping[str, Mean], base: str, doses: Mapping[str, Sequence[tuple[int, str]]]
+) -> Prices:
+    """Price every cause that has doses, in the order of the table.
+
+    base: the variant without a dose. A cause counts what its instrument really made, as it was
+    observed; where that is nothing, there is no price.
+    """
+    found: Prices = {}
+    for cause in CAUSES.values():
+        given = [means[name] for _, name in doses.get(cause.id, ()) if name in means]
+        if cause.mode == "first":
+            given = given[:1]
+        pairs = [_effect(dose, means[base], cause.id, found) for dose in given]
+        weight = sum(more * more for more, _ in pairs)
+        if weight > 0:
+            found[cause.id] = sum(more * time for more, time in pairs) / weight
+    return found
+
+
+def _effect(dose: Mean, base: Mean, cause: str, known: Prices) -> tuple[float, float]:
+    """How much more of the cause a dose made, and the seconds that are left for it to explain."""
+    time = dose.time - base.time
+    for other, price in known.items():
+        time -= price * (dose.counts[other] - base.counts[other])
+    return dose.counts[cause] - base.counts[cause], time
+
+
+def shares(slow: Mean, fast: Mean, known: Prices) -> dict[str, float]:
+    """Cause → seconds of the gap between two paths that it accounts for."""
+    return {
+        cause: price * (slow.counts[cause] - fast.counts[cause]) for cause, price in known.items()
+    }
+
+
+def predicted(mean: Mean, known: Prices) -> float:
+    """Seconds of a packet that all causes together account for."""
+    return sum(price * mean.counts[cause] for cause, price in known.items())
