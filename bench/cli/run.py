@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench import environment, forwarders
 from bench import run as runner
+from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, changes_since
 from bench.cli.options import override_option
 from bench.cli.tables import render_summary
+from bench.cli.why import PROFILE as WHY
 from bench.errors import UsageError
 from bench.probes import PROBES
 from bench.results import Asked, ResultWriter, Run, VariantRecord, load, load_unfinished
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, enter_user_namespace_if_needed
 
-_NOT_MEASURED, _INTERRUPTED = 3, 130
 _DEFAULT_PROBES = tuple(id_ for id_, probe in PROBES.items() if probe.default)
 _ARMS = [str(arm) for arm in Arm]
-_STEAL_WORTH_A_WARNING = 0.01
 
 
 @click.command(
@@ -85,11 +81,14 @@ def run(
     enter_user_namespace_if_needed()
     if resume is not None:
         _refuse_other_options()
-        chosen = _variants_of(load_unfinished(resume).run)
+        begun = load_unfinished(resume).run
+        if begun.asked.profile == WHY:
+            raise UsageError(f"{resume}: go on with vnetbench why --resume {resume}")
+        chosen = _variants_of(begun)
         with ResultWriter.resume(resume) as writer:
-            for change in _environment_changes(writer.run):
+            for change in changes_since(writer.run):
                 writer.warn(f"the run was resumed on a changed machine: {change}")
-            _carry_out(chosen, writer)
+            _measure(chosen, writer)
         return
     chosen = {variant.name: variant for variant in variants(find(names), overrides)}
     for variant in chosen.values():
@@ -105,7 +104,7 @@ def run(
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
     )
     with ResultWriter.create(folder or _default_folder(profile), _new_run(asked, chosen)) as writer:
-        _carry_out(chosen, writer)
+        _measure(chosen, writer)
 
 
 def _default_folder(profile: str) -> Path:
@@ -141,15 +140,6 @@ def _variants_of(run: Run) -> dict[str, Variant]:
     return chosen
 
 
-def _environment_changes(run: Run) -> list[str]:
-    """What has changed on this machine since the run began, where it matters."""
-    try:
-        before = msgspec.convert(run.environment, environment.Environment)
-    except msgspec.ValidationError as error:
-        return [f"its fingerprint cannot be compared: {error}"]
-    return environment.differences(before, environment.fingerprint())
-
-
 def _refuse_other_options() -> None:
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
@@ -163,67 +153,13 @@ def _refuse_other_options() -> None:
         raise UsageError(f"--resume goes on as the run began; leave out {', '.join(others)}")
 
 
-def _carry_out(chosen: dict[str, Variant], writer: ResultWriter) -> None:
+def _measure(chosen: dict[str, Variant], writer: ResultWriter) -> None:
     """Run what is pending, keep it, print the table, and exit with what came of it."""
     console = Console(stderr=True)
-    settings = writer.run.asked.settings
-    before = environment.cpu_times()
-    interrupted = False
-    try:
-        with _progress(console, writer, settings) as report:
-            runner.run(chosen, settings, writer, report)
-    except KeyboardInterrupt:
-        interrupted = True
-    with runner.undisturbed():
-        _warn_about_steal(writer, before)
-        folder = writer.finish("interrupted" if interrupted else "complete")
+    folder, interrupted = carry_out(chosen, writer, console)
     render_summary(load(folder), Console())
     if interrupted:
         console.print(f"interrupted; go on with: vnetbench run --resume {folder}", soft_wrap=True)
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     if writer.run.failures:
-        sys.exit(_NOT_MEASURED)
-
-
-def _warn_about_steal(writer: ResultWriter, before: environment.CpuTimes) -> None:
-    share = environment.steal_share(before, environment.cpu_times())
-    if share is not None and share > _STEAL_WORTH_A_WARNING:
-        writer.warn(
-            f"the hypervisor took {share:.1%} of the CPU time during the run (steal); "
-            "run on a quieter host for steadier figures"
-        )
-
-
-@contextmanager
-def _progress(
-    console: Console, writer: ResultWriter, settings: dict[str, dict[str, Any]]
-) -> Iterator[runner.Report]:
-    """A progress bar on a terminal; elsewhere only what could not be measured."""
-    pending = writer.pending()
-    estimate = runner.estimate_seconds(pending, settings)
-    blocks = writer.run.asked.blocks
-    console.print(
-        f"{len(pending)} trials in {blocks} blocks, about {_minutes(estimate)}; "
-        f"seed {writer.run.asked.seed}",
-        soft_wrap=True,
-    )
-    # Refreshed by us, trial by trial: a thread that does it would be there when we fork.
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
-        task = progress.add_task(f"{_minutes(estimate)} left", total=len(pending))
-        progress.refresh()
-
-        def report(outcome: runner.Outcome, remaining: float) -> None:
-            trial = outcome.trial
-            if problem := outcome.problem:
-                where = f"{trial.probe}[{trial.variant},{trial.arm}] block {trial.block}"
-                what = "skipped" if problem.missing else "not measured"
-                progress.console.print(f"{what}: {where}: {problem.reason}", markup=False)
-            text = f"{_minutes(remaining)} left, last {trial.variant} {trial.arm} {trial.probe}"
-            progress.update(task, advance=1, description=text.replace("[", "\\["), refresh=True)
-
-        yield report
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"  # noqa: PLR2004
+        sys.exit(NOT_MEASURED)

@@ -65,7 +65,7 @@ PROBE = Probe(
         "rigorous": {"kind": "udp", "packets": 50_000, "size": 64, "rate": 5_000.0},
     },
     measure=measure,
-    duration=lambda settings: 3.0 + settings["packets"] / settings["rate"],
+    duration=lambda settings: 3.0 + settings.get("packets", 0) / settings.get("rate", 1),
     missing=lambda: None,
     default=False,
 )

@@ -1,8 +1,8 @@
 """`serial` and `stream`: the time of a packet, with counts of what happened to it meanwhile.
 
 The counts are those that nobody has to be watched for (`bench/ledger/counts.py`), so they are of
-the very packets that were timed. A packet is `PAYLOAD` bytes that arrived: the paths' MTUs differ, and
-so would the work of a full packet.
+the very packets that were timed. A packet is `PAYLOAD` bytes that arrived: the paths' MTUs differ,
+and so would the work of a full packet.
 """
 
 from __future__ import annotations

@@ -117,12 +117,12 @@ def plan(
         cells = [
             (name, arm, probe)
             for probe in MEASURES
-            if block <= blocks[probe]
+            if block <= blocks.get(probe, 0)
             for arm in arms
             for name in chosen.names(arm)
         ]
         shuffle(cells)
-        if block <= blocks["ledger"]:
+        if block <= blocks.get("ledger", 0):
             cells = [*((name, arm, "ledger") for arm in arms for name in paths), *cells]
         for name, arm, probe in cells:
             trials.append(PlannedTrial(len(trials) + 1, block, name, str(arm), probe))

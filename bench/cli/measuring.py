@@ -1,0 +1,91 @@
+"""What every command that measures does: progress, warnings, and leaving a set that is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from bench import environment
+from bench import run as runner
+from bench.results import ResultWriter, Run
+from bench.scenario import Variant
+
+NOT_MEASURED, INTERRUPTED = 3, 130
+"""Exit statuses."""
+_STEAL_WORTH_A_WARNING = 0.01
+
+
+def carry_out(
+    chosen: dict[str, Variant], writer: ResultWriter, console: Console
+) -> tuple[Path, bool]:
+    """Run what is pending. Returns where it is kept now, and whether it was interrupted."""
+    settings = writer.run.asked.settings
+    before = environment.cpu_times()
+    interrupted = False
+    try:
+        with _progress(console, writer, settings) as report:
+            runner.run(chosen, settings, writer, report)
+    except KeyboardInterrupt:
+        interrupted = True
+    with runner.undisturbed():
+        _warn_about_steal(writer, before)
+        return writer.finish("interrupted" if interrupted else "complete"), interrupted
+
+
+def changes_since(run: Run) -> list[str]:
+    """What has changed on this machine since the run began, where it matters."""
+    try:
+        before = msgspec.convert(run.environment, environment.Environment)
+    except msgspec.ValidationError as error:
+        return [f"its fingerprint cannot be compared: {error}"]
+    return environment.differences(before, environment.fingerprint())
+
+
+def _warn_about_steal(writer: ResultWriter, before: environment.CpuTimes) -> None:
+    share = environment.steal_share(before, environment.cpu_times())
+    if share is not None and share > _STEAL_WORTH_A_WARNING:
+        writer.warn(
+            f"the hypervisor took {share:.1%} of the CPU time during the run (steal); "
+            "run on a quieter host for steadier figures"
+        )
+
+
+@contextmanager
+def _progress(
+    console: Console, writer: ResultWriter, settings: dict[str, dict[str, Any]]
+) -> Iterator[runner.Report]:
+    """A progress bar on a terminal; elsewhere only what could not be measured."""
+    pending = writer.pending()
+    estimate = runner.estimate_seconds(pending, settings)
+    blocks = writer.run.asked.blocks
+    console.print(
+        f"{len(pending)} trials in {blocks} blocks, about {_minutes(estimate)}; "
+        f"seed {writer.run.asked.seed}",
+        soft_wrap=True,
+    )
+    # Refreshed by us, trial by trial: a thread that does it would be there when we fork.
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+        task = progress.add_task(f"{_minutes(estimate)} left", total=len(pending))
+        progress.refresh()
+
+        def report(outcome: runner.Outcome, remaining: float) -> None:
+            trial = outcome.trial
+            if problem := outcome.problem:
+                where = f"{trial.probe}[{trial.variant},{trial.arm}] block {trial.block}"
+                what = "skipped" if problem.missing else "not measured"
+                progress.console.print(f"{what}: {where}: {problem.reason}", markup=False)
+            text = f"{_minutes(remaining)} left, last {trial.variant} {trial.arm} {trial.probe}"
+            progress.update(task, advance=1, description=text.replace("[", "\\["), refresh=True)
+
+        yield report
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"  # noqa: PLR2004

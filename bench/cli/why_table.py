@@ -1,0 +1,166 @@
+"""The answer to `vnetbench why`, for people: gaps cause by cause, and what ablation says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.cli.tables import ARMS
+from bench.units import format_value, significant
+from bench.why.design import MEASURES
+from bench.why.model import Ablation, Answer, Effect, Estimate, Gap
+from bench.why.sentences import sentences
+
+_Item = TypeVar("_Item")
+
+
+def render_answer(answer: Answer, console: Console) -> None:
+    """Print the whole answer: tables first, then what they say."""
+    for gaps in _by(answer.gaps, lambda gap: (gap.measure, gap.fast)):
+        console.print(_gap_table(gaps, answer))
+    for ablations in _by(answer.ablations, lambda found: found.measure):
+        console.print(_ablation_table(ablations))
+    console.print()
+    arms = dict.fromkeys(gap.arm for gap in answer.gaps)
+    blocks = {gap.measure: gap.blocks for gap in answer.gaps}
+    _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
+    _lines(
+        console,
+        [
+            "Figures per packet of 1400 bytes that arrived, one way; in brackets the 95 % interval "
+            f"({', '.join(f'{MEASURES[m]}: {n} blocks' for m, n in blocks.items())}).",
+            *(f"Note: {text}" for text in answer.notes),
+        ],
+    )
+    console.print()
+    _lines(console, sentences(answer))
+
+
+def _gap_table(gaps: list[Gap], answer: Answer) -> Table:
+    first = gaps[0]
+    table = _table(f"{MEASURES[first.measure]}: from {first.fast} to {first.slow}", "cause")
+    for heading in (first.fast, first.slow, "one costs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for gap in gaps:
+        table.add_column(gap.arm, justify="right", no_wrap=True)
+        table.add_column("share", justify="right", no_wrap=True)
+    _row(table, first.fast, ["", "", ""], [(gap.fast_time, None) for gap in gaps])
+    prices = {p.cause: p.seconds.value for p in answer.prices[f"{first.measure},{first.arm}"]}
+    for share in first.shares:
+        parts = [next(s for s in gap.shares if s.cause == share.cause) for gap in gaps]
+        counts = [_count(share.fast), _count(share.slow), format_value(prices[share.cause], "s", 2)]
+        _row(table, share.title, counts, [(part.seconds, part.share) for part in parts])
+    left = [(gap.residual, gap.residual_share) for gap in gaps]
+    _row(table, "not explained", ["", "", ""], left)
+    _row(table, first.slow, ["", "", ""], [(gap.slow_time, None) for gap in gaps])
+    return table
+
+
+def _ablation_table(ablations: list[Ablation]) -> Table:
+    first = ablations[0]
+    table = _table(f"{MEASURES[first.measure]}: what techniques save {first.path}", "technique")
+    for found in ablations:
+        for heading in (found.arm, "predicted", "alone", "last"):
+            table.add_column(heading, justify="right", no_wrap=True)
+    for effect in first.effects:
+        cells: list[str] = []
+        for found in ablations:
+            same = [e for e in found.effects if e.factor == effect.factor]
+            cells += _effect(same[0]) if same else [""] * 4
+        table.add_row(Text(effect.title), *map(Text, cells))
+    saved = [
+        cell
+        for found in ablations
+        for cell in (format_value(found.time.value - found.best.value, "s", 3), "", "", "")
+    ]
+    table.add_row(Text("all together"), *map(Text, saved))
+    strongest = [
+        max(found.interactions, key=lambda pair: abs(pair.saved.value))
+        for found in ablations
+        if found.interactions
+    ]
+    texts = [
+        f"{found.arm}: {' + '.join(pair.factors)} {_seconds(pair.saved)}"
+        for found, pair in zip(ablations, strongest, strict=False)
+    ]
+    table.caption = Text(
+        "Shapley shares of what all save together; predicted: from prices and counts, ! where the "
+        f"two differ by more than their interval. Strongest interaction: {'; '.join(texts)}."
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _effect(effect: Effect) -> list[str]:
+    """The cells of one technique in one arm."""
+    mark = "" if effect.agrees else " !"
+    return [
+        _seconds(effect.saved),
+        _seconds(effect.predicted) + mark,
+        _short(effect.alone),
+        _short(effect.last),
+    ]
+
+
+def _row(
+    table: Table,
+    title: str,
+    counts: list[str],
+    figures: Sequence[tuple[Estimate, Estimate | None]],
+) -> None:
+    cells = [cell for time, share in figures for cell in (_short(time), _share(share))]
+    table.add_row(Text(title), *map(Text, counts), *map(Text, cells))
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(
+        title=Text(f"\n{title}", style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column(first, overflow="fold", min_width=11)
+    return table
+
+
+def _count(value: float) -> str:
+    return significant(value, 3) if value else "0"
+
+
+def _short(time: Estimate) -> str:
+    return format_value(time.value, "s", 3)
+
+
+def _seconds(time: Estimate) -> str:
+    if time.low is None or time.high is None:
+        return _short(time)
+    half = (time.high - time.low) / 2
+    return f"{_short(time)} ±{format_value(half, 's', 2)}"
+
+
+def _share(share: Estimate | None) -> str:
+    if share is None:
+        return ""
+    if share.low is None or share.high is None:
+        return f"{share.value:.0%}"
+    return f"{share.value:.0%} [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+
+
+def _lines(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(Text(line), soft_wrap=not console.is_terminal)
+
+
+def _by(items: Sequence[_Item], key: Callable[[_Item], Hashable]) -> list[list[_Item]]:
+    """Group `items` by `key`, in the order in which the keys come first."""
+    groups: dict[Hashable, list[_Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())

@@ -1,0 +1,139 @@
+"""Plain sentences that follow from the figures by rule.
+
+One whose figures do not bear it is not said.
+
+The rules, fixed before anything was measured:
+
+- Nothing is said about counts that disagree with each other.
+- A ratio is said where its interval leaves 1 out, a share where its interval leaves 0 out.
+- A cause is named where its share is at least `_NAMED` of the gap.
+- The copies are always named, because it is them that the usual story is about.
+- The residual is always said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.probes.priced import PAYLOAD
+from bench.units import format_value, significant
+from bench.why.causes import CAUSES
+from bench.why.design import MEASURES
+from bench.why.model import Ablation, Answer, Bridge, Estimate, Gap, Share
+
+_NAMED = 0.05
+_WORTH_SAYING = 0.1
+"""Share of the gap from which a technique is named, and held against the prices."""
+
+
+def sentences(answer: Answer) -> list[str]:
+    """What the figures say, most important first."""
+    if answer.unsound:
+        return [f"Nothing is concluded: {text}." for text in answer.unsound]
+    return [
+        *(text for bridge in answer.bridges for text in _of_bridge(bridge)),
+        *(text for gap in answer.gaps if gap.arm == "native" for text in _of_gap(gap)),
+        *(text for found in answer.ablations if found.arm == "native" for text in _of(found)),
+    ]
+
+
+def _of_bridge(bridge: Bridge) -> Iterator[str]:
+    """What segmentation offload has to do with the gap of a saturating stream."""
+    if not _is_ratio(bridge.ratio):
+        yield f"One TCP stream: {bridge.slow} and {bridge.fast} cannot be told apart."
+        return
+    text = (
+        f"One TCP stream needs {_times(bridge.ratio)} as long over {bridge.slow} as over "
+        f"{bridge.fast}."
+    )
+    if _is_ratio(bridge.offload):
+        text += (
+            f" Of that {significant(bridge.ratio.value, 2)}-fold gap, segmentation offload that "
+            f"{bridge.fast} has and {bridge.slow} has lost accounts for a factor of "
+            f"{_times(bridge.offload)}; what is left without it is {_times(bridge.rest)}."
+        )
+    yield text
+
+
+def _is_ratio(ratio: Estimate) -> bool:
+    return ratio.low is not None and not ratio.holds(1.0)
+
+
+def _of_gap(gap: Gap) -> Iterator[str]:
+    """What the causes make of a gap."""
+    what = MEASURES[gap.measure]
+    if not gap.gap.certain or gap.gap.value <= 0:
+        yield f"{what.capitalize()}: {gap.slow} is not slower than {gap.fast} for certain."
+        return
+    yield (
+        f"{what.capitalize()}: {PAYLOAD} bytes take {_seconds(gap.slow_time)} over {gap.slow} and "
+        f"{_seconds(gap.fast_time)} over {gap.fast}."
+    )
+    named = [s for s in gap.shares if s.share.value >= _NAMED and s.share.certain]
+    if named:
+        parts = [f"{CAUSES[s.cause].noun} {_percent(s.share)}" for s in named]
+        yield f"Of these {_seconds(gap.gap)} more, {_and(parts)}."
+    copies = next((share for share in gap.shares if share.cause == "copies"), None)
+    if copies is not None and copies.slow > copies.fast:
+        yield _about_copies(gap, copies)
+    yield f"Not explained: {_percent(gap.residual_share)} of the gap."
+
+
+def _about_copies(gap: Gap, copies: Share) -> str:
+    count = (copies.slow - copies.fast) / PAYLOAD
+    return (
+        f"The {significant(count, 2)} copies of each byte that {gap.slow} has more than {gap.fast} "
+        f"account for {_percent(copies.share)} of it."
+    )
+
+
+def _of(found: Ablation) -> Iterator[str]:
+    """What the techniques of the pump win back, and whether that is what the prices say."""
+    if not found.gap.certain or found.gap.value <= 0:
+        return
+    worth = [e for e in found.effects if abs(e.saved.value) >= _WORTH_SAYING * found.gap.value]
+    won = (found.time.value - found.best.value) / found.gap.value
+    what = MEASURES[found.measure]
+    parts = [f"{e.title} {_percent(_of_the_gap(e.saved, found))}" for e in worth if e.saved.certain]
+    if parts:
+        text = f"the pump's techniques win back {won:.0%} of the gap: {_and(parts)}."
+        yield f"{what.capitalize()}: {text}"
+    for effect in worth:
+        if not effect.agrees:
+            yield (
+                f"{what.capitalize()}: the two ways disagree about {effect.title}: it saves "
+                f"{_seconds(effect.saved)}, by prices and counts it should save "
+                f"{_seconds(effect.predicted)}."
+            )
+
+
+def _of_the_gap(part: Estimate, found: Ablation) -> Estimate:
+    """A part as a share of the gap; the gap's own uncertainty is small beside the part's."""
+    whole = found.gap.value
+    ends = [None if end is None else end / whole for end in (part.low, part.high)]
+    return Estimate(part.value / whole, *ends)
+
+
+# ---- how figures are written --------------------------------------------------------------------
+
+
+def _times(ratio: Estimate) -> str:
+    return f"{significant(ratio.value, 2)}x{_interval(ratio, lambda v: significant(v, 2))}"
+
+
+def _percent(share: Estimate) -> str:
+    return f"{share.value:.1%}{_interval(share, lambda v: f'{v:.1%}')}"
+
+
+def _seconds(time: Estimate) -> str:
+    return f"{format_value(time.value, 's')}{_interval(time, lambda v: format_value(v, 's'))}"
+
+
+def _interval(estimate: Estimate, write: object) -> str:
+    if estimate.low is None or estimate.high is None or not callable(write):
+        return ""
+    return f" [{write(estimate.low)}, {write(estimate.high)}]"
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
