@@ -56,6 +56,7 @@
 	X(COPY_HOT, "copy.hot")                     /* handicaps */ \
 	X(COPY_COLD, "copy.cold") \
 	X(TRIP_UDP, "trip.udp") \
+	X(TRIP_TUN, "trip.tun") \
 	X(TRIP_LOST, "trip.lost")                   /* refused, or not back in time */ \
 	X(REFUSED_UDP_SEGMENT, "refused.udp_segment") /* sends that UDP_SEGMENT was refused for */ \
 	X(REFUSED_TUN_SUPER, "refused.tun_super")     /* super-packets that a tun did not take */ \

@@ -10,6 +10,7 @@
  *   null call    getppid(), which does nothing but enter the kernel and return
  *   hand-off     to another thread, and back; see handoff.c
  *   UDP trip     through a socket, the loopback and another socket; see errand.c
+ *   tun trip     through a socket, a tun and the pump, and back; see tuntrip.c
  *   vain receive from a socket that has nothing; see errand.c
  *
  * A copy is memcpy() where the compiler cannot see that nobody reads the result.
@@ -28,6 +29,7 @@
 #include "errand.h"
 #include "handoff.h"
 #include "switches.h"
+#include "tuntrip.h"
 
 enum { COLD_AREA = 64 << 20 };
 
@@ -37,6 +39,7 @@ struct handicap {
 	size_t largest, cold_offset;
 	uint64_t *counters;
 	struct errand errand;
+	struct tuntrip tuntrip;
 	struct handoff handoff;
 };
 
@@ -61,6 +64,7 @@ void handicap_suffer(struct handicap *handicap, const uint8_t *data, size_t size
 	for (int64_t i = 0; i < handicap->handoffs; i++)
 		handoff_run(&handicap->handoff);
 	errand_run(&handicap->errand, data, size);
+	tuntrip_run(&handicap->tuntrip, data, size);
 	handicap->counters[COPY_HOT] += (uint64_t)handicap->hot_copies;
 	handicap->counters[COPY_COLD] += (uint64_t)handicap->cold_copies;
 	handicap->counters[SYSCALL_GETPPID] += (uint64_t)handicap->null_calls;
@@ -86,7 +90,8 @@ static bool is_any(const int64_t *settings)
 {
 	return settings[SWITCH_HOT_COPIES] || settings[SWITCH_COLD_COPIES] ||
 	       settings[SWITCH_NULL_CALLS] || settings[SWITCH_HANDOFFS] ||
-	       settings[SWITCH_UDP_TRIPS] || settings[SWITCH_VAIN_RECEIVES];
+	       settings[SWITCH_UDP_TRIPS] || settings[SWITCH_TUN_TRIPS] ||
+	       settings[SWITCH_VAIN_RECEIVES];
 }
 
 int handicap_open(struct handicap **handicap, const int64_t *settings, size_t largest,
@@ -108,9 +113,12 @@ int handicap_open(struct handicap **handicap, const int64_t *settings, size_t la
 	new->largest = largest;
 	new->counters = counters;
 	new->errand = (struct errand){.there = -1, .back = -1, .empty = -1};
+	new->tuntrip = (struct tuntrip){.tun = -1, .socket = -1};
 	result = open_memory(new);
 	if (result == 0)
 		result = errand_open(&new->errand, settings, largest, counters);
+	if (result == 0)
+		result = tuntrip_open(&new->tuntrip, settings, largest, counters);
 	if (result == 0 && new->handoffs)
 		result = handoff_open(&new->handoff, counters);
 	if (result < 0) {
@@ -126,6 +134,7 @@ void handicap_close(struct handicap *handicap)
 	if (!handicap)
 		return;
 	handoff_close(&handicap->handoff);
+	tuntrip_close(&handicap->tuntrip);
 	errand_close(&handicap->errand);
 	if (handicap->cold)
 		munmap(handicap->cold, COLD_AREA);

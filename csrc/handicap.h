@@ -9,8 +9,9 @@ struct handicap;
 
 /*
  * Prepare the handicaps of `settings`: *handicap is NULL where there are none. Packets are at most
- * `largest` bytes. Returns 0, -ENOMEM, -EAGAIN (no thread to be had), or what keeps datagrams from
- * crossing the loopback, such as -ENETUNREACH where it was never up.
+ * `largest` bytes. Returns 0, -ENOMEM, -EAGAIN (no thread to be had), what keeps datagrams from
+ * crossing the loopback, such as -ENETUNREACH where it was never up, or what keeps the pump from
+ * having a tun of its own (tuntrip.h).
  */
 int handicap_open(struct handicap **handicap, const int64_t *settings, size_t largest,
 		  uint64_t *counters);

@@ -45,6 +45,8 @@
 	  "handicap: times each packet waits for another thread and back") \
 	X(UDP_TRIPS, "udp_trips", NULL, 0, 0, 64, \
 	  "handicap: times each packet goes through a UDP socket, the loopback and back up") \
+	X(TUN_TRIPS, "tun_trips", NULL, 0, 0, 64, \
+	  "handicap: times each packet goes out through a tun device and back in, as through a pump") \
 	X(VAIN_RECEIVES, "vain_receives", NULL, 0, 0, 1024, \
 	  "handicap: receives from a socket that has nothing, for each packet")
 

@@ -107,6 +107,7 @@ int main(void)
 	test_generator();
 	test_sink();
 	test_tun();
+	test_tuntrip();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;
 }

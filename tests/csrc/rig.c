@@ -2,6 +2,7 @@
 #include "rig.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -180,4 +181,23 @@ bool rig_is_balanced(const uint64_t *counters)
 			out += counters[i];
 	}
 	return in == out;
+}
+
+unsigned int rig_deafen(bool deaf)
+{
+	struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+	struct sock_fprog filter = {.len = 1, .filter = &nothing};
+	struct sockaddr_in own;
+	unsigned int found = 0;
+
+	for (int fd = 3; fd < 256; fd++) {
+		socklen_t length = sizeof(own);
+
+		if (getsockname(fd, (struct sockaddr *)&own, &length) < 0 || own.sin_family != AF_INET)
+			continue;
+		NEED(setsockopt(fd, SOL_SOCKET, deaf ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &filter,
+				sizeof(filter)) == 0);
+		found++;
+	}
+	return found;
 }

@@ -68,6 +68,9 @@ void rig_put(struct rig *rig, unsigned int port, uint32_t from, uint32_t to, uin
 /* Receive what the pump sent out of port `port`; -1 if nothing came in LOST_AFTER_MS. */
 ssize_t rig_get(struct rig *rig, unsigned int port, uint8_t *packet, size_t size);
 
+/* Have the sockets of IPv4, those of handicaps, take nothing (or all again). Returns how many. */
+unsigned int rig_deafen(bool deaf);
+
 /* Whether the sum holds that counters.h promises. */
 bool rig_is_balanced(const uint64_t *counters);
 

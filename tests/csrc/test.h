@@ -54,5 +54,6 @@ void test_traffic(void);
 void test_generator(void);
 void test_sink(void);
 void test_tun(void);
+void test_tuntrip(void);
 
 #endif

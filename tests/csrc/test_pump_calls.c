@@ -1,6 +1,5 @@
 /* What each switch does to the system calls. All packets wait before the pump starts. */
 #include <errno.h>
-#include <linux/filter.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -250,26 +249,6 @@ static void clips_what_no_datagram_holds(void)
 	rig_demolish(&rig);
 }
 
-/* Have the sockets between which trips are made take nothing (or all again). Returns how many. */
-static unsigned int deafen(bool deaf)
-{
-	struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
-	struct sock_fprog filter = {.len = 1, .filter = &nothing};
-	struct sockaddr_in own;
-	unsigned int found = 0;
-
-	for (int fd = 3; fd < 256; fd++) {
-		socklen_t length = sizeof(own);
-
-		if (getsockname(fd, (struct sockaddr *)&own, &length) < 0 || own.sin_family != AF_INET)
-			continue;
-		NEED(setsockopt(fd, SOL_SOCKET, deaf ? SO_ATTACH_FILTER : SO_DETACH_FILTER, &filter,
-				sizeof(filter)) == 0);
-		found++;
-	}
-	return found;
-}
-
 static bool carries_another(struct rig *rig, unsigned int number)
 {
 	rig_put_number(rig, 0, SIZE, (uint16_t)number);
@@ -287,12 +266,12 @@ static void goes_on_when_trips_are_lost(void)
 	rig.settings[SWITCH_UDP_TRIPS] = TRIPS;
 	rig_start(&rig);
 	all = carries_another(&rig, 0); /* when it is through, the sockets are there */
-	CLAIM(deafen(true) == 2, "there are two sockets");
+	CLAIM(rig_deafen(true) == 2, "there are two sockets");
 	begin = test_now();
 	for (unsigned int i = 1; i <= COUNT; i++)
 		all &= carries_another(&rig, i);
 	took = test_now() - begin;
-	deafen(false);
+	rig_deafen(false);
 	all &= carries_another(&rig, COUNT + 1);
 	rig_stop(&rig);
 	CLAIM(all && rig.result == 0, "a pump whose trips are lost goes on");
