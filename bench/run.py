@@ -170,7 +170,7 @@ def _refusals(variant: str, counted: Mapping[str, Mapping[str, int]]) -> list[st
 def _lost_trips(variant: str, counted: Mapping[str, Mapping[str, int]]) -> list[str]:
     """A warning for each pump whose handicap was not what was asked for."""
     return [
-        f"{variant}: {forwarder}: {lost} UDP trips were lost, the handicap cost less than it should"
+        f"{variant}: {forwarder}: {lost} trips were lost, the handicap cost less than it should"
         for forwarder, counters in counted.items()
         if (lost := counters.get("trip.lost", 0))
     ]

@@ -145,9 +145,9 @@ const char *vnb_pump_refusal(const struct vnb_pump *pump);
  * Returns 0 when stopped, or -errno: -EINVAL (what vnb_pump_refusal() refuses, a setting out of
  * range, router missing or superfluous, buffer_size below 20 or above 65535, a UDP port that is
  * no datagram socket; with io=uring a kernel before 6.0), -ENOMEM, -ENOSYS or -EPERM (no io_uring
- * for this user), -EAGAIN (no thread for hand-offs), -ENOSPC (the router has 64 pumps), or the error
- * of a descriptor that has become unusable (-EBADF, -EIO, -EBADFD when the device is gone). A device
- * that is merely down is waited for.
+ * for this user), -EAGAIN (no thread for hand-offs), what handicaps lack for their trips (errand.h,
+ * tuntrip.h), -ENOSPC (the router has 64 pumps), or the error of a descriptor that has become
+ * unusable (-EBADF, -EIO, -EBADFD when the device is gone). A device that is merely down is waited for.
  */
 int vnb_pump_run(const struct vnb_pump *pump, uint64_t *counters);
 

@@ -88,12 +88,13 @@ def test_the_counters_count_what_strace_counts(direction: str, tmp_path: Path) -
     assert counters["eagain.recvfrom"] == vain["recvfrom"]
 
 
+@pytest.mark.parametrize("way", ["udp", "tun"])
 def test_the_calls_of_handicaps_are_counted_as_strace_counts_them(
-    direction: str, tmp_path: Path
+    direction: str, way: str, tmp_path: Path
 ) -> None:
     require_tun()
     require_strace()
-    report, lines = run(direction, tmp_path, "udp_trips=2", "vain_receives=3", "null_calls=1")
+    report, lines = run(direction, tmp_path, f"{way}_trips=2", "vain_receives=3", "null_calls=1")
     loop = loop_of(lines)
     opened = max(i for i in range(loop.start) if lines[i].startswith("getsockname("))
     made = [line for line in lines[opened + 1 : loop.stop] if "(" in line]
@@ -102,5 +103,5 @@ def test_the_calls_of_handicaps_are_counted_as_strace_counts_them(
         counted = {k.removeprefix(group): v for k, v in counters.items() if k.startswith(group)}
         seen = Counter(line.partition("(")[0] for line in of_it)
         assert counted == {name: seen[name] for name in counted}
-    assert counters["trip.udp"] + counters["trip.lost"] == 2 * COUNT
+    assert counters[f"trip.{way}"] + counters["trip.lost"] == 2 * COUNT
     assert counters["eagain.recvfrom"] >= 3 * COUNT

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,15 @@ def test_a_block_in_use_everywhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ScenarioError, match=r"no addresses for routers: 198\.18\.0\.0/15 is in use"
     ):
+        own(text, tmp_path, 1)
+
+
+def test_the_last_block_is_left_to_the_devices_of_pumps(tmp_path: Path) -> None:
+    others = ip_network("198.18.0.0/15").address_exclude(ip_network("198.19.255.0/24"))
+    routes = ", ".join(f'{{ to = "{network}", via = "10.1.1.3" }}' for network in others)
+    client = "[hosts.client.devices]"
+    text = text_of("veth").replace(client, f"[hosts.client]\nroutes = [{routes}]\n{client}")
+    with pytest.raises(ScenarioError, match="no addresses for routers"):
         own(text, tmp_path, 1)
 
 

@@ -8,6 +8,7 @@ import socket
 import threading
 
 import pytest
+from cage import until
 from live import ECHO, inside_run, ip
 from wire import (
     LISTEN,
@@ -282,6 +283,29 @@ def test_udp_trips_without_a_loopback_end_it_with_the_kernels_reason(wire: Wire)
     assert pump.returncode == 3
     assert json.loads(printed)["trip.udp"] == 0
     assert re.fullmatch(r"vnetbench: pump: [^:\n]+: udp_trips needs a loopback that [^\n]+\n", said)
+
+
+def test_tun_trips_without_a_tun_to_be_had_end_it_with_the_kernels_reason(wire: Wire) -> None:
+    every = "for i in $(seq 0 63); do ip tuntap add vnbtrip$i mode tun; done"
+    inside_run(wire.ours, "sh", "-c", every)
+    with start(wire.ours, "-m", "bench", "pump", *USUAL, "--tun-trips", "1") as pump:
+        printed, said = pump.communicate(timeout=10)
+    assert pump.returncode == 3
+    assert json.loads(printed)["trip.tun"] == 0
+    wanted = r"vnetbench: pump: Address already in use: tun_trips needs [^\n]+\n"
+    assert re.fullmatch(wanted, said)
+
+
+def test_each_queue_makes_its_tun_trips_through_a_device_of_its_own(wire: Wire) -> None:
+    def found() -> dict[str, str]:
+        made = json.loads(inside_run(wire.ours, "ip", "-json", "-4", "address", "show", "up"))
+        own = (device for device in made if device["ifname"].startswith("vnbtrip"))
+        return {device["ifname"]: device["addr_info"][0]["local"] for device in own}
+
+    expected = {"vnbtrip0": "198.19.255.1", "vnbtrip1": "198.19.255.5"}
+    with pumping(wire.ours, *USUAL, "--queues", "2", "--tun-trips", "1"):
+        until(lambda: found() == expected, "each queue has a tun")
+    until(lambda: not found(), "they are gone with the pump")
 
 
 def test_a_device_that_is_deleted_ends_it_with_its_counters_and_an_error(wire: Wire) -> None:

@@ -27,6 +27,8 @@ from bench.topology.namespaces import inside
 _NAMED = Path("/run/netns")
 _NO_TRIP = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EPERM, errno.ETIMEDOUT)
 """What the loopback may say to the first datagram of a handicap."""
+_NO_TUN = (errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EADDRINUSE)
+"""What may keep a handicap from a tun of its own."""
 
 
 def _switch_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -284,9 +286,15 @@ def _serve(
 
 def _reason(error: OSError, settings: native.Settings) -> str:
     """What a pump that ended with `error` may have died of."""
+    reasons = []
     if settings["udp_trips"] and error.errno in _NO_TRIP:
-        return "udp_trips needs a loopback that is up, and lets datagrams pass"
-    return "a device or the socket is gone"
+        reasons.append("udp_trips needs a loopback that is up, and lets datagrams pass")
+    if settings["tun_trips"] and error.errno in (*_NO_TUN, *_NO_TRIP):
+        reasons.append(
+            "tun_trips needs the right to make a tun device (vnbtrip0 to vnbtrip63), which lets "
+            "datagrams pass"
+        )
+    return "; ".join(reasons) or "a device or the socket is gone"
 
 
 def _reload(table: _RouteTable) -> None:

@@ -52,17 +52,17 @@ def _of_pump(process: Process, counted: dict[str, int]) -> dict[str, float]:
     waiting = added(*(f"syscall.{name}" for name in _WAITING)) - added(
         *(f"eagain.{name}" for name in _WAITING)
     )
-    trips = counted.get("trip.udp", 0)
+    over_udp, through_tun = (counted.get(f"trip.{way}", 0) for way in ("udp", "tun"))
     listens = process.pump is not None and process.pump.listen
     return {
-        "copies": moved + (counted["copy.hot"] + 2 * trips) * size,
+        "copies": moved + (counted["copy.hot"] + 2 * over_udp + 4 * through_tun) * size,
         "cold_copies": counted["copy.cold"] * size,
         "calls": sum(n for name, n in counted.items() if name.startswith("syscall."))
         - vain
         - waiting,
         "polling": vain + waiting,
-        "sockets": (port(1, "units") if listens else 0) + 2 * trips,
-        "devices": port(0, "units") + (0 if listens else port(1, "units")),
+        "sockets": (port(1, "units") if listens else 0) + 2 * (over_udp + through_tun),
+        "devices": port(0, "units") + (0 if listens else port(1, "units")) + 2 * through_tun,
     }
 
 

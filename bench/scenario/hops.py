@@ -44,6 +44,9 @@ _BLOCKS: dict[int, tuple[Network, int]] = {
 }
 """IP version → what is set aside for benchmarks (RFC 2544, RFC 5180), and how much of it to use."""
 
+_TRIPS = IPv4Network("198.19.255.0/24")
+"""Part of it that pumps give to tun devices of their own, for `tun_trips`: see csrc/tuntrip.c."""
+
 
 def insert(scenario: Scenario, source: str) -> Scenario:
     """`scenario`, which has been checked, with `hops` routers in its path.
@@ -169,7 +172,8 @@ def _names(scenario: Scenario) -> list[str]:
 
 def _unused_block(scenario: Scenario, version: int, source: str) -> Network:
     within, length = _BLOCKS[version]
-    used = [network for network in _networks(scenario) if network.version == version]
+    known = (_TRIPS, *_networks(scenario))
+    used = [network for network in known if network.version == version]
     for block in within.subnets(new_prefix=length):
         if not any(block.overlaps(network) for network in used):
             return block

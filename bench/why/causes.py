@@ -4,7 +4,7 @@ A cause is something that can be counted on a path and whose price can be measur
 instrument that makes more of it, all else being equal. Nothing here knows which path is slow.
 
 An instrument changes more than it means to (a hand-off is two context switches, but also some
-futex calls). So causes are priced in the order of the table, and what an instrument's doses have
+calls). So causes are priced in the order of the table, and what an instrument's doses have
 changed of the causes before is taken off at their price.
 """
 
