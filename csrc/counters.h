@@ -55,6 +55,7 @@
 	CALLS(X, EAGAIN, "eagain.") \
 	X(COPY_HOT, "copy.hot")                     /* handicaps */ \
 	X(COPY_COLD, "copy.cold") \
+	X(HANDOFF, "handoff") \
 	X(TRIP_UDP, "trip.udp") \
 	X(TRIP_TUN, "trip.tun") \
 	X(TRIP_LOST, "trip.lost")                   /* refused, or not back in time */ \

@@ -120,7 +120,7 @@ int handicap_open(struct handicap **handicap, const int64_t *settings, size_t la
 	if (result == 0)
 		result = tuntrip_open(&new->tuntrip, settings, largest, counters);
 	if (result == 0 && new->handoffs)
-		result = handoff_open(&new->handoff, counters);
+		result = handoff_open(&new->handoff, settings[SWITCH_YIELDS], counters);
 	if (result < 0) {
 		handicap_close(new);
 		return result;

@@ -6,19 +6,25 @@
  * pump goes through that has nothing else to do when a packet comes. (A futex would be a cheaper
  * sleep than any that can wait for a tun or a socket.)
  *
+ * With `yields`, both take turns before the answer: each gives the CPU to the other (sched_yield(2))
+ * and stays ready to run. Where they share a CPU that is a context switch and nothing else, so that
+ * what a wake-up costs can be told from what a switch costs.
+ *
  * The other thread does nothing of its own accord, so who asked can count for both. It is done with
- * when an answer has come, or at the end, when it is joined.
+ * when an answer has come, or at the end, when it is joined. Only its turns it counts itself: how
+ * many it gets is the scheduler's business.
  */
 #include "handoff.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "counters.h"
 
-enum { ASK = 1, END = 2 };
+enum { ASK = 1, END = 2, TAKE_TURNS = 3 };
 
 static void tell(int fd, uint64_t what)
 {
@@ -47,8 +53,15 @@ static void *answer(void *argument)
 {
 	struct handoff *handoff = argument;
 
-	while (await(handoff, handoff->asked) == ASK)
+	uint64_t told;
+
+	while ((told = await(handoff, handoff->asked)) != END) {
+		while (told == TAKE_TURNS && atomic_load(&handoff->taking_turns)) {
+			sched_yield();
+			atomic_fetch_add(&handoff->turns, 1);
+		}
 		tell(handoff->answered, ASK);
+	}
 	return NULL;
 }
 
@@ -59,14 +72,29 @@ static void count_calls(const struct handoff *handoff, unsigned int told, unsign
 	handoff->counters[SYSCALL_READ] += awaited;
 }
 
-void handoff_run(struct handoff *handoff)
+static void take_turns(struct handoff *handoff)
 {
-	tell(handoff->asked, ASK);
-	await(handoff, handoff->answered);
-	count_calls(handoff, 2, 2);
+	atomic_store(&handoff->taking_turns, true);
+	tell(handoff->asked, TAKE_TURNS);
+	for (int64_t i = 0; i < handoff->yields; i++)
+		sched_yield();
+	atomic_store(&handoff->taking_turns, false);
+	handoff->counters[SYSCALL_SCHED_YIELD] += (uint64_t)handoff->yields;
 }
 
-int handoff_open(struct handoff *handoff, uint64_t *counters)
+void handoff_run(struct handoff *handoff)
+{
+	if (handoff->yields)
+		take_turns(handoff);
+	else
+		tell(handoff->asked, ASK);
+	await(handoff, handoff->answered);
+	count_calls(handoff, 2, 2);
+	handoff->counters[HANDOFF]++;
+	handoff->counters[SYSCALL_SCHED_YIELD] += atomic_exchange(&handoff->turns, 0);
+}
+
+int handoff_open(struct handoff *handoff, int64_t yields, uint64_t *counters)
 {
 	int result;
 
@@ -74,6 +102,7 @@ int handoff_open(struct handoff *handoff, uint64_t *counters)
 		.asked = eventfd(0, EFD_CLOEXEC),
 		.answered = eventfd(0, EFD_CLOEXEC),
 		.idle = eventfd(0, EFD_CLOEXEC),
+		.yields = yields,
 		.counters = counters,
 	};
 	if (handoff->asked < 0 || handoff->answered < 0 || handoff->idle < 0)

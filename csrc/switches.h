@@ -43,6 +43,8 @@
 	  "handicap: system calls that do nothing, for each packet") \
 	X(HANDOFFS, "handoffs", NULL, 0, 0, 64, \
 	  "handicap: times each packet waits for another thread and back") \
+	X(YIELDS, "yields", NULL, 0, 0, 64, \
+	  "handicap: in each hand-off, times its two threads take turns without sleeping") \
 	X(UDP_TRIPS, "udp_trips", NULL, 0, 0, 64, \
 	  "handicap: times each packet goes through a UDP socket, the loopback and back up") \
 	X(TUN_TRIPS, "tun_trips", NULL, 0, 0, 64, \

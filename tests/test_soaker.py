@@ -52,7 +52,7 @@ def test_an_idle_machine_has_used_nothing() -> None:
 
 @pytest.fixture
 def marks() -> Iterator[tuple[Mark, Mark]]:
-    yield Mark(0, (0, 0)), Mark(SECOND, (1000, 2000))
+    return Mark(0, (0, 0)), Mark(SECOND, (1000, 2000))
 
 
 def test_each_cpu_has_its_own_full_speed(marks: tuple[Mark, Mark]) -> None:

@@ -27,7 +27,8 @@ def counts(evidence: Evidence) -> dict[str, float]:
         "cold_copies": 0.0,
         "calls": 0.0,
         "polling": 0.0,
-        "switches": float(_switches(evidence)),
+        "switches": _sum(evidence, "process"),
+        "wakeups": _sum(evidence, "sleeps"),
         "traversals": float(_traversals(evidence)),
         "sockets": 0.0,
         "devices": 0.0,
@@ -52,6 +53,8 @@ def _of_pump(process: Process, counted: dict[str, int]) -> dict[str, float]:
     waiting = added(*(f"syscall.{name}" for name in _WAITING)) - added(
         *(f"eagain.{name}" for name in _WAITING)
     )
+    # Of an eventfd: they do about as much as a receive that finds nothing.
+    telling = 4 * counted["handoff"]
     over_udp, through_tun = (counted.get(f"trip.{way}", 0) for way in ("udp", "tun"))
     listens = process.pump is not None and process.pump.listen
     return {
@@ -59,16 +62,17 @@ def _of_pump(process: Process, counted: dict[str, int]) -> dict[str, float]:
         "cold_copies": counted["copy.cold"] * size,
         "calls": sum(n for name, n in counted.items() if name.startswith("syscall."))
         - vain
-        - waiting,
-        "polling": vain + waiting,
+        - waiting
+        - telling,
+        "polling": vain + waiting + telling,
         "sockets": (port(1, "units") if listens else 0) + 2 * (over_udp + through_tun),
         "devices": port(0, "units") + (0 if listens else port(1, "units")) + 2 * through_tun,
     }
 
 
-def _switches(evidence: Evidence) -> int:
-    evidence.observed("process")
-    return sum((evidence.seen.process or {}).values())
+def _sum(evidence: Evidence, observer: str) -> float:
+    evidence.observed(observer)
+    return float(sum(getattr(evidence.seen, observer).values()))
 
 
 def _traversals(evidence: Evidence) -> int:

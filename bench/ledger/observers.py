@@ -77,6 +77,7 @@ OBSERVERS: dict[str, Observer] = {
     "snmp": _differing(snmp.read),
     "devices": _differing(devices.read),
     "process": _differing(process.switches),
+    "sleeps": _differing(process.sleeps),
     "pumps": _differing(_pump_counters),
 }
 
@@ -96,5 +97,6 @@ class Seen:
     snmp: dict[str, dict[str, int]] | None = None
     devices: dict[tuple[str, str], DeviceCounts] | None = None
     process: dict[int, int] | None = None
+    sleeps: dict[int, int] | None = None
     pumps: dict[int, dict[str, int]] | None = None
     reasons: dict[str, str] = field(default_factory=dict)

@@ -83,8 +83,7 @@ def answer(results: ResultSet, design: Design) -> Answer:
 
 def _values(means: Means, design: Design) -> Values:
     found: Values = {("time", name): mean.time for name, mean in means.items()}
-    base = design.dosed
-    known = prices(means, base, design.doses) if base is not None and base in means else {}
+    known = prices(means, design.doses)
     found |= {("price", cause): price for cause, price in known.items()}
     if design.slow in means:
         for fast in (design.fast, *design.others):

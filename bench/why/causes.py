@@ -10,7 +10,8 @@ changed of the causes before is taken off at their price.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 DOSES = (1, 2, 4)
@@ -19,10 +20,14 @@ DOSES = (1, 2, 4)
 
 @dataclass(frozen=True)
 class Instrument:
-    """A parameter of a path's scenario that makes more of a cause. Dose k adds k x step to it."""
+    """A parameter of a path's scenario that makes more of a cause. Dose k adds k x step to it.
+
+    on: parameters that it needs besides, which what is compared has as well.
+    """
 
     parameter: str
     step: int = 1
+    on: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,16 @@ CAUSES: dict[str, Cause] = {
         ),
         Cause(
             "switches",
-            "wake-ups and switches",
-            "wake-ups with their context switches",
+            "context switches",
+            "context switches",
             "context switch",
+            Instrument("yields", on={"handoffs": 1}),
+        ),
+        Cause(
+            "wakeups",
+            "sleeping and waking",
+            "going to sleep and being woken up",
+            "sleep",
             Instrument("handoffs"),
             "first",
         ),
@@ -89,7 +101,6 @@ CAUSES: dict[str, Cause] = {
             "passes through an IP layer",
             "traversal",
             Instrument("hops"),
-            "first",
         ),
         Cause(
             "sockets",

@@ -20,6 +20,7 @@ from bench.scenario import Variant, find, variants
 from bench.topology import Arm
 from bench.why.causes import CAUSES, DOSES
 from bench.why.factors import FACTORS
+from bench.why.prices import Doses
 
 MEASURES = {"serial": "one packet at a time", "stream": "a saturating TCP stream"}
 """Probes whose time is attributed, and what each is of."""
@@ -39,8 +40,7 @@ class Design:
     fast: str
     others: tuple[str, ...]
     variants: Mapping[str, Variant]
-    dosed: str | None
-    doses: Mapping[str, Sequence[tuple[int, str]]]
+    doses: Mapping[str, Doses]
     ablated: str | None
     ablations: Mapping[frozenset[str], str]
     notes: Sequence[str] = field(default_factory=tuple)
@@ -67,19 +67,18 @@ def design(slow: str, fast: str, others: Sequence[str]) -> Design:
     pumps = [variant for variant in reversed(ends) if variant.scenario.forwarders]
     found = {variant.name: variant for variant in chosen.values()}
     notes: list[str] = []
-    doses: dict[str, list[tuple[int, str]]] = {}
+    doses: dict[str, Doses] = {}
     dosed = pumps[0] if pumps else ends[0]
     for cause in CAUSES.values():
+        instrument = cause.instrument
         try:
-            made = [
-                (k, _more(dosed, {cause.instrument.parameter: k * cause.instrument.step}))
-                for k in DOSES
-            ]
+            base = _more(dosed, instrument.on) if instrument.on else dosed
+            made = [_more(base, {instrument.parameter: k * instrument.step}) for k in DOSES]
         except (ScenarioError, UsageError) as error:
             notes.append(f"{cause.title}: no price: {error}")
             continue
-        doses[cause.id] = [(k, variant.name) for k, variant in made]
-        found |= {variant.name: variant for _, variant in made}
+        doses[cause.id] = Doses(base.name, tuple(variant.name for variant in made))
+        found |= {variant.name: variant for variant in (base, *made)}
     ablations: dict[frozenset[str], str] = {}
     if ends[0].scenario.forwarders:
         for ids in _subsets(list(FACTORS)):
@@ -94,7 +93,6 @@ def design(slow: str, fast: str, others: Sequence[str]) -> Design:
         fast=ends[1].name,
         others=tuple(chosen[name].name for name in others if name not in (slow, fast)),
         variants=found,
-        dosed=dosed.name if doses else None,
         doses=doses,
         ablated=ends[0].name if ablations else None,
         ablations=ablations,

@@ -7,7 +7,8 @@ residual      =  T(slow) - T(fast) - all shares
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from bench.why.causes import CAUSES
 from bench.why.observed import Mean
@@ -16,20 +17,29 @@ Prices = dict[str, float]
 """Cause → seconds for one."""
 
 
-def prices(
-    means: Mapping[str, Mean], base: str, doses: Mapping[str, Sequence[tuple[int, str]]]
-) -> Prices:
+@dataclass(frozen=True)
+class Doses:
+    """Names of variants: what is compared with, and the same with more and more of a cause."""
+
+    base: str
+    given: tuple[str, ...]
+
+
+def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses]) -> Prices:
     """Price every cause that has doses, in the order of the table.
 
-    base: the variant without a dose. A cause counts what its instrument really made, as it was
-    observed; where that is nothing, there is no price.
+    A cause counts what its instrument really made, as it was observed; where that is nothing, or a
+    variant was not measured, there is no price.
     """
     found: Prices = {}
     for cause in CAUSES.values():
-        given = [means[name] for _, name in doses.get(cause.id, ()) if name in means]
+        of_it = doses.get(cause.id)
+        if of_it is None or of_it.base not in means:
+            continue
+        given = [means[name] for name in of_it.given if name in means]
         if cause.mode == "first":
             given = given[:1]
-        pairs = [_effect(dose, means[base], cause.id, found) for dose in given]
+        pairs = [_effect(dose, means[of_it.base], cause.id, found) for dose in given]
         weight = sum(more * more for more, _ in pairs)
         if weight > 0:
             found[cause.id] = sum(more * time for more, time in pairs) / weight
