@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,20 @@ def carry_out(
     with runner.undisturbed():
         _warn_about_steal(writer, before)
         return writer.finish("interrupted" if interrupted else "complete"), interrupted
+
+
+@contextmanager
+def telling(console: Console) -> Iterator[Callable[[str], None]]:
+    """A line on a terminal that says what is being done, and is gone afterwards."""
+    # Refreshed by us: a thread that does it would be there when we fork.
+    columns = (TextColumn("{task.description}"),)
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+        task = progress.add_task("")
+
+        def tell(text: str) -> None:
+            progress.update(task, description=text.replace("[", "\\["), refresh=True)
+
+        yield tell
 
 
 def changes_since(run: Run) -> list[str]:

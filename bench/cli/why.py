@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 
 from bench import environment
-from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, changes_since
+from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, changes_since, telling
 from bench.cli.options import ARMS
 from bench.errors import UsageError
 from bench.probes import PROBES
@@ -22,6 +22,7 @@ from bench.why.design import MEASURES, Design, design, plan
 
 if TYPE_CHECKING:
     from bench.results import ResultSet
+    from bench.why.claims import Claim, Verdict
 
 PROFILE = "why"
 """What such a run has for a profile."""
@@ -61,6 +62,7 @@ _ANSWER = "why.json"
     type=click.Path(path_type=Path),
     help="Answer from what was measured before, instead of measuring.",
 )
+@click.option("--claims", is_flag=True, help="Check what is commonly said of these paths instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def why(
     slow: str | None,
@@ -73,6 +75,7 @@ def why(
     seed: int | None,
     resume: Path | None,
     source: Path | None,
+    claims: bool,
     as_json: bool,
 ) -> None:
     """Explain why the path SLOW is slower than FAST, cause by cause, in time per packet.
@@ -82,6 +85,11 @@ def why(
     measured (how much slower is the path with one more of it?); what the pump's techniques win back
     is measured as well. docs/method.md says how.
     """
+    if claims:
+        _refuse_beside("claims")
+        enter_user_namespace_if_needed()
+        _check_claims(as_json)
+        return
     if source is not None and resume is not None:
         raise UsageError("--from and --resume: name one of them")
     if source is not None:
@@ -113,6 +121,43 @@ def why(
     )
     with ResultWriter.create(folder or _default_folder(), _new_run(asked, chosen)) as writer:
         _measure(chosen, writer, as_json)
+
+
+def _refuse_beside(option: str) -> None:
+    """Refuse whatever else was asked for: it would have no effect."""
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    others = [
+        parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.name).upper()
+        for parameter in context.command.params
+        if parameter.name not in (option, "as_json")
+        and context.get_parameter_source(parameter.name or "") == given
+    ]
+    if others:
+        raise UsageError(f"--{option} takes nothing but --json; leave out {', '.join(others)}")
+
+
+def _check_claims(as_json: bool) -> None:
+    from bench.why.claims import CLAIMS, check  # noqa: PLC0415
+    from bench.why.lab import Lab  # noqa: PLC0415
+
+    verdicts: dict[str, Verdict] = {}
+    with telling(Console(stderr=True)) as tell:
+        lab = Lab(tell)
+        for claim in CLAIMS.values():
+            verdicts[claim.id] = check(claim, lab)
+            if not as_json:
+                tell("")
+                _print_verdict(claim, verdicts[claim.id])
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(verdicts), indent=1).decode())
+
+
+def _print_verdict(claim: Claim, verdict: Verdict) -> None:
+    click.echo(f"{verdict.word.upper()}: {claim.claim}")
+    click.echo(f"  rule: {claim.decides}")
+    for figure in verdict.figures:
+        click.echo(f"  {figure}")
 
 
 def _paths(slow: str | None, fast: str | None, beside: tuple[str, ...]) -> tuple[str, ...]:

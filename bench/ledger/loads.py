@@ -113,7 +113,14 @@ def _udp(path: Path, load: Load) -> Iterator[Prepared]:
     def offer(report: Send) -> None:
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             sock.connect(address)
-            stream = Stream(seed, stream_id, load.size, batch=1, count=load.packets, rate=load.rate)
+            stream = Stream(
+                seed,
+                stream_id,
+                load.size,
+                batch=load.batch,
+                count=load.packets,
+                rate=load.rate,
+            )
             report({"ready": True})
             os.eventfd_read(go)
             traffic.send(sock.fileno(), stream, sent, os.eventfd(0))
@@ -131,7 +138,7 @@ def _udp(path: Path, load: Load) -> Iterator[Prepared]:
 
             def run() -> Delivered:
                 os.eventfd_write(go, 1)
-                generator.receive(load.packets / load.rate * 2 + _MARGIN)
+                generator.receive(load.packets / (load.rate or 1e4) * 2 + _MARGIN)
                 _settle(sent, received)
                 count = received.read().unique
                 if count == 0:

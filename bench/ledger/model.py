@@ -13,8 +13,10 @@ class Load:
     """What is sent while everything is counted.
 
     kind: one of `bench.ledger.loads.LOADS`.
-    packets, size, rate: of the kind "udp": datagrams, bytes of payload of each, datagrams a second.
-        At a modest rate nothing is lost and nothing is batched, so counts are those of a packet.
+    packets, size, rate: of the kind "udp": datagrams, bytes of payload of each, datagrams a second
+        (0: as many as will go). At a modest rate nothing is lost and nothing is batched, so counts
+        are those of a packet.
+    batch: of the same, datagrams that a system call of the sender may take.
     seconds: of the kind "tcp": how long the stream runs (whole seconds). Of the kind "echo": how
         long each of its `values` measurements takes.
     """
@@ -23,6 +25,7 @@ class Load:
     packets: int = 20_000
     size: int = 64
     rate: float = 5_000.0
+    batch: int = 1
     seconds: float = 1
     values: int = 5
 

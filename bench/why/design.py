@@ -60,7 +60,7 @@ def design(slow: str, fast: str, others: Sequence[str]) -> Design:
     Each is a scenario's name or file, optionally with parameters: "flannel-udp[batch=16]".
     Raises UsageError or ScenarioError.
     """
-    chosen = {name: _variant(name) for name in dict.fromkeys((slow, fast, *others))}
+    chosen = {name: variant_of(name) for name in dict.fromkeys((slow, fast, *others))}
     ends = [chosen[slow], chosen[fast]]
     if ends[0].name == ends[1].name:
         raise UsageError(f"{slow}: there is no gap between a path and itself; name two")
@@ -127,7 +127,7 @@ def plan(
     return trials
 
 
-def _variant(text: str) -> Variant:
+def variant_of(text: str) -> Variant:
     """The variant that "name" or "name[parameter=value,…]" means."""
     parts = re.fullmatch(r"([^\[\]]+)(?:\[([^\[\]]+)\])?", text)
     if not parts:
