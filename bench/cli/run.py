@@ -16,12 +16,12 @@ from bench import run as runner
 from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, changes_since
 from bench.cli.options import override_option
 from bench.cli.tables import render_summary
-from bench.cli.why import PROFILE as WHY
 from bench.errors import UsageError
 from bench.probes import PROBES
 from bench.results import Asked, ResultWriter, Run, VariantRecord, load, load_unfinished
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, enter_user_namespace_if_needed
+from bench.why.experiment import PROFILE as WHY
 
 _DEFAULT_PROBES = tuple(id_ for id_, probe in PROBES.items() if probe.default)
 _ARMS = [str(arm) for arm in Arm]

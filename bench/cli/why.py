@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,24 +10,19 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench import environment
 from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, changes_since, telling
 from bench.cli.options import ARMS
 from bench.errors import UsageError
-from bench.probes import PROBES
-from bench.results import Asked, ResultWriter, Run, VariantRecord, load, load_unfinished
-from bench.topology import Arm, enter_user_namespace_if_needed
-from bench.why.design import MEASURES, Design, design, plan
+from bench.results import ResultWriter, load, load_unfinished
+from bench.topology import enter_user_namespace_if_needed
+from bench.why.design import MEASURES, Design, design
+from bench.why.experiment import BLOCKS, design_of, new_run
 
 if TYPE_CHECKING:
     from bench.results import ResultSet
     from bench.why.claims import Claim, Verdict
 
-PROFILE = "why"
-"""What such a run has for a profile."""
 _SLOW, _FAST, _BESIDE = "flannel-udp", "vxlan", "host-gw"
-_BLOCKS = {"serial": 8, "stream": 4, "ledger": 1}
-_LEDGER = {"kind": "echo", "size": 1400, "seconds": 0.2, "values": 1}
 _ANSWER = "why.json"
 
 
@@ -47,7 +41,13 @@ _ANSWER = "why.json"
 @click.option(
     "--measure", "measures", multiple=True, type=click.Choice(list(MEASURES)), help="[both]"
 )
-@click.option("--blocks", type=click.IntRange(1, 1000), help="Of `serial`; `stream` has half.")
+@click.option(
+    "--blocks",
+    type=click.IntRange(1, 1000),
+    default=BLOCKS,
+    show_default=True,
+    help="Of one packet at a time; a stream has half.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
 @click.option(
     "--resume",
@@ -71,7 +71,7 @@ def why(
     folder: Path | None,
     arms: tuple[str, ...],
     measures: tuple[str, ...],
-    blocks: int | None,
+    blocks: int,
     seed: int | None,
     resume: Path | None,
     source: Path | None,
@@ -85,20 +85,20 @@ def why(
     measured (how much slower is the path with one more of it?); what the pump's techniques win back
     is measured as well. docs/method.md says how.
     """
+    for name, given in (("claims", claims), ("source", source), ("resume", resume)):
+        if given:
+            _refuse_beside(name)
     if claims:
-        _refuse_beside("claims")
         enter_user_namespace_if_needed()
         _check_claims(as_json)
         return
-    if source is not None and resume is not None:
-        raise UsageError("--from and --resume: name one of them")
     if source is not None:
         results = load(source)
-        _report(results, _design_of(results.run), as_json)
+        _report(results, design_of(results.run), as_json)
         return
     enter_user_namespace_if_needed()
     if resume is not None:
-        chosen = _design_of(load_unfinished(resume).run)
+        chosen = design_of(load_unfinished(resume).run)
         with ResultWriter.resume(resume) as writer:
             for change in changes_since(writer.run):
                 writer.warn(f"the run was resumed on a changed machine: {change}")
@@ -106,35 +106,24 @@ def why(
         return
     paths = _paths(slow, fast, beside)
     chosen = design(paths[0], paths[1], paths[2:])
-    asked = Asked(
-        scenarios=paths,
-        overrides=(),
-        profile=PROFILE,
-        settings={
-            **{id_: dict(PROBES[id_].settings["quick"]) for id_ in measures or MEASURES},
-            "ledger": _LEDGER,
-        },
-        probes=(*(measures or MEASURES), "ledger"),
-        arms=tuple(dict.fromkeys(arms)) or tuple(ARMS),
-        blocks=blocks or _BLOCKS["serial"],
-        seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
-    )
-    with ResultWriter.create(folder or _default_folder(), _new_run(asked, chosen)) as writer:
+    run = new_run(chosen, paths, measures=measures, arms=arms, blocks=blocks, seed=seed)
+    with ResultWriter.create(folder or _default_folder(), run) as writer:
         _measure(chosen, writer, as_json)
 
 
-def _refuse_beside(option: str) -> None:
-    """Refuse whatever else was asked for: it would have no effect."""
+def _refuse_beside(name: str) -> None:
+    """Refuse whatever was asked for beside the option of that name: it would have no effect."""
     context = click.get_current_context()
     given = click.core.ParameterSource.COMMANDLINE
+    own = next(p.opts[0] for p in context.command.params if p.name == name)
     others = [
         parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.name).upper()
         for parameter in context.command.params
-        if parameter.name not in (option, "as_json")
+        if parameter.name not in (name, "as_json")
         and context.get_parameter_source(parameter.name or "") == given
     ]
     if others:
-        raise UsageError(f"--{option} takes nothing but --json; leave out {', '.join(others)}")
+        raise UsageError(f"{own} takes nothing but --json; leave out {', '.join(others)}")
 
 
 def _check_claims(as_json: bool) -> None:
@@ -166,34 +155,6 @@ def _paths(slow: str | None, fast: str | None, beside: tuple[str, ...]) -> tuple
     if fast is None and slow == _FAST:
         raise UsageError(f"{slow}: is what others are compared with; name a FAST path as well")
     return (slow, fast or _FAST, *beside)
-
-
-def _new_run(asked: Asked, chosen: Design) -> Run:
-    each = {"ledger": 1, "serial": asked.blocks, "stream": max(1, asked.blocks // 2)}
-    wanted = {probe: count for probe, count in each.items() if probe in asked.probes}
-    return Run(
-        asked=asked,
-        variants={
-            name: VariantRecord(
-                scenario=variant.base, parameters=dict(variant.parameters), sha256=variant.digest
-            )
-            for name, variant in chosen.variants.items()
-        },
-        environment=msgspec.to_builtins(environment.fingerprint()),
-        plan=tuple(plan(chosen, [Arm(arm) for arm in asked.arms], wanted, asked.seed)),
-    )
-
-
-def _design_of(run: Run) -> Design:
-    """The design that a run was planned by; what it needs must be what it was."""
-    if run.asked.profile != PROFILE:
-        raise UsageError("these results are not of vnetbench why; run it anew")
-    slow, fast, *beside = run.asked.scenarios
-    chosen = design(slow, fast, beside)
-    for name, record in run.variants.items():
-        if name not in chosen.variants or chosen.variants[name].digest != record.sha256:
-            raise UsageError(f"{name}: its scenario file has changed since the run began; run anew")
-    return chosen
 
 
 def _default_folder() -> Path:
