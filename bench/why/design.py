@@ -7,7 +7,6 @@ every block; the order within a block is random, so that the machine's drift fal
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,28 +73,26 @@ def design(slow: str, fast: str, others: Sequence[str]) -> Design:
         try:
             base = _more(dosed, instrument.on) if instrument.on else dosed
             made = [_more(base, {instrument.parameter: k * instrument.step}) for k in DOSES]
+            for variant in (base, *made):
+                forwarders.check(variant)
         except (ScenarioError, UsageError) as error:
             notes.append(f"{cause.title}: no price: {error}")
             continue
         doses[cause.id] = Doses(base.name, tuple(variant.name for variant in made))
         found |= {variant.name: variant for variant in (base, *made)}
-    ablations: dict[frozenset[str], str] = {}
-    if ends[0].scenario.forwarders:
-        for ids in _subsets(list(FACTORS)):
-            settings = {k: v for id_ in ids for k, v in FACTORS[id_].settings.items()}
-            variant = _variant_with(ends[0], settings) if settings else ends[0]
-            ablations[frozenset(ids)] = variant.name
-            found[variant.name] = variant
-    for variant in found.values():
+    ablated = _ablated(ends[0], notes) if ends[0].scenario.forwarders else {}
+    found |= {variant.name: variant for variant in ablated.values()}
+    for variant in chosen.values():
         forwarders.check(variant)
+    beside = dict.fromkeys(chosen[name].name for name in others)
     return Design(
         slow=ends[0].name,
         fast=ends[1].name,
-        others=tuple(chosen[name].name for name in others if name not in (slow, fast)),
+        others=tuple(name for name in beside if name not in (ends[0].name, ends[1].name)),
         variants=found,
         doses=doses,
-        ablated=ends[0].name if ablations else None,
-        ablations=ablations,
+        ablated=ends[0].name if ablated else None,
+        ablations={ids: variant.name for ids, variant in ablated.items()},
         notes=notes,
     )
 
@@ -137,6 +134,26 @@ def variant_of(text: str) -> Variant:
     return variant
 
 
+def _ablated(path: Variant, notes: list[str]) -> dict[frozenset[str], Variant]:
+    """Every combination of the techniques that the path's pumps can be given and do not have."""
+    found = {frozenset[str](): path}
+    for factor in FACTORS.values():
+        added = {}
+        try:
+            for ids, before in found.items():
+                variant = _variant_with(before, factor.settings)
+                forwarders.check(variant)
+                added[ids | {factor.id}] = variant
+        except ScenarioError as error:
+            notes.append(f"{factor.title}: not tried: {error.key}: {error.problem}")
+            continue
+        if added[frozenset({factor.id})].scenario == path.scenario:
+            notes.append(f"{factor.title}: not tried: {path.name} has it")
+            continue
+        found |= added
+    return found if len(found) > 1 else {}
+
+
 def _more(variant: Variant, amounts: Mapping[str, int]) -> Variant:
     """`variant` with some of its parameters, which are numbers, raised."""
     settings = {}
@@ -153,8 +170,3 @@ def _variant_with(variant: Variant, settings: Mapping[str, str]) -> Variant:
     merged = {**before, **settings}
     [found] = variants([variant.source], [f"{name}={value}" for name, value in merged.items()])
     return found
-
-
-def _subsets(ids: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for size in range(len(ids) + 1):
-        yield from itertools.combinations(ids, size)
