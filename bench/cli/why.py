@@ -189,5 +189,5 @@ def _report(results: ResultSet, chosen: Design, as_json: bool) -> None:
         return
     console = Console()
     render_answer(found, console)
-    names = ", ".join(path.name for path in pictures)
-    console.print(f"\nResults: {results.path} (the picture: {names})", soft_wrap=True)
+    names = ", ".join((_ANSWER, *(path.name for path in pictures)))
+    console.print(f"\nResults: {results.path} ({names})", soft_wrap=True)

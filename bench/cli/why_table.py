@@ -50,11 +50,19 @@ def _gap_table(gaps: list[Gap], answer: Answer) -> Table:
         table.add_column(gap.arm, justify="right", no_wrap=True)
         table.add_column("share", justify="right", no_wrap=True)
     _row(table, first.fast, ["", "", ""], [(gap.fast_time, None) for gap in gaps])
-    prices = {p.cause: p.seconds.value for p in answer.prices[f"{first.measure},{first.arm}"]}
-    for share in first.shares:
-        parts = [next(s for s in gap.shares if s.cause == share.cause) for gap in gaps]
-        counts = [_count(share.fast), _count(share.slow), format_value(prices[share.cause], "s", 2)]
-        _row(table, share.title, counts, [(part.seconds, part.share) for part in parts])
+    # What has a price in one arm may have none in another, where its doses were not measured.
+    by_cause = [{share.cause: share for share in gap.shares} for gap in gaps]
+    for cause in dict.fromkeys(cause for parts in by_cause for cause in parts):
+        arm, share = next(
+            (g.arm, s[cause]) for g, s in zip(gaps, by_cause, strict=True) if cause in s
+        )
+        prices = {p.cause: p.seconds.value for p in answer.prices[f"{first.measure},{arm}"]}
+        counts = [_count(share.fast), _count(share.slow), format_value(prices[cause], "s", 2)]
+        figures = [
+            (parts[cause].seconds, parts[cause].share) if cause in parts else None
+            for parts in by_cause
+        ]
+        _row(table, share.title, counts, figures)
     left = [(gap.residual, gap.residual_share) for gap in gaps]
     _row(table, "not explained", ["", "", ""], left)
     _row(table, first.slow, ["", "", ""], [(gap.slow_time, None) for gap in gaps])
@@ -111,9 +119,10 @@ def _row(
     table: Table,
     title: str,
     counts: list[str],
-    figures: Sequence[tuple[Estimate, Estimate | None]],
+    figures: Sequence[tuple[Estimate, Estimate | None] | None],
 ) -> None:
-    cells = [cell for time, share in figures for cell in (_short(time), _share(share))]
+    texts = [(_short(figure[0]), _share(figure[1])) if figure else ("", "") for figure in figures]
+    cells = [cell for pair in texts for cell in pair]
     table.add_row(Text(title), *map(Text, counts), *map(Text, cells))
 
 

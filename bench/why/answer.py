@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -47,11 +47,14 @@ def answer(results: ResultSet, design: Design) -> Answer:
         if measure not in results.run.asked.probes:
             continue
         seen = observed(results, measure, PROBES[measure].metrics[0], arm)
+        if seen is None:
+            notes.append(f"{measure}, {arm}: no block has all that was to be measured")
+            continue
         if measure == "stream":
             streams[arm] = seen
         estimates = _estimate(seen, partial(_values, design=design))
         priced[f"{measure},{arm}"] = _prices(estimates)
-        notes += _missing(seen, design, measure, arm)
+        notes += [f"{measure}, {arm}: {text}" for text in _missing(seen, design, arm, estimates)]
         means = seen.means()
         for fast in (design.fast, *design.others):
             if fast in means and design.slow in means:
@@ -59,7 +62,10 @@ def answer(results: ResultSet, design: Design) -> Answer:
         if design.ablated:
             ablations.append(_ablation(estimates, measure, arm, design))
     if not gaps:
-        raise UsageError(f"{results.path}: neither path was measured")
+        raise UsageError(
+            f"{results.path}: no block has all that was to be measured; go on with the run, or see "
+            "run.json for what went wrong"
+        )
     return Answer(
         results=str(results.path),
         slow=design.slow,
@@ -101,12 +107,17 @@ def _gap_values(means: Means, slow: str, fast: str, known: Prices) -> Values:
         ("gap", fast): gap,
         ("ratio", fast): means[slow].time / means[fast].time,
         ("residual", fast): residual,
-        ("residual share", fast): residual / gap,
+        ("residual share", fast): _share(residual, gap),
     }
     for cause, seconds in parts.items():
         found["seconds", fast, cause] = seconds
-        found["share", fast, cause] = seconds / gap
+        found["share", fast, cause] = _share(seconds, gap)
     return found
+
+
+def _share(part: float, whole: float) -> float:
+    """Of no gap at all nothing has a share."""
+    return part / whole if whole else 0.0
 
 
 def _ablation_values(means: Means, design: Design, known: Prices) -> Values:
@@ -138,11 +149,14 @@ def _estimate(seen: Observed, values: Callable[[Means], Values]) -> dict[tuple[s
     if len(seen.blocks) < _FEWEST_BLOCKS:
         return {key: Estimate(value) for key, value in whole.items()}
     drawn = [values(seen.means(chosen)) for chosen in seen.resamples()]
-    return {key: _interval(value, [d[key] for d in drawn]) for key, value in whole.items()}
+    # What some resample cannot tell (a dose that made nothing in its blocks) is left out of it.
+    return {
+        key: _interval(value, [d[key] for d in drawn if key in d]) for key, value in whole.items()
+    }
 
 
 def _interval(value: float, drawn: list[float]) -> Estimate:
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.percentile(drawn or [value], [2.5, 97.5])
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 
@@ -220,10 +234,19 @@ def _ablation(estimates: Estimates, measure: str, arm: str, design: Design) -> A
     )
 
 
-def _missing(seen: Observed, design: Design, measure: str, arm: str) -> list[str]:
-    """What was to be measured and was not, so that something is left out."""
+def _missing(seen: Observed, design: Design, arm: str, estimates: Estimates) -> Iterator[str]:
+    """What was to be measured and was not, and what is left out for it."""
     absent = [name for name in design.names(Arm(arm)) if name not in seen.names]
-    return [f"{measure}, {arm}: not measured: {', '.join(absent)}"] if absent else []
+    if absent:
+        yield f"not measured, or in few blocks: {', '.join(absent)}"
+    if seen.left_out:
+        blocks = ", ".join(map(str, seen.left_out))
+        yield f"left out, as not everything was measured in them: blocks {blocks}"
+    unpriced = [CAUSES[id_].title for id_ in design.doses if ("price", id_) not in estimates]
+    if unpriced:
+        yield f"no price, as no dose made more of it: {', '.join(unpriced)}"
+    if design.ablated and ("best",) not in estimates:
+        yield "no ablation, for which every combination of the techniques is needed"
 
 
 def _bridges(streams: Mapping[str, Observed], design: Design) -> list[Bridge]:

@@ -80,8 +80,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def agrees(self) -> bool:
-        """Whether both ways agree within their intervals."""
-        return self.difference.holds(0.0)
+        """Whether both ways agree within their intervals; where there are none, nothing says no."""
+        return not self.difference.certain
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,12 +34,14 @@ class Mean:
 class Observed:
     """One measure in one arm.
 
-    names: of the variants. blocks: those in which all of them were measured. times: seconds, by
-    variant and block. counts: by variant, block and cause (in the order of `CAUSES`).
+    names: of the variants. blocks: those in which all of them were measured. left_out: the others.
+    times: seconds, by variant and block. counts: by variant, block and cause (in the order of
+    `CAUSES`).
     """
 
     names: Sequence[str]
     blocks: Sequence[int]
+    left_out: Sequence[int]
     times: Floats
     counts: Floats
 
@@ -61,8 +63,12 @@ class Observed:
             yield generator.integers(0, len(self.blocks), len(self.blocks))
 
 
-def observed(results: ResultSet, probe: str, metric: str, arm: str) -> Observed:
-    """What `probe` measured in `arm`. Raises UsageError where no block is whole."""
+def observed(results: ResultSet, probe: str, metric: str, arm: str) -> Observed | None:
+    """What `probe` measured in `arm`; None where no block is whole.
+
+    A variant that most blocks lack is left out, so that it does not take them along. Raises
+    UsageError where the set is damaged.
+    """
     trials = {
         (t.variant, t.block): t.trial
         for t in results.run.ended()
@@ -74,14 +80,16 @@ def observed(results: ResultSet, probe: str, metric: str, arm: str) -> Observed:
         for name in dict.fromkeys(name for name, _ in trials)
         if (cell := Cell(name, arm, metric)) in series
     }
-    blocks = sorted(set.intersection(*(set(b) for b in values.values()))) if values else []
+    most = max((len(blocks_of) for blocks_of in values.values()), default=0)
+    values = {name: blocks_of for name, blocks_of in values.items() if 2 * len(blocks_of) > most}
+    begun = {block for blocks_of in values.values() for block in blocks_of}
+    blocks = [b for b in sorted(begun) if all(b in blocks_of for blocks_of in values.values())]
     if not blocks:
-        raise UsageError(
-            f"{results.path}: {probe}, {arm}: no block has all that was to be measured"
-        )
+        return None
     times = np.array([[blocks_of[b] for b in blocks] for blocks_of in values.values()])
     counts = [[_counts(results, probe, trials[name, block]) for block in blocks] for name in values]
-    return Observed(list(values), blocks, _levelled(times), np.array(counts))
+    left_out = sorted(begun - set(blocks))
+    return Observed(list(values), blocks, left_out, _levelled(times), np.array(counts))
 
 
 def _counts(results: ResultSet, probe: str, trial: int) -> list[float]:

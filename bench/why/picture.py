@@ -35,7 +35,10 @@ class Step:
 
 
 def draw(answer: Answer, folder: Path) -> list[Path]:
-    """Draw a panel for each measure, to each of `NAMES` in `folder`. Raises CannotMeasure."""
+    """Draw a panel for each measure, to each of `NAMES` in `folder`. Raises CannotMeasure.
+
+    Nothing is drawn where the fast path was not measured.
+    """
     import matplotlib as mpl  # noqa: PLC0415
 
     mpl.use("Agg")
@@ -48,6 +51,8 @@ def draw(answer: Answer, folder: Path) -> list[Path]:
         if (panel := _panel(answer, measure))
         for title, steps in [panel]
     ]
+    if not panels:
+        return []
     heights = [len(steps) for _, steps in panels]
     figure, axes = plt.subplots(
         len(panels),

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from bench.why.causes import CAUSES
 from bench.why.observed import Mean
 
+_TELLING = 0.02
+"""Least that a dose must add to a cause, as a share of what the path has of it anyway: less may as
+well be what was counted beside it."""
+
 Prices = dict[str, float]
 """Cause → seconds for one."""
 
@@ -28,20 +32,21 @@ class Doses:
 def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses]) -> Prices:
     """Price every cause that has doses, in the order of the table.
 
-    A cause counts what its instrument really made, as it was observed; where that is nothing, or a
-    variant was not measured, there is no price.
+    A cause counts what its instrument really made, as it was observed; where that is nothing, or no
+    dose was measured (of what is priced by the first one: not that one), there is no price.
     """
     found: Prices = {}
     for cause in CAUSES.values():
         of_it = doses.get(cause.id)
         if of_it is None or of_it.base not in means:
             continue
-        given = [means[name] for name in of_it.given if name in means]
-        if cause.mode == "first":
-            given = given[:1]
-        pairs = [_effect(dose, means[of_it.base], cause.id, found) for dose in given]
-        weight = sum(more * more for more, _ in pairs)
-        if weight > 0:
+        base = means[of_it.base]
+        names = of_it.given[:1] if cause.mode == "first" else of_it.given
+        given = [means[name] for name in names if name in means]
+        pairs = [_effect(dose, base, cause.id, found) for dose in given]
+        most = max((more for more, _ in pairs), default=0.0)
+        if most > _TELLING * base.counts[cause.id]:
+            weight = sum(more * more for more, _ in pairs)
             found[cause.id] = sum(more * time for more, time in pairs) / weight
     return found
 

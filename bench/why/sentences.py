@@ -5,8 +5,10 @@ One whose figures do not bear it is not said.
 The rules, fixed before anything was measured:
 
 - Nothing is said about counts that disagree with each other.
+- They are of the arm `native`; of `parity`, and it is said, where that alone was measured.
 - A ratio is said where its interval leaves 1 out, a share where its interval leaves 0 out.
-- A cause is named where its share is at least `_NAMED` of the gap.
+- A path has lost segmentation offload where it gains less by it than the other, for certain.
+- A cause is named where its share is at least `_NAMED` of the gap, one way or the other.
 - The copies are always named, because it is them that the usual story is about.
 - The residual is always said.
 """
@@ -16,12 +18,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.probes.priced import PAYLOAD
+from bench.topology import Arm
 from bench.units import format_value, significant
 from bench.why.causes import CAUSES
 from bench.why.design import MEASURES
 from bench.why.model import Ablation, Answer, Bridge, Estimate, Gap, Share
 
 _NAMED = 0.05
+_ANY_COPY = 0.05
+"""Copies of a byte below which two paths have the same: what else arrives is counted as well."""
 _WORTH_SAYING = 0.1
 """Share of the gap from which a technique is named, and held against the prices."""
 
@@ -30,51 +35,69 @@ def sentences(answer: Answer) -> list[str]:
     """What the figures say, most important first."""
     if answer.unsound:
         return [f"Nothing is concluded: {text}." for text in answer.unsound]
+    arms = {gap.arm for gap in answer.gaps}
+    arm = str(Arm.NATIVE if Arm.NATIVE in arms else Arm.PARITY)
     return [
+        *(["Without segmentation offload on any device:"] if arm == Arm.PARITY else []),
         *(text for bridge in answer.bridges for text in _of_bridge(bridge)),
-        *(text for gap in answer.gaps if gap.arm == "native" for text in _of_gap(gap)),
-        *(text for found in answer.ablations if found.arm == "native" for text in _of(found)),
+        *(text for gap in answer.gaps if gap.arm == arm for text in _of_gap(gap)),
+        *(text for found in answer.ablations if found.arm == arm for text in _of(found)),
     ]
 
 
 def _of_bridge(bridge: Bridge) -> Iterator[str]:
     """What segmentation offload has to do with the gap of a saturating stream."""
-    if not _is_ratio(bridge.ratio):
-        yield f"One TCP stream: {bridge.slow} and {bridge.fast} cannot be told apart."
+    if not _is_above_one(bridge.ratio):
+        yield (
+            f"One TCP stream: it is not certain that {bridge.slow} is slower than {bridge.fast}."
+        )
         return
     text = (
         f"One TCP stream needs {_times(bridge.ratio)} as long over {bridge.slow} as over "
         f"{bridge.fast}."
     )
-    if _is_ratio(bridge.offload):
+    gained = _inverse(bridge.kept)
+    if _is_above_one(bridge.offload) and _is_above(bridge.offload, gained):
+        kept = ""
+        if _is_above_one(gained):
+            kept = f", of which {bridge.slow} keeps {_times(gained)}"
         text += (
             f" Of that {significant(bridge.ratio.value, 2)}-fold gap, segmentation offload that "
             f"{bridge.fast} has and {bridge.slow} has lost accounts for a factor of "
-            f"{_times(bridge.offload)}; what is left without it is {_times(bridge.rest)}."
+            f"{_times(bridge.offload)}{kept}; what is left without it is {_times(bridge.rest)}."
         )
     yield text
 
 
-def _is_ratio(ratio: Estimate) -> bool:
-    return ratio.low is not None and not ratio.holds(1.0)
+def _is_above_one(ratio: Estimate) -> bool:
+    return ratio.low is not None and ratio.low > 1
+
+
+def _is_above(ratio: Estimate, other: Estimate) -> bool:
+    return ratio.low is not None and other.high is not None and ratio.low > other.high
+
+
+def _inverse(ratio: Estimate) -> Estimate:
+    low, high = (None if end is None else 1 / end for end in (ratio.high, ratio.low))
+    return Estimate(1 / ratio.value, low, high)
 
 
 def _of_gap(gap: Gap) -> Iterator[str]:
     """What the causes make of a gap."""
     what = MEASURES[gap.measure]
     if not gap.gap.certain or gap.gap.value <= 0:
-        yield f"{what.capitalize()}: {gap.slow} is not slower than {gap.fast} for certain."
+        yield f"{what.capitalize()}: it is not certain that {gap.slow} is slower than {gap.fast}."
         return
     yield (
         f"{what.capitalize()}: {PAYLOAD} bytes take {_seconds(gap.slow_time)} over {gap.slow} and "
         f"{_seconds(gap.fast_time)} over {gap.fast}."
     )
-    named = [s for s in gap.shares if s.share.value >= _NAMED and s.share.certain]
+    named = [s for s in gap.shares if abs(s.share.value) >= _NAMED and s.share.certain]
     if named:
         parts = [f"{CAUSES[s.cause].noun} {_percent(s.share)}" for s in named]
         yield f"Of these {_seconds(gap.gap)} more, {_and(parts)}."
     copies = next((share for share in gap.shares if share.cause == "copies"), None)
-    if copies is not None and copies.slow > copies.fast:
+    if copies is not None and copies.slow - copies.fast >= _ANY_COPY * PAYLOAD:
         yield _about_copies(gap, copies)
     yield f"Not explained: {_percent(gap.residual_share)} of the gap."
 
