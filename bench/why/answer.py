@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from statistics import NormalDist
 
 import numpy as np
 
@@ -150,13 +152,26 @@ def _estimate(seen: Observed, values: Callable[[Means], Values]) -> dict[tuple[s
         return {key: Estimate(value) for key, value in whole.items()}
     drawn = [values(seen.means(chosen)) for chosen in seen.resamples()]
     # What some resample cannot tell (a dose that made nothing in its blocks) is left out of it.
+    tail = _tail(len(seen.blocks))
     return {
-        key: _interval(value, [d[key] for d in drawn if key in d]) for key, value in whole.items()
+        key: _interval(value, [d[key] for d in drawn if key in d], tail)
+        for key, value in whole.items()
     }
 
 
-def _interval(value: float, drawn: list[float]) -> Estimate:
-    low, high = np.percentile(drawn or [value], [2.5, 97.5])
+def _tail(blocks: int) -> float:
+    """The share of the resamples to cut off at each end for an interval of 95 %.
+
+    Not 2.5 %: few blocks vary less among themselves than they should, and their spread is known
+    badly. Both are made up for as Student's t does it (T. Hesterberg's expanded percentiles, 2014).
+    """
+    z, f = NormalDist().inv_cdf(0.975), blocks - 1
+    student = z + (z**3 + z) / (4 * f) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * f**2)
+    return NormalDist().cdf(-student * math.sqrt(blocks / f))
+
+
+def _interval(value: float, drawn: list[float], tail: float) -> Estimate:
+    low, high = np.percentile(drawn or [value], [100 * tail, 100 * (1 - tail)])
     return Estimate(value, float(min(low, value)), float(max(high, value)))
 
 

@@ -160,7 +160,8 @@ def _veth_changes_nothing(lab: Lab) -> Verdict:
 
 def _ratio(ratios: list[float]) -> str:
     low, high = median_interval(ratios) or (min(ratios), max(ratios))
-    return f"{significant(statistics.median(ratios), 3)}x [{significant(low, 3)}, {significant(high, 3)}]"
+    ends = f"{significant(low, 3)}, {significant(high, 3)}"
+    return f"{significant(statistics.median(ratios), 3)}x [{ends}]"
 
 
 def _veth_is_faster(lab: Lab) -> Verdict:
