@@ -36,7 +36,7 @@ def sentences(answer: Answer) -> list[str]:
     if answer.unsound:
         return [f"Nothing is concluded: {text}." for text in answer.unsound]
     arms = {gap.arm for gap in answer.gaps}
-    arm = str(Arm.NATIVE if Arm.NATIVE in arms else Arm.PARITY)
+    arm = str(Arm.PARITY if arms == {Arm.PARITY} else Arm.NATIVE)
     return [
         *(["Without segmentation offload on any device:"] if arm == Arm.PARITY else []),
         *(text for bridge in answer.bridges for text in _of_bridge(bridge)),
