@@ -105,3 +105,34 @@ def test_the_calls_of_handicaps_are_counted_as_strace_counts_them(
         assert counted == {name: seen[name] for name in counted}
     assert counters[f"trip.{way}"] + counters["trip.lost"] == 2 * COUNT
     assert counters["eagain.recvfrom"] >= 3 * COUNT
+
+
+@pytest.mark.parametrize("yields", [0, 2])
+def test_the_calls_of_both_threads_of_a_hand_off_are_counted_as_strace_counts_them(
+    direction: str, yields: int, tmp_path: Path
+) -> None:
+    require_tun()
+    require_strace()
+    report, lines = run(direction, tmp_path, "handoffs=1", f"yields={yields}")
+    loop = loop_of(lines)
+    # The pump's own calls end in its last look at the stop; after it, it tells the other to end.
+    end = next(i for i in range(loop.stop, len(lines)) if lines[i].startswith("write("))
+    other = other_thread(tmp_path, lines, report["tid"])
+    made = Counter(call.partition("(")[0] for call in [*lines[loop.start : end + 1], *other])
+    counters = report["counters"]
+    counted = {
+        k.removeprefix("syscall."): v for k, v in counters.items() if k.startswith("syscall")
+    }
+    assert counted == {name: made[name] for name in counted}
+    assert counters["handoff"] == COUNT
+    turns = Counter(call.partition("(")[0] for call in lines)["sched_yield"]
+    assert turns == yields * COUNT
+    assert (counted["sched_yield"] > 0) == (yields > 0)
+
+
+def other_thread(folder: Path, lines: list[str], thread: int) -> list[str]:
+    """What the thread did that the pump's thread started last."""
+    clones = [re.search(r"= (\d+)$", line) for line in lines if line.startswith("clone")]
+    children = [int(found[1]) for found in clones if found and int(found[1]) != thread]
+    assert children
+    return (folder / f"trace.{children[-1]}").read_text().splitlines()

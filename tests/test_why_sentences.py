@@ -172,8 +172,8 @@ def test_of_a_stream_the_lost_offload_and_the_rest_are_said_as_factors() -> None
     text = said(bridge=a_bridge(about(24), about(10)))
     assert text == (
         "One TCP stream needs 24x [22, 26] as long over flannel-udp as over vxlan. Of that "
-        "24-fold gap, segmentation offload that vxlan has and flannel-udp has lost accounts for a factor "
-        "of 10x [9.0, 11]; what is left without it is 2.2x [2.0, 2.4]."
+        "24-fold gap, segmentation offload that vxlan has and flannel-udp has lost accounts for a "
+        "factor of 10x [9.0, 11]; what is left without it is 2.2x [2.0, 2.4]."
     )
 
 

@@ -193,6 +193,31 @@ static void suffers_its_handicaps(int64_t k)
 	rig_demolish(&rig);
 }
 
+/* Both threads count: who asked for itself and for what the other does, which counts its turns. */
+static void hands_off_and_takes_turns(int64_t k, int64_t yields)
+{
+	struct rig rig;
+	const uint64_t *counters = rig.counters;
+	uint64_t units = (uint64_t)k * COUNT;
+
+	/* From the tun to the socket, so that of the pump's own calls none is a write. */
+	rig_build(&rig, VNB_PORT_TUN, VNB_PORT_UDP);
+	rig.settings[SWITCH_READINESS] = 1;
+	rig.settings[SWITCH_HANDOFFS] = k;
+	rig.settings[SWITCH_YIELDS] = yields;
+	carry(&rig, 0);
+	CLAIM(counters[HANDOFF] == units, "k hand-offs a packet are made");
+	CLAIM(counters[SYSCALL_WRITE] == 2 * units + (k > 0),
+	      "each asks and answers once, and at the end one thread is told to go");
+	CLAIM(counters[SYSCALL_READ] == 2 * units + (k > 0) + COUNT + counters[EAGAIN_READ],
+	      "each of which is read, besides the packets");
+	CLAIM(counters[SYSCALL_SCHED_YIELD] >= units * (uint64_t)yields,
+	      "who asks takes all of its turns");
+	CLAIM(yields > 0 || counters[SYSCALL_SCHED_YIELD] == 0, "and without turns nobody yields");
+	CLAIM(counters[EAGAIN_SCHED_YIELD] == 0, "no turn is in vain");
+	rig_demolish(&rig);
+}
+
 /* What is cut short fills its buffer to the last byte, which a copy must have room for. */
 static void suffers_what_is_too_long(void)
 {
@@ -300,6 +325,11 @@ void test_pump_calls(void)
 	waits_as_it_is_told();
 	suffers_its_handicaps(1);
 	suffers_its_handicaps(3);
+	hands_off_and_takes_turns(1, 0);
+	hands_off_and_takes_turns(3, 0);
+	hands_off_and_takes_turns(1, 2);
+	hands_off_and_takes_turns(2, 64);
+	hands_off_and_takes_turns(0, 2);
 	suffers_what_is_too_long();
 	makes_its_trips_and_asks_in_vain(1);
 	makes_its_trips_and_asks_in_vain(3);
