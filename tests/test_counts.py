@@ -10,7 +10,7 @@ from bench.ledger import Load, counts, trace
 from bench.ledger.evidence import Evidence
 from bench.ledger.model import Unseen
 from bench.ledger.observers import OBSERVERS, UNOBTRUSIVE
-from bench.ledger.take import observe
+from bench.ledger.take import assemble, observe
 from bench.probes import prove
 from bench.topology import build
 from bench.why.causes import CAUSES
@@ -66,6 +66,7 @@ def test_they_are_what_the_tracer_counts() -> None:
     assert found["polling"] * packets == pytest.approx(idle, rel=0.001, abs=6)
     every = sum(n for _, _, n in made)
     assert (found["calls"] + found["polling"]) * packets == pytest.approx(every, rel=0.001, abs=6)
+    assert assemble(evidence, ECHO).sound
     threads = evidence.subject.threads
     switched = sum(n for thread, n in evidence.trace().switches.items() if thread in threads)
     assert found["switches"] * packets == pytest.approx(switched, rel=0.001, abs=6)
