@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from statistics import NormalDist
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from made_up import PRICES, SAVED, US, World, flannel_and_vxlan, results_of
 
 import bench.why.observed
 from bench.results import PlannedTrial
-from bench.why.answer import _estimate, _gap_values, answer
+from bench.why.answer import _estimate, _gap_values, _tail, answer
 from bench.why.causes import CAUSES
 from bench.why.design import Design
 from bench.why.model import Answer
@@ -305,3 +306,10 @@ def test_the_gap_of_a_stream_is_its_factors(chosen: Design, tmp_path: Path) -> N
     assert bridge.offload.value == pytest.approx(10)
     assert bridge.kept.value == pytest.approx(1)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Answer) == found
+
+
+def test_of_few_blocks_less_is_cut_off_at_the_ends() -> None:
+    """As Student's t has it: 2.365 standard deviations for 8 blocks, 1.96 for many."""
+    assert _tail(8) == pytest.approx(NormalDist().cdf(-2.365 * (8 / 7) ** 0.5), rel=0.03)
+    assert _tail(4) < 0.0003
+    assert _tail(10_000) == pytest.approx(0.025, rel=0.01)

@@ -199,9 +199,9 @@ def test_a_planted_cause_is_found_with_its_price(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """System calls, hidden in the pumps' own tables; once more if somebody else was busy."""
-    for id_ in CAUSES.keys() - {"copies", "calls", "polling", "wakeups"}:
+    for id_ in CAUSES.keys() - {"calls", "polling", "wakeups"}:
         monkeypatch.delitem(CAUSES, id_)
-    monkeypatch.setattr(bench.why.design, "DOSES", (4,))
+    monkeypatch.setattr(bench.why.design, "DOSES", (8,))
     monkeypatch.setenv("PATH", os.devnull)
     paths = (str(suspect(tmp_path, "null_calls", 24)), "flannel-udp")
     chosen = without_ablations(design(*paths, ()))
