@@ -25,11 +25,12 @@ class Doses:
     given: tuple[str, ...]
 
 
-def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses]) -> Prices:
+def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses], *, every: bool = False) -> Prices:
     """Price every cause that has doses, in the order of the table.
 
     A cause counts what its instrument really made, as it was observed; where that is nothing, or a
-    variant was not measured, there is no price.
+    variant was not measured, there is no price. every: use all doses of every cause, also of those
+    whose first dose is closer to what happens on a path; for times too noisy for one dose.
     """
     found: Prices = {}
     for cause in CAUSES.values():
@@ -37,7 +38,7 @@ def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses]) -> Prices:
         if of_it is None or of_it.base not in means:
             continue
         given = [means[name] for name in of_it.given if name in means]
-        if cause.mode == "first":
+        if cause.mode == "first" and not every:
             given = given[:1]
         pairs = [_effect(dose, means[of_it.base], cause.id, found) for dose in given]
         weight = sum(more * more for more, _ in pairs)
