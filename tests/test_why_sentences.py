@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 import pytest
 from made_up import US, a_gap, a_share, about
 from rich.console import Console
@@ -123,6 +124,14 @@ def test_causes_are_named_with_the_shares_of_the_answer_in_its_order() -> None:
     ) in text
 
 
+def test_of_a_path_beside_the_two_the_frame_is_said_and_no_causes() -> None:
+    beside = msgspec.structs.replace(a_gap(a_share("calls", about(0.5))), fast="host-gw")
+    text = said(beside)
+    assert "over flannel-udp and 20.0 µs [18.0 µs, 22.0 µs] over host-gw." in text
+    assert "Not explained" in text
+    assert "system calls" not in text
+
+
 @pytest.mark.parametrize("share", [about(0.049), STRADDLES, ALONE, about(-0.02)])
 def test_a_cause_that_is_small_or_uncertain_is_not_named(share: Estimate) -> None:
     text = said(a_gap(a_share("calls", about(0.5)), a_share("wakeups", share)))
@@ -214,6 +223,7 @@ def test_what_techniques_win_back_is_said_as_shares_of_the_gap() -> None:
             an_effect("readiness", about(4 * US), about(4 * US), AGREE),
             an_effect("batch", about(0.9 * US), about(0.9 * US), AGREE),
             an_effect("waking", Estimate(2 * US, -US, 5 * US), about(2 * US), AGREE),
+            an_effect("segmentation", about(-2 * US), about(-2 * US), AGREE),
         )
     )
     assert text == (

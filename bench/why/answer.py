@@ -54,7 +54,7 @@ def answer(results: ResultSet, design: Design) -> Answer:
             continue
         if measure == "stream":
             streams[arm] = seen
-        estimates = _estimate(seen, partial(_values, design=design))
+        estimates = _estimate(seen, partial(_values, design=design, every=measure != "serial"))
         priced[f"{measure},{arm}"] = _prices(estimates)
         notes += [f"{measure}, {arm}: {text}" for text in _missing(seen, design, arm, estimates)]
         means = seen.means()
@@ -89,9 +89,9 @@ def answer(results: ResultSet, design: Design) -> Answer:
 # ---- everything that is estimated, of one (re)sample ---------------------------------------------
 
 
-def _values(means: Means, design: Design) -> Values:
+def _values(means: Means, design: Design, every: bool) -> Values:
     found: Values = {("time", name): mean.time for name, mean in means.items()}
-    known = prices(means, design.doses)
+    known = prices(means, design.doses, every=every)
     found |= {("price", cause): price for cause, price in known.items()}
     if design.slow in means:
         for fast in (design.fast, *design.others):

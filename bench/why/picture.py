@@ -104,8 +104,15 @@ def _end(name: str, time: Estimate) -> Step:
 
 
 def _causes(gap: Gap) -> list[Step]:
-    """The causes of a gap, the largest first; small ones together; what is not known last."""
-    large = [s for s in gap.shares if abs(s.seconds.value) >= _SMALLEST * gap.gap.value]
+    """The causes of a gap, the largest first; small ones together; what is not known last.
+
+    The copies are never small enough to hide: it is them that the usual story is about.
+    """
+    large = [
+        s
+        for s in gap.shares
+        if s.cause == "copies" or abs(s.seconds.value) >= _SMALLEST * gap.gap.value
+    ]
     rest = sum(s.seconds.value for s in gap.shares) - sum(s.seconds.value for s in large)
     steps = [Step(s.title, s.seconds.value, _ends(s.seconds)) for s in large]
     if len(large) < len(gap.shares):

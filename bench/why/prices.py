@@ -29,11 +29,13 @@ class Doses:
     given: tuple[str, ...]
 
 
-def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses]) -> Prices:
+def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses], *, every: bool = False) -> Prices:
     """Price every cause that has doses, in the order of the table.
 
     A cause counts what its instrument really made, as it was observed; where that is nothing, or no
     dose was measured (of what is priced by the first one: not that one), there is no price.
+    every: use all doses of every cause, also of those whose first dose is closer to what happens on
+    a path; for times too noisy for one dose.
     """
     found: Prices = {}
     for cause in CAUSES.values():
@@ -41,7 +43,8 @@ def prices(means: Mapping[str, Mean], doses: Mapping[str, Doses]) -> Prices:
         if of_it is None or of_it.base not in means:
             continue
         base = means[of_it.base]
-        names = of_it.given[:1] if cause.mode == "first" else of_it.given
+        first = cause.mode == "first" and not every
+        names = of_it.given[:1] if first else of_it.given
         given = [means[name] for name in names if name in means]
         pairs = [_effect(dose, base, cause.id, found) for dose in given]
         most = max((more for more, _ in pairs), default=0.0)

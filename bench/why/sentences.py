@@ -40,7 +40,7 @@ def sentences(answer: Answer) -> list[str]:
     return [
         *(["Without segmentation offload on any device:"] if arm == Arm.PARITY else []),
         *(text for bridge in answer.bridges for text in _of_bridge(bridge)),
-        *(text for gap in answer.gaps if gap.arm == arm for text in _of_gap(gap)),
+        *(text for gap in answer.gaps if gap.arm == arm for text in _of_gap(gap, answer)),
         *(text for found in answer.ablations if found.arm == arm for text in _of(found)),
     ]
 
@@ -82,18 +82,18 @@ def _inverse(ratio: Estimate) -> Estimate:
     return Estimate(1 / ratio.value, low, high)
 
 
-def _of_gap(gap: Gap) -> Iterator[str]:
-    """What the causes make of a gap."""
-    what = MEASURES[gap.measure]
+def _of_gap(gap: Gap, answer: Answer) -> Iterator[str]:
+    """What the causes make of a gap; of those to paths beside the two only the frame."""
+    what = _what(gap.measure)
     if not gap.gap.certain or gap.gap.value <= 0:
-        yield f"{what.capitalize()}: it is not certain that {gap.slow} is slower than {gap.fast}."
+        yield f"{what}: it is not certain that {gap.slow} is slower than {gap.fast}."
         return
     yield (
-        f"{what.capitalize()}: {PAYLOAD} bytes take {_seconds(gap.slow_time)} over {gap.slow} and "
+        f"{what}: {PAYLOAD} bytes take {_seconds(gap.slow_time)} over {gap.slow} and "
         f"{_seconds(gap.fast_time)} over {gap.fast}."
     )
     named = [s for s in gap.shares if abs(s.share.value) >= _NAMED and s.share.certain]
-    if named:
+    if named and gap.fast == answer.fast:
         parts = [f"{CAUSES[s.cause].noun} {_percent(s.share)}" for s in named]
         yield f"Of these {_seconds(gap.gap)} more, {_and(parts)}."
     copies = next((share for share in gap.shares if share.cause == "copies"), None)
@@ -116,15 +116,19 @@ def _of(found: Ablation) -> Iterator[str]:
         return
     worth = [e for e in found.effects if abs(e.saved.value) >= _WORTH_SAYING * found.gap.value]
     won = (found.time.value - found.best.value) / found.gap.value
-    what = MEASURES[found.measure]
-    parts = [f"{e.title} {_percent(_of_the_gap(e.saved, found))}" for e in worth if e.saved.certain]
+    what = _what(found.measure)
+    parts = [
+        f"{e.title} {_percent(_of_the_gap(e.saved, found))}"
+        for e in worth
+        if e.saved.certain and e.saved.value > 0
+    ]
     if parts:
         text = f"the pump's techniques win back {won:.0%} of the gap: {_and(parts)}."
-        yield f"{what.capitalize()}: {text}"
+        yield f"{what}: {text}"
     for effect in worth:
         if not effect.agrees:
             yield (
-                f"{what.capitalize()}: the two ways disagree about {effect.title}: it saves "
+                f"{what}: the two ways disagree about {effect.title}: it saves "
                 f"{_seconds(effect.saved)}, by prices and counts it should save "
                 f"{_seconds(effect.predicted)}."
             )
@@ -135,6 +139,11 @@ def _of_the_gap(part: Estimate, found: Ablation) -> Estimate:
     whole = found.gap.value
     ends = [None if end is None else end / whole for end in (part.low, part.high)]
     return Estimate(part.value / whole, *ends)
+
+
+def _what(measure: str) -> str:
+    """A measure at the beginning of a sentence."""
+    return MEASURES[measure][0].upper() + MEASURES[measure][1:]
 
 
 # ---- how figures are written --------------------------------------------------------------------
