@@ -20,8 +20,8 @@ from bench.why.answer import _estimate, _gap_values, _tail, answer
 from bench.why.causes import CAUSES
 from bench.why.design import Design
 from bench.why.model import Answer
-from bench.why.observed import Mean, Observed, _levelled
-from bench.why.prices import Doses, predicted, prices, shares
+from bench.why.observed import Observed, _levelled
+from bench.why.prices import Doses, Mean, predicted, prices, shares
 from bench.why.shapley import interaction, shapley
 
 Values = dict[frozenset[str], float]

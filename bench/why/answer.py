@@ -28,8 +28,8 @@ from bench.why.model import (
     Price,
     Share,
 )
-from bench.why.observed import Mean, Observed, observed
-from bench.why.prices import Prices, predicted, prices, shares
+from bench.why.observed import Observed, observed
+from bench.why.prices import Mean, Prices, predicted, prices, shares
 from bench.why.shapley import interaction, shapley
 
 _FEWEST_BLOCKS = 4

@@ -6,7 +6,7 @@ lies above or below the others in all variants, and put back there, before anyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -17,17 +17,10 @@ from bench.errors import UsageError
 from bench.probes.priced import Priced
 from bench.results import Cell, ResultSet
 from bench.why.causes import CAUSES
+from bench.why.prices import Mean
 
 RESAMPLES = 1000
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Mean:
-    """Of one variant: seconds of a packet, and how many of each cause it had."""
-
-    time: float
-    counts: Mapping[str, float]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.why.causes import CAUSES
-from bench.why.observed import Mean
 
 _TELLING = 0.02
 """Least that a dose must add to a cause, as a share of what the path has of it anyway: less may as
@@ -19,6 +18,14 @@ well be what was counted beside it."""
 
 Prices = dict[str, float]
 """Cause → seconds for one."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Of one variant: seconds of a packet, and how many of each cause it had."""
+
+    time: float
+    counts: Mapping[str, float]
 
 
 @dataclass(frozen=True)
