@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import bench.why.lab
 from bench.errors import CannotMeasure
 from bench.ledger import Ledger, Load
 from bench.ledger.model import Check
@@ -249,3 +250,24 @@ def test_a_lab_measures_once_what_is_asked_twice_and_times_in_turns(
     assert all(1e-7 < value < 1e-3 for values in first.values() for value in values)
     assert [text.split(",")[0] for text in told] == ["timing veth", "timing bridge"] * 3
     assert lab.times("serial", ("veth", "bridge")) is first
+
+
+def test_a_lab_takes_no_ledger_of_what_was_lost(
+    counting: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tries again, and says so where that does not help."""
+    real, taken = bench.why.lab.take, []
+
+    def losing(*arguments: Any, **options: Any) -> Ledger:
+        ledger = real(*arguments, **options)
+        taken.append(ledger)
+        return msgspec.structs.replace(ledger, sent=int(ledger.delivered) + len(lost.pop(0)))
+
+    monkeypatch.setattr(bench.why.lab, "take", losing)
+    load = Load(packets=100, rate=5_000)
+    lost = ["one", ""]
+    assert Lab(lambda _: None).ledger("veth", load) == taken[1]
+    lost = ["one"] * 4
+    with pytest.raises(CannotMeasure, match="veth: 3 of 103 datagrams were lost in the last of 4"):
+        Lab(lambda _: None).ledger("veth", load)
+    del counting  # which keeps the tracer away
