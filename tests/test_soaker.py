@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import CannotMeasure
 from bench.process import Send, spawn
-from bench.soaker import Mark, soaking, used
+from bench.soaker import Account, Disturbed, Mark, soaking, unrest, used
 
 SECOND = 1_000_000_000
 
@@ -64,3 +64,22 @@ def test_a_cpu_that_is_never_idle_cannot_be_measured() -> None:
     idle = Mark(0, (0, 0)), Mark(SECOND, (1000, 0))
     with pytest.raises(CannotMeasure, match="CPU 1 was never idle"):
         used(idle, idle)
+
+
+def test_idle_windows_that_differ_are_somebody_elses_work(marks: tuple[Mark, Mark]) -> None:
+    like = Mark(SECOND, (1000, 2000)), Mark(3 * SECOND, (3000, 6000))
+    slower = Mark(SECOND, (1000, 2000)), Mark(2 * SECOND, (2000, 3800))
+    assert unrest(marks, like) == pytest.approx(0)
+    assert unrest(marks, like, slower) == pytest.approx(0.1)
+
+
+def test_what_somebody_else_does_in_an_idle_window_is_noticed() -> None:
+    with soaking() as soaker:
+        account = Account(soaker, 0.2)
+        account.rest()
+        account.during(lambda: time.sleep(0.1))
+        with spawn("worker", busy(1.0)) as worker:  # type: ignore[arg-type]
+            worker.receive(5)
+            account.rest()
+    with pytest.raises(Disturbed, match="something else is busy"):
+        account.used()
