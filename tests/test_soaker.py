@@ -35,7 +35,14 @@ def test_what_the_soakers_do_not_get_has_been_used() -> None:
             window = soaker.watch(1.0)
             spent = cpu_seconds(worker.pid) - before
         again = soaker.watch(0.3)
+    skip_if_busy(idle, again)
     assert used(window, idle, again) == pytest.approx(spent, rel=0.2, abs=0.05)
+
+
+def skip_if_busy(*idle: tuple[Mark, Mark]) -> None:
+    """On a machine with other work to do nothing can be told."""
+    if unrest(*idle) > 0.1:
+        pytest.skip("something else is busy on this machine")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -47,6 +54,7 @@ def cpu_seconds(pid: int) -> float:
 def test_an_idle_machine_has_used_nothing() -> None:
     with soaking() as soaker:
         windows = [soaker.watch(0.2) for _ in range(3)]
+    skip_if_busy(*windows)
     assert abs(used(windows[1], windows[0], windows[2])) < 0.1 * 0.2 * len(windows[0][0].pieces)
 
 
