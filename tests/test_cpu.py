@@ -96,17 +96,22 @@ def test_a_path_with_more_on_it_costs_more() -> None:
 @pytest.mark.usefixtures("tuns")
 def test_the_kernels_count_of_idle_time_tells_about_the_same() -> None:
     """Without soakers CPUs sleep, and their waking up is in the figure: hence the wide bounds."""
-    load = Load("udp", packets=2500, rate=5000.0)
+    load = Load("udp", packets=1500, rate=5000.0)
+    shares = []
     for path in proved("tun-relay", f"null_calls={NULL_CALLS}"):
         soaked = price(path)
-        with prepared(path, load) as ready:
-            place(path, max(os.sched_getaffinity(0)), ready.processes)
-            quiet = busy_share(lambda: time.sleep(0.5))
-            loaded = busy_share(ready.run)
-            again = busy_share(lambda: time.sleep(0.5))
-    if abs(quiet - again) > 0.05 or quiet > 0.1:
+        for _ in range(4):
+            with prepared(path, load) as ready:
+                place(path, max(os.sched_getaffinity(0)), ready.processes)
+                quiet = [busy_share(lambda: time.sleep(0.3))]
+                loaded = busy_share(ready.run)
+                quiet.append(busy_share(lambda: time.sleep(0.3)))
+            if max(quiet) < 0.1:
+                shares.append(loaded - sum(quiet) / 2)
+    if not shares:
         pytest.skip("something else is busy on this machine")
-    told = (loaded - (quiet + again) / 2) * os.cpu_count() / load.rate  # type: ignore[operator]
+    # What somebody else does meanwhile only adds to it.
+    told = min(shares) * (os.cpu_count() or 1) / load.rate
     assert 0.5 < told / soaked < 2
 
 
