@@ -95,12 +95,15 @@ def test_a_path_with_more_on_it_costs_more() -> None:
 
 @pytest.mark.usefixtures("tuns")
 def test_the_kernels_count_of_idle_time_tells_about_the_same() -> None:
-    """Without soakers CPUs sleep, and their waking up is in the figure: hence the wide bounds."""
-    load = Load("udp", packets=1500, rate=5000.0)
+    """Without soakers CPUs sleep, and their waking up is in the figure: hence the wide bounds.
+
+    The kernel looks at each tick. Datagrams in step with it would all be seen, or none of them.
+    """
+    load = Load("udp", packets=2500, rate=4871.0)
     shares = []
     for path in proved("tun-relay", f"null_calls={NULL_CALLS}"):
         soaked = price(path)
-        for _ in range(4):
+        for _ in range(3):
             with prepared(path, load) as ready:
                 place(path, max(os.sched_getaffinity(0)), ready.processes)
                 quiet = [busy_share(lambda: time.sleep(0.3))]
@@ -112,7 +115,7 @@ def test_the_kernels_count_of_idle_time_tells_about_the_same() -> None:
         pytest.skip("something else is busy on this machine")
     # What somebody else does meanwhile only adds to it.
     told = min(shares) * (os.cpu_count() or 1) / load.rate
-    assert 0.5 < told / soaked < 2
+    assert 0.5 < told / soaked < 2, shares
 
 
 def busy_share(run: Any) -> float:
