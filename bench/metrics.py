@@ -61,6 +61,39 @@ METRICS: dict[str, Metric] = {
             "bytes of it that arrived",
         ),
         Metric(
+            id="cpu_per_packet",
+            unit="s",
+            better="lower",
+            title="CPU/packet",
+            description="CPU time of the whole machine, softirqs included, for each UDP datagram "
+            "that arrived; one by one at a fixed modest rate, one way, CPUs kept awake; contains "
+            "both endpoints and the generator's timer",
+        ),
+        Metric(
+            id="cpu_per_byte",
+            unit="s",
+            better="lower",
+            title="CPU/byte",
+            description="CPU time of the whole machine, softirqs included, for each byte that "
+            "arrived of one saturating TCP stream; contains both endpoints and acknowledgements",
+        ),
+        Metric(
+            id="instructions_per_packet",
+            unit="1/packet",
+            better="lower",
+            title="instructions",
+            description="instructions of all CPUs, beyond those of an idle machine, for each UDP "
+            "datagram that arrived; the datagrams are those of cpu_per_packet; needs a PMU",
+        ),
+        Metric(
+            id="cycles_per_packet",
+            unit="1/packet",
+            better="lower",
+            title="cycles",
+            description="cycles in which a CPU was not halted, beyond those of an idle machine, "
+            "for each UDP datagram that arrived; as instructions_per_packet",
+        ),
+        Metric(
             id="syscalls",
             unit="1/packet",
             better="lower",
@@ -96,7 +129,8 @@ METRICS: dict[str, Metric] = {
             unit="1/packet",
             better="lower",
             title="wake-ups",
-            description="of the ledger: times a thread of a program on the path is woken, one way",
+            description="of the ledger: times a thread of a program on the path is woken, one way, "
+            "but for the generator, which sleeps between datagrams",
         ),
         Metric(
             id="segments_per_skb",

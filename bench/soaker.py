@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from bench.errors import CannotMeasure
 from bench.native.soaker import Pieces
 from bench.process import Send, spawn
 
 _START_TIMEOUT = 5.0
+_STEADY = 0.05
+"""How far a CPU's idle windows may differ, as a share of its full speed, in a quiet machine."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,61 @@ def used(window: tuple[Mark, Mark], *idle: tuple[Mark, Mark]) -> float:
         free = (end.pieces[cpu] - begin.pieces[cpu]) * nanoseconds / pieces
         seconds += (end.ns - begin.ns - free) / 1e9
     return seconds
+
+
+class Disturbed(CannotMeasure):
+    """Somebody else was busy meanwhile: try again."""
+
+
+class Account:
+    """What the machine spends on something, told by the idle windows around it.
+
+    Call `rest` at least once before and once after what `during` is given, with everything that
+    will be there in place.
+    """
+
+    def __init__(self, soaker: Soaker, idle: float) -> None:
+        """idle: seconds of a rest."""
+        self._soaker, self._seconds = soaker, idle
+        self._rests: list[tuple[Mark, Mark]] = []
+        self._window: tuple[Mark, Mark] | None = None
+
+    def rest(self) -> None:
+        """Let an idle window pass."""
+        self._rests.append(self._soaker.watch(self._seconds))
+
+    def during(self, run: Callable[[], Result]) -> Result:
+        """Run what is to be accounted for."""
+        begin = self._soaker.mark()
+        result = run()
+        self._window = begin, self._soaker.mark()
+        return result
+
+    def used(self) -> float:
+        """CPU seconds spent. Raises Disturbed where others were busy: see `unrest`."""
+        assert self._window is not None, "nothing has been run"  # noqa: S101
+        if (differ := unrest(*self._rests)) > _STEADY:
+            raise Disturbed(
+                f"something else is busy on this machine: two idle windows differ by {differ:.0%} "
+                "of a CPU"
+            )
+        spent = used(self._window, *self._rests)
+        if spent <= 0:
+            raise Disturbed("something else is busy on this machine: more than the traffic is")
+        return spent
+
+
+def unrest(*idle: tuple[Mark, Mark]) -> float:
+    """How far the fastest and the slowest of `idle` are apart, as a share, on the worst CPU.
+
+    On a machine with nothing else to do they are alike; what somebody else spends in one of them
+    and not in the others would be taken for the traffic's.
+    """
+    worst = 0.0
+    for cpu in range(len(idle[0][0].pieces)):
+        speeds = [(b.pieces[cpu] - a.pieces[cpu]) / (b.ns - a.ns) for a, b in idle]
+        worst = max(worst, (1 - min(speeds) / max(speeds)) if max(speeds) else 1.0)
+    return worst
 
 
 @contextmanager

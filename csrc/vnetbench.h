@@ -295,6 +295,28 @@ int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received,
  */
 int vnb_soak(uint64_t *pieces, const uint32_t *stop);
 
+/* ---- events of a whole CPU (meter.c) --------------------------------------------------------- */
+
+/* What was counted since a meter was opened. */
+struct vnb_reading {
+	uint64_t count;
+	uint64_t enabled_ns; /* how long it was to be counted */
+	uint64_t running_ns; /* and how long it was: less where more events were asked for than fit */
+};
+
+/*
+ * Count the event `config` of the kind `type` (PERF_TYPE_*, PERF_COUNT_* of perf_event_open(2)) on
+ * the CPU `cpu`, whoever runs there, from now on.
+ *
+ * Returns a close-on-exec descriptor, or -errno: -EINVAL (no such CPU or event), -ENOENT (nothing
+ * here counts it: a virtual machine may be without the processor's counters), -EACCES or -EPERM (not
+ * permitted: see perf_event_paranoid), -ENOSYS.
+ */
+int vnb_meter_open(uint32_t type, uint64_t config, int cpu);
+
+/* Read a meter. Returns 0, or -errno of read(2), or -EIO (it is in error or no meter at all). */
+int vnb_meter_read(int fd, struct vnb_reading *reading);
+
 /* ---- the kernel calls Python 3.11 lacks ---------------------------------------------------- */
 
 int vnb_unshare(int flags);        /* unshare(2), or -errno */

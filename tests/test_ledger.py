@@ -50,7 +50,7 @@ def proved(name: str, *overrides: str) -> Iterator[Path]:
 
 def observed(name: str, *overrides: str, load: Load = LOAD) -> Evidence:
     """What was counted on a path, which is gone."""
-    (evidence,) = (observe(path, load)[0] for path in proved(name, *overrides))
+    (evidence,) = (observe(path, load) for path in proved(name, *overrides))
     return evidence
 
 
@@ -314,7 +314,19 @@ def test_the_probe_gives_no_sample_of_what_is_not_observed(monkeypatch: pytest.M
 
 def test_observing_has_a_price_that_is_measured() -> None:
     for path in proved("tun-udp"):
-        ledger = take(path, Load(packets=1000))
-    assert ledger.overhead is not None
+        ledger = take(path, Load(packets=2000))
+    assert ledger.sound
+    if ledger.overhead is None:
+        assert "something else is busy on this machine" in ledger.overhead_reason
+        pytest.skip(ledger.overhead_reason)
     assert ledger.overhead.ratio == pytest.approx(ledger.overhead.traced / ledger.overhead.plain)
     assert 0.2 < ledger.overhead.ratio < 20
+    assert 5e-6 < ledger.overhead.plain < 1e-3
+
+
+def test_the_generators_pauses_are_no_wakeups_of_the_path(ledgers: dict[str, Ledger]) -> None:
+    """The sink is woken for each datagram, and nobody else."""
+    for item in ("wakeups", "switches"):
+        count = ledgers["veth"].per_packet[item]
+        assert count is not None
+        assert 0 < count < 1.1, item

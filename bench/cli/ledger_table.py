@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CLOSE = 0.01
 """How far an observed count may be from the predicted one and count as the same."""
 _NOTES = (
-    "Of generator, sink and iperf3 only the calls that move their data count.",
+    "Of generator, sink and iperf3 only the calls that move their data count, and no pauses.",
     "Copies of several packets in one buffer are one copy of many bytes.",
 )
 
@@ -92,9 +92,11 @@ def _lines(ledger: Ledger) -> Iterator[str]:
     if ledger.overhead is not None:
         cost = ledger.overhead
         yield (
-            f"Observing: {cost.what} {format_value(cost.plain, cost.unit)} a packet, "
-            f"{format_value(cost.traced, cost.unit)} while traced ({cost.ratio:.2f}x)."
+            f"Observing cost: {format_value(cost.plain, cost.unit)} CPU a packet without the "
+            f"tracer, {format_value(cost.traced, cost.unit)} with it ({cost.ratio:.1f}x)."
         )
+    elif "trace" not in ledger.unobserved:
+        yield f"Observing cost: not measured: {ledger.overhead_reason}."
 
 
 def _differences(ledger: Ledger) -> Iterator[str]:

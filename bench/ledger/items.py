@@ -128,6 +128,8 @@ def _switches(evidence: Evidence) -> Iterator[Part]:
     evidence.observed("process")
     counted, trace = evidence.seen.process or {}, evidence.seen.trace
     for thread, process in evidence.subject.threads.items():
+        if process.paces:
+            continue
         if thread in counted:
             yield Part(process.host, process, counted[thread], "/proc")
         elif trace is not None:
@@ -139,7 +141,8 @@ def _switches(evidence: Evidence) -> Iterator[Part]:
 def _wakeups(evidence: Evidence) -> Iterator[Part]:
     woken = evidence.complete_trace().wakeups
     for thread, process in evidence.subject.threads.items():
-        yield Part(process.host, process, woken.get(thread, 0), TRACE)
+        if not process.paces:
+            yield Part(process.host, process, woken.get(thread, 0), TRACE)
 
 
 def _segments(evidence: Evidence) -> Iterator[Part]:

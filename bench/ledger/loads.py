@@ -56,7 +56,7 @@ class Delivered:
 class Prepared:
     """A load that waits for the word: its processes are there and do nothing yet.
 
-    run: gives the word; returns when all has arrived and the path is quiet again.
+    run: gives the word; returns when all has arrived.
     """
 
     processes: Sequence[Process]
@@ -67,16 +67,10 @@ class Prepared:
 def prepared(path: Path, load: Load) -> Iterator[Prepared]:
     """Prepare `load` on `path`; on leaving, its processes are ended. Raises CannotMeasure."""
     with LOADS[load.kind](path, load) as ready:
-
-        def run() -> Delivered:
-            delivered = ready.run()
-            _wait_until_quiet(path)
-            return delivered
-
-        yield Prepared(ready.processes, run)
+        yield ready
 
 
-def _wait_until_quiet(path: Path) -> None:
+def wait_until_quiet(path: Path) -> None:
     """Wait until no device counts any more, or a while has passed: the counts then tell."""
     topology, deadline = path.topology, time.monotonic() + 2
 
@@ -97,7 +91,10 @@ def _wait_until_quiet(path: Path) -> None:
 
 @contextmanager
 def _udp(path: Path, load: Load) -> Iterator[Prepared]:
-    """Datagrams at a rate, one system call each at both ends."""
+    """Datagrams at a rate, one system call each at both ends.
+
+    The generator sleeps in between, so that what the machine spends is spent on datagrams.
+    """
     seed, stream_id = random.getrandbits(63), random.getrandbits(32)
     sent, received = Tally(Sent), Tally(Received)
     address = (path.server_address, _PORT)
@@ -120,6 +117,7 @@ def _udp(path: Path, load: Load) -> Iterator[Prepared]:
                 batch=load.batch,
                 count=load.packets,
                 rate=load.rate,
+                sleeps=True,
             )
             report({"ready": True})
             os.eventfd_read(go)
@@ -146,7 +144,7 @@ def _udp(path: Path, load: Load) -> Iterator[Prepared]:
                 return Delivered(count, count * load.size, load.size, sent.read(), received.read())
 
             processes = [
-                Process("generator", here, generator.pid, SOCKET_CALLS),
+                Process("generator", here, generator.pid, SOCKET_CALLS, paces=True),
                 Process("sink", there, sink.pid, SOCKET_CALLS),
             ]
             yield Prepared(processes, run)
@@ -236,7 +234,7 @@ def _echo(path: Path, load: Load) -> Iterator[Prepared]:
         os.eventfd_read(stop)  # it stays, to be looked at
 
     here, there = path.client.host, path.server.host
-    _place(path, cpu)
+    place(path, cpu)
     try:
         with (
             responder(path, cpu) as (answering, address),
@@ -261,10 +259,10 @@ def _echo(path: Path, load: Load) -> Iterator[Prepared]:
         os.close(stop)
 
 
-def _place(path: Path, cpu: int) -> None:
-    """Have all threads of the path's forwarders run on one CPU."""
-    for forwarder in path.forwarders:
-        for thread in os.listdir(f"/proc/{forwarder.child.pid}/task"):
+def place(path: Path, cpu: int, ends: Sequence[Process] = ()) -> None:
+    """Have all threads of the path's forwarders, and of `ends`, run on one CPU."""
+    for pid in [*(forwarder.child.pid for forwarder in path.forwarders), *(p.pid for p in ends)]:
+        for thread in os.listdir(f"/proc/{pid}/task"):
             os.sched_setaffinity(int(thread), {cpu})
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path as FilePath
 
-from bench.ledger.subject import Process, Subject
+from bench.ledger.subject import Subject
 
 
 def switches(subject: Subject) -> dict[int, int]:
@@ -29,14 +28,3 @@ def _counted(subject: Subject, wanted: tuple[str, ...]) -> dict[int, int]:
             pairs = (line.split(":", 1) for line in lines)
             found[thread] = sum(int(value) for name, value in pairs if name in wanted)
     return found
-
-
-def cpu_seconds(processes: Iterable[Process]) -> float:
-    """The time that the scheduler has given to processes so far."""
-    total = 0
-    for process in processes:
-        for thread in process.threads():
-            with suppress(OSError):
-                file = FilePath(f"/proc/{process.pid}/task/{thread}/schedstat")
-                total += int(file.read_text().split()[0])
-    return total / 1e9

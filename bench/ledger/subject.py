@@ -20,6 +20,7 @@ class Process:
     calls: the system calls by which an endpoint moves data; its other calls are the measuring
         tool's own (pacing, start-up) and not counted. None: of a forwarder, all of whose calls
         count.
+    paces: it sleeps between packets; its context switches and wake-ups are the tool's own, too.
     pump: what the scenario says of it, if it is one. counters: reads what it counts.
     """
 
@@ -27,6 +28,7 @@ class Process:
     host: str
     pid: int
     calls: frozenset[str] | None = None
+    paces: bool = False
     pump: Pump | None = None
     counters: Callable[[], dict[str, int]] | None = None
 

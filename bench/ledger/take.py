@@ -7,20 +7,21 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 
+from bench.errors import CannotMeasure
 from bench.ledger import trace
 from bench.ledger.checks import check
 from bench.ledger.evidence import Evidence
 from bench.ledger.items import ITEMS, Item, Part, drops_by_reason
-from bench.ledger.loads import Delivered, prepared
+from bench.ledger.loads import Delivered, prepared, wait_until_quiet
 from bench.ledger.model import Ledger, Load, Overhead, Unseen
 from bench.ledger.observers import OBSERVERS, Observer, Seen
 from bench.ledger.predict import expected
-from bench.ledger.process import cpu_seconds
-from bench.ledger.subject import Subject, subject_of
+from bench.ledger.subject import subject_of
 from bench.probes.base import Path
+from bench.soaker import Account, soaking
 
-_PACING = "generator"
-"""The process that spins between datagrams, whatever they cost."""
+_IDLE = 0.3
+"""Seconds of each of the idle windows that tell what a load spends."""
 
 
 def take(path: Path, load: Load, *, overhead: bool = True) -> Ledger:
@@ -29,20 +30,32 @@ def take(path: Path, load: Load, *, overhead: bool = True) -> Ledger:
     overhead: send the load once more, before, without the tracer, to learn what tracing costs.
     Raises CannotMeasure where the load does not arrive.
     """
-    plain, reason = None, trace.missing() or ""
-    if overhead and not reason:
-        plain = cost(path, load)
-    evidence, traced = observe(path, load)
-    found, why = None, reason or evidence.seen.reasons.get("trace", "not asked for")
-    if plain is not None and evidence.seen.trace is not None:
-        found, why = _overhead(plain, traced), ""
-    return assemble(evidence, load, found, why)
+    reason = trace.missing() or ""
+    if not overhead or reason:
+        evidence = observe(path, load)
+        return assemble(
+            evidence, load, None, reason or evidence.seen.reasons.get("trace", "not asked for")
+        )
+    with soaking() as soaker:
+        plain, traced = Account(soaker, _IDLE), Account(soaker, _IDLE)
+        packets = _run(path, load, plain).packets
+        evidence = observe(path, load, account=traced)
+    if (why := evidence.seen.reasons.get("trace")) is not None:
+        return assemble(evidence, load, None, why)
+    try:
+        found = _overhead(plain.used() / packets, traced.used() / evidence.delivered.packets)
+    except CannotMeasure as error:
+        return assemble(evidence, load, None, str(error))
+    return assemble(evidence, load, found)
 
 
 def observe(
-    path: Path, load: Load, observers: dict[str, Observer] | None = None
-) -> tuple[Evidence, float]:
-    """Send the load with everybody counting. Returns that, and the `cost` of a packet meanwhile."""
+    path: Path,
+    load: Load,
+    observers: dict[str, Observer] | None = None,
+    account: Account | None = None,
+) -> Evidence:
+    """Send the load with everybody counting; `account` learns what the machine spends meanwhile."""
     seen = Seen()
     with prepared(path, load) as ready, ExitStack() as stack:
         subject = subject_of(path, ready.processes)
@@ -52,40 +65,37 @@ def observe(
                 watches[name] = stack.enter_context(observer(subject))
             except Unseen as unseen:
                 seen.reasons[name] = str(unseen)
+        if account is not None:
+            account.rest()
         for watch in watches.values():
             watch.begin()
-        delivered, spent = _spending(subject, ready.run)
+        delivered = account.during(ready.run) if account is not None else ready.run()
+        wait_until_quiet(path)
         for watch in reversed(watches.values()):
             watch.end()
+        if account is not None:
+            account.rest()
         for name, watch in watches.items():
             try:
                 setattr(seen, name, watch.counted())
             except Unseen as unseen:
                 seen.reasons[name] = str(unseen)
-    return Evidence(subject, delivered, seen), spent / delivered.packets
+    return Evidence(subject, delivered, seen)
 
 
-def cost(path: Path, load: Load) -> float:
-    """What `load` costs per packet when nobody looks: see `_spending`."""
+def _run(path: Path, load: Load, account: Account) -> Delivered:
+    """Send the load when nobody looks; `account` learns what the machine spends on it."""
     with prepared(path, load) as ready:
-        delivered, spent = _spending(subject_of(path, ready.processes), ready.run)
-    return spent / delivered.packets
-
-
-def _spending(subject: Subject, run: Callable[[], Delivered]) -> tuple[Delivered, float]:
-    """Run; returns also the CPU seconds of the processes on the path, but for the pacing one."""
-    processes = [p for p in subject.processes if p.name != _PACING]
-    before = cpu_seconds(processes)
-    delivered = run()
-    return delivered, cpu_seconds(processes) - before
+        account.rest()
+        delivered = account.during(ready.run)
+        account.rest()
+    return delivered
 
 
 def _overhead(plain: float, traced: float) -> Overhead:
-    """Compare a load's cost without and with the tracer."""
-    what = "CPU time of the processes on the path but the generator"
-    return Overhead(
-        what=what, unit="s", plain=plain, traced=traced, ratio=traced / plain if plain else 0.0
-    )
+    """Compare what the machine spends on a packet without and with the tracer."""
+    what = "CPU time of the whole machine, softirqs included"
+    return Overhead(what=what, unit="s", plain=plain, traced=traced, ratio=traced / plain)
 
 
 def assemble(

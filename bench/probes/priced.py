@@ -36,7 +36,7 @@ def _measure(path: Path, settings: Mapping[str, Any], probe: str, metric: str) -
     from bench.ledger.model import Unseen  # noqa: PLC0415
     from bench.ledger.observers import UNOBTRUSIVE  # noqa: PLC0415
 
-    evidence, _ = observe(path, Load(**settings), UNOBTRUSIVE)
+    evidence = observe(path, Load(**settings), UNOBTRUSIVE)
     delivered = evidence.delivered
     scale = PAYLOAD / delivered.segment
     try:

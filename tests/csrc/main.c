@@ -108,6 +108,7 @@ int main(void)
 	test_sink();
 	test_tun();
 	test_tuntrip();
+	test_meter();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;
 }

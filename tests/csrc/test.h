@@ -55,5 +55,6 @@ void test_generator(void);
 void test_sink(void);
 void test_tun(void);
 void test_tuntrip(void);
+void test_meter(void);
 
 #endif
