@@ -46,7 +46,7 @@ _ANSWER = "why.json"
     type=click.IntRange(1, 1000),
     default=BLOCKS,
     show_default=True,
-    help="Of one packet at a time; a stream has half.",
+    help="Of one packet at a time; a stream has three quarters of them.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
 @click.option(

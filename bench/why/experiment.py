@@ -17,7 +17,7 @@ from bench.why.design import MEASURES, Design, design, plan
 PROFILE = "why"
 """What such a run has for a profile."""
 BLOCKS = 8
-"""Of `serial`; a stream takes longer and has half as many."""
+"""Of `serial`; a stream takes longer and has three quarters of them."""
 _LEDGER = {"kind": "echo", "size": 1400, "seconds": 0.2, "values": 1}
 
 
@@ -48,7 +48,7 @@ def new_run(
         blocks=blocks,
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
     )
-    each = {"ledger": 1, "serial": blocks, "stream": max(1, blocks // 2)}
+    each = {"ledger": 1, "serial": blocks, "stream": max(1, 3 * blocks // 4)}
     wanted = {probe: count for probe, count in each.items() if probe in asked.probes}
     return Run(
         asked=asked,
