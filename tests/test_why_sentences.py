@@ -119,8 +119,8 @@ def test_the_times_the_gap_and_the_residual_are_always_said() -> None:
 def test_causes_are_named_with_the_shares_of_the_answer_in_its_order() -> None:
     text = said(a_gap(a_share("calls", about(0.5)), a_share("wakeups", about(0.2))))
     assert (
-        "Of these 10.0 µs [9.00 µs, 11.0 µs] more, system calls 50.0% [45.0%, 55.0%] and going to "
-        "sleep and being woken up 20.0% [18.0%, 22.0%]."
+        "Of these 10.0 µs [9.00 µs, 11.0 µs] more, 50.0% [45.0%, 55.0%] are system calls and 20.0% "
+        "[18.0%, 22.0%] are going to sleep and being woken up."
     ) in text
 
 

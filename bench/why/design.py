@@ -29,10 +29,9 @@ MEASURES = {"serial": "one packet at a time", "stream": "a saturating TCP stream
 class Design:
     """All variants by name, and what each is there for.
 
-    others: to be set beside the two. dosed: the variant the doses are given to, None where neither
-    path has a pump. doses: cause → (k, variant) for each dose. ablated: the variant that techniques
-    are given to. ablations: those of them that are in force → variant; the empty set is `ablated`.
-    notes: what could not be had, and why.
+    others: to be set beside the two. doses: cause → the variants that have more and more of it.
+    ablated: the variant that techniques are given to. ablations: those of them that are in force →
+    variant; the empty set is `ablated`. notes: what could not be had, and why.
     """
 
     slow: str

@@ -94,7 +94,7 @@ def _of_gap(gap: Gap, answer: Answer) -> Iterator[str]:
     )
     named = [s for s in gap.shares if abs(s.share.value) >= _NAMED and s.share.certain]
     if named and gap.fast == answer.fast:
-        parts = [f"{CAUSES[s.cause].noun} {_percent(s.share)}" for s in named]
+        parts = [f"{_percent(s.share)} are {CAUSES[s.cause].noun}" for s in named]
         yield f"Of these {_seconds(gap.gap)} more, {_and(parts)}."
     copies = next((share for share in gap.shares if share.cause == "copies"), None)
     if copies is not None and copies.slow - copies.fast >= _ANY_COPY * PAYLOAD:
