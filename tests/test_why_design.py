@@ -88,7 +88,7 @@ def test_between_paths_without_a_pump_what_has_no_price_is_noted() -> None:
     assert found.ablations == {}
     assert found.ablated is None
     assert len(found.notes) == len(CAUSES) - 1
-    assert "copies user/kernel: no price: host-gw has no parameter hot_copies" in found.notes
+    assert "copies (bytes): no price: host-gw has no parameter hot_copies" in found.notes
     assert set(found.variants) == {"host-gw", "veth", *found.doses["traversals"].given}
 
 

@@ -17,6 +17,8 @@ from bench.why.model import Ablation, Answer, Effect, Estimate, Gap
 from bench.why.sentences import sentences
 
 _Item = TypeVar("_Item")
+_FEW = 0.001
+"""Of a cause in a packet: less is written as less than this."""
 
 
 def render_answer(answer: Answer, console: Console) -> None:
@@ -44,11 +46,12 @@ def render_answer(answer: Answer, console: Console) -> None:
 def _gap_table(gaps: list[Gap], answer: Answer) -> Table:
     first = gaps[0]
     table = _table(f"{MEASURES[first.measure]}: from {first.fast} to {first.slow}", "cause")
-    for heading in (first.fast, first.slow, "one costs"):
+    for heading in (first.fast, first.slow, "price"):
         table.add_column(heading, justify="right", no_wrap=True)
     for gap in gaps:
         table.add_column(gap.arm, justify="right", no_wrap=True)
-        table.add_column("share", justify="right", no_wrap=True)
+        if gap is first:
+            table.add_column("share", justify="right", no_wrap=True)
     _row(table, first.fast, ["", "", ""], [(gap.fast_time, None) for gap in gaps])
     # What has a price in one arm may have none in another, where its doses were not measured.
     by_cause = [{share.cause: share for share in gap.shares} for gap in gaps]
@@ -72,21 +75,17 @@ def _gap_table(gaps: list[Gap], answer: Answer) -> Table:
 def _ablation_table(ablations: list[Ablation]) -> Table:
     first = ablations[0]
     table = _table(f"{MEASURES[first.measure]}: what techniques save {first.path}", "technique")
-    for found in ablations:
-        for heading in (found.arm, "predicted", "alone", "last"):
-            table.add_column(heading, justify="right", no_wrap=True)
+    others = ablations[1:]
+    for heading in (first.arm, "predicted", "alone", "last", *(found.arm for found in others)):
+        table.add_column(heading, justify="right", no_wrap=True)
     for effect in first.effects:
-        cells: list[str] = []
-        for found in ablations:
+        cells = _effect(effect)
+        for found in others:
             same = [e for e in found.effects if e.factor == effect.factor]
-            cells += _effect(same[0]) if same else [""] * 4
+            cells.append(_short(same[0].saved) if same else "")
         table.add_row(Text(effect.title), *map(Text, cells))
-    saved = [
-        cell
-        for found in ablations
-        for cell in (format_value(found.time.value - found.best.value, "s", 3), "", "", "")
-    ]
-    table.add_row(Text("all together"), *map(Text, saved))
+    saved = [format_value(found.time.value - found.best.value, "s", 3) for found in ablations]
+    table.add_row(Text("all together"), *map(Text, [saved[0], "", "", "", *saved[1:]]))
     strongest = [
         max(found.interactions, key=lambda pair: abs(pair.saved.value))
         for found in ablations
@@ -121,8 +120,12 @@ def _row(
     counts: list[str],
     figures: Sequence[tuple[Estimate, Estimate | None] | None],
 ) -> None:
-    texts = [(_short(figure[0]), _share(figure[1])) if figure else ("", "") for figure in figures]
-    cells = [cell for pair in texts for cell in pair]
+    """A line of a gap: of the first arm the time and the share, of others the share alone."""
+    cells = ["", ""]
+    if figures[0] is not None:
+        cells = [_short(figures[0][0]), _share(figures[0][1])]
+    for figure in figures[1:]:
+        cells.append("" if figure is None else _brief(*figure))
     table.add_row(Text(title), *map(Text, counts), *map(Text, cells))
 
 
@@ -140,6 +143,8 @@ def _table(title: str, first: str) -> Table:
 
 
 def _count(value: float) -> str:
+    if 0 < value < _FEW:
+        return f"<{_FEW}"
     return significant(value, 3) if value else "0"
 
 
@@ -152,6 +157,10 @@ def _seconds(time: Estimate) -> str:
         return _short(time)
     half = (time.high - time.low) / 2
     return f"{_short(time)} ±{format_value(half, 's', 2)}"
+
+
+def _brief(time: Estimate, share: Estimate | None) -> str:
+    return _short(time) if share is None else f"{share.value:.0%}"
 
 
 def _share(share: Estimate | None) -> str:

@@ -54,14 +54,14 @@ CAUSES: dict[str, Cause] = {
     for cause in (
         Cause(
             "copies",
-            "copies user/kernel",
+            "copies (bytes)",
             "copies between user and kernel space",
             "byte copied",
             Instrument("hot_copies", 12),
         ),
         Cause(
             "cold_copies",
-            "copies to cold memory",
+            "cold copies (bytes)",
             "copies to memory that is not in the cache",
             "byte copied",
             Instrument("cold_copies", 4),

@@ -113,10 +113,10 @@ def _causes(gap: Gap) -> list[Step]:
         for s in gap.shares
         if s.cause == "copies" or abs(s.seconds.value) >= _SMALLEST * gap.gap.value
     ]
-    rest = sum(s.seconds.value for s in gap.shares) - sum(s.seconds.value for s in large)
+    small = [s.seconds.value for s in gap.shares if s not in large and s.seconds.value != 0]
     steps = [Step(s.title, s.seconds.value, _ends(s.seconds)) for s in large]
-    if len(large) < len(gap.shares):
-        steps.append(Step("other causes", rest))
+    if small:
+        steps.append(Step("other causes", sum(small)))
     steps.append(Step("not explained", gap.residual.value, _ends(gap.residual), known=False))
     return steps
 
