@@ -34,7 +34,7 @@ def evidence_of(name: str, *, traced: bool = False) -> Evidence:
     variant = variant_of(name)
     with build(variant.scenario) as topology, forwarding(topology) as running:
         path = prove(topology, variant.name, running)
-        return observe(path, ECHO, OBSERVERS if traced else UNOBTRUSIVE)[0]
+        return observe(path, ECHO, OBSERVERS if traced else UNOBTRUSIVE)
 
 
 @pytest.fixture(scope="module")

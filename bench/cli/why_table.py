@@ -82,7 +82,7 @@ def _ablation_table(ablations: list[Ablation]) -> Table:
         cells = _effect(effect)
         for found in others:
             same = [e for e in found.effects if e.factor == effect.factor]
-            cells.append(_short(same[0].saved) if same else "")
+            cells.append(_short(same[0].saved) + _mark(same[0]) if same else "")
         table.add_row(Text(effect.title), *map(Text, cells))
     saved = [format_value(found.time.value - found.best.value, "s", 3) for found in ablations]
     table.add_row(Text("all together"), *map(Text, [saved[0], "", "", "", *saved[1:]]))
@@ -105,13 +105,16 @@ def _ablation_table(ablations: list[Ablation]) -> Table:
 
 def _effect(effect: Effect) -> list[str]:
     """The cells of one technique in one arm."""
-    mark = "" if effect.agrees else " !"
     return [
         _seconds(effect.saved),
-        _seconds(effect.predicted) + mark,
+        _seconds(effect.predicted) + _mark(effect),
         _short(effect.alone),
         _short(effect.last),
     ]
+
+
+def _mark(effect: Effect) -> str:
+    return "" if effect.agrees else " !"
 
 
 def _row(
