@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why bench-setup bench-pump bench-switches bench-ledger bench-planted test setup setup-test lint check-c fuzz lock clean
+.PHONY: help bench why bench-setup bench-pump bench-switches bench-ledger bench-planted test setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -13,7 +13,7 @@ help: ## show this list
 bench: setup ## set up, then measure all scenarios with the quick profile
 	@$(BIN)/vnetbench run --profile quick $(ARGS)
 
-why: setup ## why UDP overlays are slow: prices, counts, a picture (under 20 minutes)
+why: setup-trace ## why UDP overlays are slow: prices, counts, a picture (under 20 minutes)
 	@$(BIN)/vnetbench why $(ARGS)
 
 bench-setup: setup ## how long scenarios, and stars of up to 64 hosts, take to come and go
@@ -25,7 +25,7 @@ bench-pump: setup ## how fast the pump is, against flannel's loop and the kernel
 bench-switches: setup ## what each of the pump's switches gives, as the table of docs/pump.md
 	@PYTHONPATH=tests $(BIN)/python tests/bench_switches.py $(ARGS)
 
-bench-ledger: setup ## whether independent counts agree, and with theory: 20 ledgers of each path
+bench-ledger: setup-trace ## whether independent counts agree, and with theory: 20 ledgers of each path
 	@PYTHONPATH=tests $(BIN)/python tests/bench_ledger.py $(ARGS)
 
 bench-planted: setup ## whether why finds handicaps that were hidden in a pump
@@ -36,6 +36,9 @@ test: lint check-c ## set up, then lint, type-check and run all tests
 
 setup: ## install what a run needs: system packages, .venv, the C extension
 	@tools/bootstrap.sh
+
+setup-trace: ## the same with the tracer, for the ledger
+	@tools/bootstrap.sh --trace
 
 setup-test: ## the same with what the tests need
 	@tools/bootstrap.sh --test

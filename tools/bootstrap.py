@@ -92,9 +92,9 @@ def pending(testing: bool) -> bool:
     return any(read_state().get(key) != value for key, value in wanted_state(testing).items())
 
 
-def set_up(testing: bool) -> None:
+def set_up(testing: bool, tracing: bool) -> None:
     building = pending(testing)
-    missing = missing_needs(building, testing)
+    missing = missing_needs(building, testing, tracing)
     if not building and not missing:
         return
     with alone():
@@ -108,8 +108,10 @@ def set_up(testing: bool) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Set up vnetbench in .venv.")
     parser.add_argument("--test", action="store_true", help="also what the tests need")
+    parser.add_argument("--trace", action="store_true", help="also the tracer, for the ledger")
+    asked = parser.parse_args()
     try:
-        set_up(parser.parse_args().test)
+        set_up(asked.test, asked.trace)
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1

@@ -34,11 +34,12 @@ class Need:
     """Something no Python package brings along, recognised by what it does.
 
     When: "build" is checked only when there is something to build, as is "wish", which nothing
-    depends on; "run" always; "test" always before the tests.
+    depends on; "run" always; "test" always before the tests; "trace" before what counts with the
+    tracer, and before the tests, and there nothing depends on it either.
     """
 
     what: str
-    when: Literal["build", "wish", "run", "test"]
+    when: Literal["build", "wish", "run", "trace", "test"]
     present: Callable[[], bool]
     packages: Packages
 
@@ -181,7 +182,7 @@ NEEDS = (
     Need("ethtool", "test", has_programs("ethtool"), same("ethtool")),
     Need("tcpdump", "test", has_programs("tcpdump"), same("tcpdump")),
     Need("strace", "test", has_programs("strace"), same("strace")),
-    Need("bpftrace", "test", has_programs("bpftrace"), same("bpftrace")),
+    Need("bpftrace", "trace", has_programs("bpftrace"), same("bpftrace")),
     Need(
         what="the compiler's address and undefined-behaviour sanitizers",
         when="test",
@@ -196,8 +197,14 @@ def packages_of(needs: Sequence[Need], column: int) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def missing_needs(building: bool, testing: bool) -> list[Need]:
-    wanted = {"run": True, "build": building, "wish": building, "test": testing}
+def missing_needs(building: bool, testing: bool, tracing: bool) -> list[Need]:
+    wanted = {
+        "run": True,
+        "build": building,
+        "wish": building,
+        "test": testing,
+        "trace": testing or tracing,
+    }
     return [need for need in NEEDS if wanted[need.when] and not need.present()]
 
 
@@ -208,7 +215,7 @@ def provide_system(missing: Sequence[Need]) -> None:
     if not missing:
         return
     # On a developer's machine what lacks its tool is skipped; in CI nothing may be.
-    if all(need.when in ("wish", "test") for need in missing) and not os.environ.get("CI"):
+    if all(need.when in ("wish", "test", "trace") for need in missing) and not os.environ.get("CI"):
         say(f"missing, so some things will be skipped: {'; '.join(n.what for n in missing)}")
         return
     raise SetupError(missing_message(missing))
