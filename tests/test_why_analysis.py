@@ -149,13 +149,13 @@ def counted(**counts: float) -> dict[str, float]:
 
 def test_of_what_gets_cheaper_only_the_first_dose_counts_and_of_the_rest_the_slope() -> None:
     means = {
-        "base": Mean(10, counted(calls=5, wakeups=1)),
-        **{f"c{k}": Mean(10 + t, counted(calls=5 + k, wakeups=1)) for k, t in ((1, 4), (2, 2))},
-        **{f"w{k}": Mean(10 + t, counted(calls=5, wakeups=1 + k)) for k, t in ((1, 4), (2, 5))},
+        "base": Mean(10, counted(calls=5, sockets=1)),
+        **{f"c{k}": Mean(10 + t, counted(calls=5 + k, sockets=1)) for k, t in ((1, 4), (2, 2))},
+        **{f"w{k}": Mean(10 + t, counted(calls=5, sockets=1 + k)) for k, t in ((1, 4), (2, 5))},
     }
-    doses = {"calls": Doses("base", ("c1", "c2")), "wakeups": Doses("base", ("w1", "w2"))}
-    assert prices(means, doses) == {"calls": pytest.approx((4 + 2 * 2) / 5), "wakeups": 4}
-    slope = prices(means, doses, every=True)["wakeups"]
+    doses = {"calls": Doses("base", ("c1", "c2")), "sockets": Doses("base", ("w1", "w2"))}
+    assert prices(means, doses) == {"calls": pytest.approx((4 + 2 * 2) / 5), "sockets": 4}
+    slope = prices(means, doses, every=True)["sockets"]
     assert slope == pytest.approx((4 + 2 * 5) / 5), "or all of them, where times are noisy"
     del means["w1"], means["c1"]
     assert prices(means, doses) == {"calls": 1}

@@ -65,7 +65,7 @@ def _probe(
 SERIAL = _probe(
     "serial",
     "packet_time",
-    {"kind": "echo", "size": PAYLOAD, "seconds": 0.03, "values": 5},
+    {"kind": "echo", "size": PAYLOAD, "seconds": 0.02, "values": 8},
     lambda: None,
 )
 STREAM = _probe("stream", "stream_time", {"kind": "tcp", "seconds": 1}, tcp_goodput.PROBE.missing)

@@ -93,7 +93,6 @@ CAUSES: dict[str, Cause] = {
             "going to sleep and being woken up",
             "sleep",
             Instrument("handoffs"),
-            "first",
         ),
         Cause(
             "traversals",

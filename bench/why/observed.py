@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.errors import UsageError
 from bench.probes.priced import Priced
-from bench.results import Cell, ResultSet
+from bench.results import ResultSet
 from bench.why.causes import CAUSES
 from bench.why.prices import Mean
 
@@ -43,7 +43,8 @@ class Observed:
         index = np.arange(len(self.blocks)) if chosen is None else chosen
         # The median: now and then a whole trial is slow, for no reason of its own.
         times = np.median(self.times[:, index], axis=1)
-        counts = self.counts[:, index].mean(axis=1)
+        # Of the counts, too, so that both are of the same kind of trial.
+        counts = np.median(self.counts[:, index], axis=1)
         return {
             name: Mean(float(times[i]), dict(zip(CAUSES, map(float, counts[i]), strict=True)))
             for i, name in enumerate(self.names)
@@ -67,12 +68,11 @@ def observed(results: ResultSet, probe: str, metric: str, arm: str) -> Observed 
         for t in results.run.ended()
         if (t.probe, t.arm) == (probe, arm)
     }
-    series = results.series()
-    values = {
-        name: series[cell].blocks
-        for name in dict.fromkeys(name for name, _ in trials)
-        if (cell := Cell(name, arm, metric)) in series
-    }
+    lowest = _lowest(results, metric)
+    values: dict[str, dict[int, float]] = {}
+    for (name, block), trial in trials.items():
+        if trial in lowest:
+            values.setdefault(name, {})[block] = lowest[trial]
     most = max((len(blocks_of) for blocks_of in values.values()), default=0)
     values = {name: blocks_of for name, blocks_of in values.items() if 2 * len(blocks_of) > most}
     begun = {block for blocks_of in values.values() for block in blocks_of}
@@ -83,6 +83,15 @@ def observed(results: ResultSet, probe: str, metric: str, arm: str) -> Observed 
     counts = [[_counts(results, probe, trials[name, block]) for block in blocks] for name in values]
     left_out = sorted(begun - set(blocks))
     return Observed(list(values), blocks, left_out, _levelled(times), np.array(counts))
+
+
+def _lowest(results: ResultSet, metric: str) -> dict[int, float]:
+    """Trial → the lowest of its values: what else the machine does for a moment only ever adds."""
+    found: dict[int, float] = {}
+    for sample in results.samples:
+        if sample.metric == metric:
+            found[sample.trial] = min(sample.value, found.get(sample.trial, sample.value))
+    return found
 
 
 def _counts(results: ResultSet, probe: str, trial: int) -> list[float]:
