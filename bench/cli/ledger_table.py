@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from bench.cli.tables import new_table, print_lines
 from bench.units import format_value
 
 if TYPE_CHECKING:
@@ -28,14 +27,7 @@ def render_ledger(ledger: Ledger, console: Console) -> None:
     from bench.ledger import ITEMS  # noqa: PLC0415
 
     parts = _parts(ledger)
-    table = Table(
-        title=Text(f"\n{ledger.name}: per packet, one way", style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    table = new_table(f"{ledger.name}: per packet, one way")
     table.add_column("item", no_wrap=True)
     for heading in ("predicted", "observed"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -53,8 +45,7 @@ def render_ledger(ledger: Ledger, console: Console) -> None:
         table.add_row(Text(item.title), Text("" if predicted is None else str(predicted)), *cells)
     console.print(table)
     console.print()
-    for line in _lines(ledger):
-        console.print(Text(line), soft_wrap=not console.is_terminal)
+    print_lines(console, _lines(ledger))
 
 
 def _parts(ledger: Ledger) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,20 @@ def carry_out(
         return writer.finish("interrupted" if interrupted else "complete"), interrupted
 
 
+def default_folder(profile: str) -> Path:
+    """Where a run of a profile is kept that was not told where."""
+    return Path("results", f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}-{profile}")
+
+
+@contextmanager
+def resumed(directory: Path) -> Iterator[ResultWriter]:
+    """An unfinished result set to go on with, warned of what has changed on the machine."""
+    with ResultWriter.resume(directory) as writer:
+        for change in _changes_since(writer.run):
+            writer.warn(f"the run was resumed on a changed machine: {change}")
+        yield writer
+
+
 @contextmanager
 def telling(console: Console) -> Iterator[Callable[[str], None]]:
     """A line on a terminal that says what is being done, and is gone afterwards."""
@@ -52,7 +67,7 @@ def telling(console: Console) -> Iterator[Callable[[str], None]]:
         yield tell
 
 
-def changes_since(run: Run) -> list[str]:
+def _changes_since(run: Run) -> list[str]:
     """What has changed on this machine since the run began, where it matters."""
     try:
         before = msgspec.convert(run.environment, environment.Environment)

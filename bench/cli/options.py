@@ -9,6 +9,19 @@ from bench.topology import Arm
 ARMS = [str(arm) for arm in Arm]
 """The arms' names, the default first."""
 
+
+def also_given(*names: str) -> list[str]:
+    """What was given on the command line besides the parameters `names`, as one would write it."""
+    context = click.get_current_context()
+    given = click.core.ParameterSource.COMMANDLINE
+    return [
+        parameter.opts[0] if isinstance(parameter, click.Option) else str(parameter.name).upper()
+        for parameter in context.command.params
+        if parameter.name not in names
+        and context.get_parameter_source(parameter.name or "") == given
+    ]
+
+
 override_option = click.option(
     "-p",
     "overrides",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,8 +12,8 @@ from rich.console import Console
 
 from bench import environment, forwarders
 from bench import run as runner
-from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, changes_since
-from bench.cli.options import override_option
+from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
+from bench.cli.options import also_given, override_option
 from bench.cli.tables import render_summary
 from bench.errors import UsageError
 from bench.probes import PROBES
@@ -85,9 +84,7 @@ def run(
         if begun.asked.profile == WHY:
             raise UsageError(f"{resume}: go on with vnetbench why --resume {resume}")
         chosen = _variants_of(begun)
-        with ResultWriter.resume(resume) as writer:
-            for change in changes_since(writer.run):
-                writer.warn(f"the run was resumed on a changed machine: {change}")
+        with resumed(resume) as writer:
             _measure(chosen, writer)
         return
     chosen = {variant.name: variant for variant in variants(find(names), overrides)}
@@ -103,12 +100,8 @@ def run(
         blocks=blocks or runner.BLOCKS[profile],
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
     )
-    with ResultWriter.create(folder or _default_folder(profile), _new_run(asked, chosen)) as writer:
+    with ResultWriter.create(folder or default_folder(profile), _new_run(asked, chosen)) as writer:
         _measure(chosen, writer)
-
-
-def _default_folder(profile: str) -> Path:
-    return Path("results", f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}-{profile}")
 
 
 def _new_run(asked: Asked, chosen: dict[str, Variant]) -> Run:
@@ -141,14 +134,7 @@ def _variants_of(run: Run) -> dict[str, Variant]:
 
 
 def _refuse_other_options() -> None:
-    context = click.get_current_context()
-    given = click.core.ParameterSource.COMMANDLINE
-    others = [
-        parameter.opts[0]
-        for parameter in context.command.params
-        if parameter.name != "resume"
-        and context.get_parameter_source(parameter.name or "") == given
-    ]
+    others = also_given("resume")
     if others:
         raise UsageError(f"--resume goes on as the run began; leave out {', '.join(others)}")
 

@@ -52,7 +52,7 @@ def render_summary(results: ResultSet, console: Console) -> None:
     notes = _Notes()
     exact = True
     for section in sections(results):
-        table = _table(section.title)
+        table = table_of(section.title)
         for arm in section.arms:
             table.add_column(arm, justify="right", no_wrap=True)
             table.add_column("spread", no_wrap=True)
@@ -65,9 +65,11 @@ def render_summary(results: ResultSet, console: Console) -> None:
     spread = "95 % interval" if exact else "lowest and highest block"
     first = next(iter(run.variants))
     console.print()
-    _lines(console, notes.lines())
-    _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in run.asked.arms))
-    _lines(
+    print_lines(console, notes.lines())
+    print_lines(
+        console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in run.asked.arms)
+    )
+    print_lines(
         console,
         [
             f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), spread: "
@@ -106,7 +108,7 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     """Print two sets compared: for each metric and arm, a row for each variant."""
     found = dict.fromkeys((row.metric, row.arm) for row in comparison.rows)
     for metric, arm in sorted(found, key=lambda key: list(METRICS).index(key[0])):
-        table = _table(f"{METRICS[metric].title}, {arm}")
+        table = table_of(f"{METRICS[metric].title}, {arm}")
         for heading in ("old", "new", "ratio", "interval", "visible"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
@@ -116,18 +118,22 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
         console.print(table)
     console.print()
     arms = dict.fromkeys(row.arm for row in comparison.rows)
-    _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
-    _lines(console, (f"Not comparable: {item.name}: {item.reason}" for item in comparison.refused))
-    _lines(console, (f"Not measured: {item.name}: {item.reason}" for item in comparison.failed))
-    _lines(console, (f"Skipped: {item.name}: {item.reason}" for item in comparison.unknown))
-    _lines(console, (f"Only in {comparison.old}: {name}" for name in comparison.only_old))
-    _lines(console, (f"Only in {comparison.new}: {name}" for name in comparison.only_new))
-    _lines(console, (f"Differs: {text}" for text in comparison.differences))
-    _lines(console, (f"Note: {text}" for text in comparison.notes))
+    print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
+    print_lines(
+        console, (f"Not comparable: {item.name}: {item.reason}" for item in comparison.refused)
+    )
+    print_lines(
+        console, (f"Not measured: {item.name}: {item.reason}" for item in comparison.failed)
+    )
+    print_lines(console, (f"Skipped: {item.name}: {item.reason}" for item in comparison.unknown))
+    print_lines(console, (f"Only in {comparison.old}: {name}" for name in comparison.only_old))
+    print_lines(console, (f"Only in {comparison.new}: {name}" for name in comparison.only_new))
+    print_lines(console, (f"Differs: {text}" for text in comparison.differences))
+    print_lines(console, (f"Note: {text}" for text in comparison.notes))
     verdicts: Counter[str] = Counter(row.verdict for row in comparison.rows)
     reasons = Counter(row.reason for row in comparison.rows if row.reason)
-    _lines(console, (f"Cannot tell: {text} ({n} cells)." for text, n in reasons.items()))
-    _lines(
+    print_lines(console, (f"Cannot tell: {text} ({n} cells)." for text, n in reasons.items()))
+    print_lines(
         console,
         [
             f"Old {comparison.old}, new {comparison.new}: "
@@ -151,8 +157,9 @@ def _compared(row: Row) -> list[Text]:
     ]
 
 
-def _table(title: str) -> Table:
-    table = Table(
+def new_table(title: str) -> Table:
+    """An empty table as all of ours look; its columns are still to come."""
+    return Table(
         title=Text(f"\n{title}", style="bold"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -160,11 +167,16 @@ def _table(title: str) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    # Long variant names take more lines; figures are never broken.
-    table.add_column("path", overflow="fold", min_width=11)
+
+
+def table_of(title: str, first: str = "path") -> Table:
+    """A table with its first column: long names take more lines, figures are never broken."""
+    table = new_table(title)
+    table.add_column(first, overflow="fold", min_width=11)
     return table
 
 
-def _lines(console: Console, lines: Iterable[str]) -> None:
+def print_lines(console: Console, lines: Iterable[str]) -> None:
+    """Print each line; what is not a terminal breaks none."""
     for line in lines:
         console.print(Text(line), soft_wrap=not console.is_terminal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,20 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, changes_since, telling
-from bench.cli.options import ARMS
+from bench.cli.measuring import (
+    INTERRUPTED,
+    NOT_MEASURED,
+    carry_out,
+    default_folder,
+    resumed,
+    telling,
+)
+from bench.cli.options import ARMS, also_given
 from bench.errors import UsageError
 from bench.results import ResultWriter, load, load_unfinished
 from bench.topology import enter_user_namespace_if_needed
 from bench.why.design import MEASURES, Design, design
-from bench.why.experiment import BLOCKS, design_of, new_run
+from bench.why.experiment import BLOCKS, PROFILE, design_of, new_run
 
 if TYPE_CHECKING:
     from bench.results import ResultSet
@@ -99,29 +105,20 @@ def why(
     enter_user_namespace_if_needed()
     if resume is not None:
         chosen = design_of(load_unfinished(resume).run)
-        with ResultWriter.resume(resume) as writer:
-            for change in changes_since(writer.run):
-                writer.warn(f"the run was resumed on a changed machine: {change}")
+        with resumed(resume) as writer:
             _measure(chosen, writer, as_json)
         return
     paths = _paths(slow, fast, beside)
     chosen = design(paths[0], paths[1], paths[2:])
     run = new_run(chosen, paths, measures=measures, arms=arms, blocks=blocks, seed=seed)
-    with ResultWriter.create(folder or _default_folder(), run) as writer:
+    with ResultWriter.create(folder or default_folder(PROFILE), run) as writer:
         _measure(chosen, writer, as_json)
 
 
 def _refuse_beside(name: str) -> None:
     """Refuse whatever was asked for beside the option of that name: it would have no effect."""
-    context = click.get_current_context()
-    given = click.core.ParameterSource.COMMANDLINE
-    own = next(p.opts[0] for p in context.command.params if p.name == name)
-    others = [
-        parameter.opts[0] if parameter.param_type_name == "option" else str(parameter.name).upper()
-        for parameter in context.command.params
-        if parameter.name not in (name, "as_json")
-        and context.get_parameter_source(parameter.name or "") == given
-    ]
+    own = next(p.opts[0] for p in click.get_current_context().command.params if p.name == name)
+    others = also_given(name, "as_json")
     if others:
         raise UsageError(f"{own} takes nothing but --json; leave out {', '.join(others)}")
 
@@ -155,10 +152,6 @@ def _paths(slow: str | None, fast: str | None, beside: tuple[str, ...]) -> tuple
     if fast is None and slow == _FAST:
         raise UsageError(f"{slow}: is what others are compared with; name a FAST path as well")
     return (slow, fast or _FAST, *beside)
-
-
-def _default_folder() -> Path:
-    return Path("results", f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}-why")
 
 
 def _measure(chosen: Design, writer: ResultWriter, as_json: bool) -> None:

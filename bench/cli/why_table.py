@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli.tables import ARMS
+from bench.cli.tables import ARMS, print_lines, table_of
 from bench.units import format_value, significant
 from bench.why.design import MEASURES
 from bench.why.model import Ablation, Answer, Effect, Estimate, Gap
@@ -30,8 +29,8 @@ def render_answer(answer: Answer, console: Console) -> None:
     console.print()
     arms = dict.fromkeys(gap.arm for gap in answer.gaps)
     blocks = {gap.measure: gap.blocks for gap in answer.gaps}
-    _lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
-    _lines(
+    print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
+    print_lines(
         console,
         [
             "Figures per packet of 1400 bytes that arrived, one way; in brackets the 95 % interval "
@@ -40,12 +39,12 @@ def render_answer(answer: Answer, console: Console) -> None:
         ],
     )
     console.print()
-    _lines(console, sentences(answer))
+    print_lines(console, sentences(answer))
 
 
 def _gap_table(gaps: list[Gap], answer: Answer) -> Table:
     first = gaps[0]
-    table = _table(f"{MEASURES[first.measure]}: from {first.fast} to {first.slow}", "cause")
+    table = table_of(f"{MEASURES[first.measure]}: from {first.fast} to {first.slow}", "cause")
     for heading in (first.fast, first.slow, "price"):
         table.add_column(heading, justify="right", no_wrap=True)
     for gap in gaps:
@@ -74,7 +73,7 @@ def _gap_table(gaps: list[Gap], answer: Answer) -> Table:
 
 def _ablation_table(ablations: list[Ablation]) -> Table:
     first = ablations[0]
-    table = _table(f"{MEASURES[first.measure]}: what techniques save {first.path}", "technique")
+    table = table_of(f"{MEASURES[first.measure]}: what techniques save {first.path}", "technique")
     others = ablations[1:]
     for heading in (first.arm, "predicted", "alone", "last", *(found.arm for found in others)):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -132,19 +131,6 @@ def _row(
     table.add_row(Text(title), *map(Text, counts), *map(Text, cells))
 
 
-def _table(title: str, first: str) -> Table:
-    table = Table(
-        title=Text(f"\n{title}", style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column(first, overflow="fold", min_width=11)
-    return table
-
-
 def _count(value: float) -> str:
     if 0 < value < _FEW:
         return f"<{_FEW}"
@@ -172,11 +158,6 @@ def _share(share: Estimate | None) -> str:
     if share.low is None or share.high is None:
         return f"{share.value:.0%}"
     return f"{share.value:.0%} [{100 * share.low:.0f}, {100 * share.high:.0f}]"
-
-
-def _lines(console: Console, lines: Iterable[str]) -> None:
-    for line in lines:
-        console.print(Text(line), soft_wrap=not console.is_terminal)
 
 
 def _by(items: Sequence[_Item], key: Callable[[_Item], Hashable]) -> list[list[_Item]]:
