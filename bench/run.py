@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import CannotMeasure, MissingCapability, VnetbenchError
+from bench.errors import CannotMeasure, MissingCapability, UsageError, VnetbenchError
 from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
-from bench.results import PlannedTrial, ResultWriter
+from bench.results import PlannedTrial, ResultWriter, Run, VariantRecord
 from bench.scenario import Variant
 from bench.topology import Arm, build, facts
 
@@ -68,6 +68,23 @@ def plan_trials(
         for variant, arm, probe in cells:
             trials.append(PlannedTrial(len(trials) + 1, block, variant, str(arm), probe))
     return trials
+
+
+def records(variants: Mapping[str, Variant]) -> dict[str, VariantRecord]:
+    """What `run.json` says of the variants of a run that begins."""
+    return {
+        name: VariantRecord(
+            scenario=variant.base, parameters=dict(variant.parameters), sha256=variant.digest
+        )
+        for name, variant in variants.items()
+    }
+
+
+def refuse_changed(begun: Run, variants: Mapping[str, Variant]) -> None:
+    """Raise UsageError where a variant of a run that is gone on with is not what it was."""
+    for name, record in begun.variants.items():
+        if name not in variants or variants[name].digest != record.sha256:
+            raise UsageError(f"{name}: its scenario file has changed since the run began; run anew")
 
 
 def run(

@@ -17,7 +17,7 @@ from bench.cli.options import also_given, override_option
 from bench.cli.tables import render_summary
 from bench.errors import UsageError
 from bench.probes import PROBES
-from bench.results import Asked, ResultWriter, Run, VariantRecord, load, load_unfinished
+from bench.results import Asked, ResultWriter, Run, load, load_unfinished
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, enter_user_namespace_if_needed
 from bench.why.experiment import PROFILE as WHY
@@ -109,14 +109,7 @@ def _new_run(asked: Asked, chosen: dict[str, Variant]) -> Run:
     plan = runner.plan_trials(list(chosen), arms, asked.probes, asked.blocks, asked.seed)
     return Run(
         asked=asked,
-        variants={
-            name: VariantRecord(
-                scenario=variant.base,
-                parameters=dict(variant.parameters),
-                sha256=variant.digest,
-            )
-            for name, variant in chosen.items()
-        },
+        variants=runner.records(chosen),
         environment=msgspec.to_builtins(environment.fingerprint()),
         plan=tuple(plan),
     )
@@ -127,9 +120,7 @@ def _variants_of(run: Run) -> dict[str, Variant]:
     if unknown := [probe for probe in run.asked.probes if probe not in PROBES]:
         raise UsageError(f"{', '.join(unknown)}: not a probe of this vnetbench; run anew")
     chosen = {v.name: v for v in variants(find(run.asked.scenarios), run.asked.overrides)}
-    for name, record in run.variants.items():
-        if name not in chosen or chosen[name].digest != record.sha256:
-            raise UsageError(f"{name}: its scenario file has changed since the run began; run anew")
+    runner.refuse_changed(run, chosen)
     return chosen
 
 

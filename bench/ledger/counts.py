@@ -8,6 +8,7 @@ same on every path and left out; the copies are added, so that shares of all cop
 from __future__ import annotations
 
 from bench.ledger.evidence import Evidence
+from bench.ledger.items import ITEMS
 from bench.ledger.subject import Process
 
 _WAITING = ("poll", "sched_yield", "io_uring_enter")
@@ -29,7 +30,7 @@ def counts(evidence: Evidence) -> dict[str, float]:
         "polling": 0.0,
         "switches": _sum(evidence, "process"),
         "wakeups": _sum(evidence, "sleeps"),
-        "traversals": float(_traversals(evidence)),
+        "traversals": float(sum(part.count for part in ITEMS["traversals"].count(evidence))),
         "sockets": 0.0,
         "devices": 0.0,
     }
@@ -73,10 +74,3 @@ def _of_pump(process: Process, counted: dict[str, int]) -> dict[str, float]:
 def _sum(evidence: Evidence, observer: str) -> float:
     evidence.observed(observer)
     return float(sum(getattr(evidence.seen, observer).values()))
-
-
-def _traversals(evidence: Evidence) -> int:
-    return sum(
-        evidence.snmp(host, "Ip.OutRequests") + evidence.snmp(host, "Ip.InReceives")
-        for host in evidence.subject.hosts.values()
-    )

@@ -21,7 +21,7 @@ from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.probes import tcp_goodput
 from bench.probes.base import Path, wait_for_listener
-from bench.probes.echo import ROUND_TIMEOUT, connect, responder
+from bench.probes.echo import ROUND_TIMEOUT, calibrated, connect, quiet_cpu, responder
 from bench.process import Child, Send, spawn
 
 _PORT = 7010
@@ -30,8 +30,6 @@ _START_TIMEOUT = 5.0
 _MARGIN = 10.0
 _SETTLE = 0.3
 """Seconds without any news after which what is missing counts as lost."""
-_CALIBRATION = 0.02
-"""Seconds that the round trips at the end of a calibration take at least."""
 _QUIET = 0.03
 """Seconds without a packet on any device after which a path is quiet."""
 
@@ -217,13 +215,13 @@ def _echo(path: Path, load: Load) -> Iterator[Prepared]:
     Nothing waits in a queue, nothing runs beside anything else and no CPU has to be woken up, so
     the time of a packet is the sum of what is done for it.
     """
-    cpu = max(os.sched_getaffinity(0))  # not the first: it takes most interrupts
+    cpu = quiet_cpu()
     go, stop = os.eventfd(0), os.eventfd(0)
 
     def ask(report: Send) -> None:
         os.sched_setaffinity(0, {cpu})
         with connect(address) as sock:
-            rounds = _rounds(sock.fileno(), load)
+            rounds = max(1, round(load.seconds / calibrated(sock.fileno(), load.size)))
             report({"ready": True})
             os.eventfd_read(go)
             times = [
@@ -264,15 +262,6 @@ def place(path: Path, cpu: int, ends: Sequence[Process] = ()) -> None:
     for pid in [*(forwarder.child.pid for forwarder in path.forwarders), *(p.pid for p in ends)]:
         for thread in os.listdir(f"/proc/{pid}/task"):
             os.sched_setaffinity(int(thread), {cpu})
-
-
-def _rounds(fd: int, load: Load) -> int:
-    """How many round trips take `load.seconds`, roughly; they warm everything up as well."""
-    rounds, seconds = 16, 0.0
-    while seconds < _CALIBRATION:
-        rounds *= 2
-        seconds = native.ping(fd, load.size, rounds, ROUND_TIMEOUT)
-    return max(1, round(load.seconds * rounds / seconds))
 
 
 LOADS: dict[str, Callable[[Path, Load], AbstractContextManager[Prepared]]] = {

@@ -23,7 +23,6 @@ Instructions and cycles are counted in a pass of their own, without soakers (the
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from bench.meters import Meters, counted, metering
 from bench.native.meter import CYCLES, INSTRUCTIONS, Event
 from bench.probes import tcp_goodput
 from bench.probes.base import Measurement, Path, Probe
+from bench.probes.echo import quiet_cpu
 from bench.soaker import Account, Disturbed, Soaker, soaking
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _ready(path: Path, load: Load) -> Iterator[Callable[[], Delivered]]:
 
     with prepared(path, load) as ready:
         if load.kind == "udp":
-            place(path, max(os.sched_getaffinity(0)), ready.processes)
+            place(path, quiet_cpu(), ready.processes)
 
         def run() -> Delivered:
             delivered = ready.run()

@@ -13,16 +13,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from bench import native
 from bench.errors import CannotMeasure
 from bench.probes.base import Measurement, Path, Probe, client
-from bench.probes.echo import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect, responder
+from bench.probes.echo import NO_ECHO, PAYLOAD, calibrated, connect, quiet_cpu, responder
 from bench.process import Send, execute
 
 _OVERHEAD = 20.0
 """Seconds granted for starting interpreters, beyond the time the loops take."""
-_CALIBRATION = 0.02
-"""Seconds that the round trips at the end of a calibration take at least."""
 
 
 def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
@@ -31,7 +28,7 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     settings: pyperf's `processes`, `values` and `warmups`, and `seconds` of each value.
     Raises CannotMeasure.
     """
-    cpu = max(os.sched_getaffinity(0))  # not the first: it takes most interrupts
+    cpu = quiet_cpu()
     values = settings["processes"] * (settings["values"] + settings["warmups"])
     host, report = path.client.host, os.memfd_create("rtt", 0)
     with os.fdopen(report, "rb") as file, responder(path, cpu) as (_, address):
@@ -66,14 +63,10 @@ def _calibrate(path: Path, address: str, cpu: int) -> float:
     def ping(_: Send) -> dict[str, float]:
         os.sched_setaffinity(0, {cpu})
         with connect(address) as sock:
-            rounds, seconds = 16, 0.0
             try:
-                while seconds < _CALIBRATION:
-                    rounds *= 2
-                    seconds = native.ping(sock.fileno(), PAYLOAD, rounds, ROUND_TIMEOUT)
+                return {"rtt": calibrated(sock.fileno(), PAYLOAD)}
             except OSError as error:
                 raise CannotMeasure(f"{NO_ECHO} {address}: {error.strerror}") from None
-        return {"rtt": seconds / rounds}
 
     with client(path, "ping-pong", ping) as child:
         seconds: float = child.receive(_OVERHEAD)["rtt"]

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import msgspec
 
 from bench import environment
+from bench import run as runner
 from bench.errors import UsageError
 from bench.probes import PROBES
-from bench.results import Asked, Run, VariantRecord
+from bench.results import Asked, Run
 from bench.topology import Arm
 from bench.why.design import MEASURES, Design, design, plan
 
@@ -52,12 +53,7 @@ def new_run(
     wanted = {probe: count for probe, count in each.items() if probe in asked.probes}
     return Run(
         asked=asked,
-        variants={
-            name: VariantRecord(
-                scenario=variant.base, parameters=dict(variant.parameters), sha256=variant.digest
-            )
-            for name, variant in chosen.variants.items()
-        },
+        variants=runner.records(chosen.variants),
         environment=msgspec.to_builtins(environment.fingerprint()),
         plan=tuple(plan(chosen, [Arm(arm) for arm in asked.arms], wanted, asked.seed)),
     )
@@ -72,7 +68,5 @@ def design_of(run: Run) -> Design:
         raise UsageError("these results are not of vnetbench why; run it anew")
     slow, fast, *beside = run.asked.scenarios
     chosen = design(slow, fast, beside)
-    for name, record in run.variants.items():
-        if name not in chosen.variants or chosen.variants[name].digest != record.sha256:
-            raise UsageError(f"{name}: its scenario file has changed since the run began; run anew")
+    runner.refuse_changed(run, chosen.variants)
     return chosen
