@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* The system calls a pump makes, counted twice: all of them, and those that returned EAGAIN. */
 #define CALLS(X, GROUP, group) \
@@ -113,6 +114,13 @@ static inline void count_call(uint64_t *counters, enum counter call, int error)
 	counters[call]++;
 	if (error == EAGAIN)
 		counters[call + EAGAIN_OF_SYSCALL]++;
+}
+
+/* Count a system call that returned `result` (errno is set where that is negative); returns it. */
+static inline ssize_t counted(uint64_t *counters, enum counter call, ssize_t result)
+{
+	count_call(counters, call, result < 0 ? errno : 0);
+	return result;
 }
 
 /* The drop counter for a packet whose system call failed with `error` (a positive errno). */

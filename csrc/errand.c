@@ -4,13 +4,13 @@
  * Theory of operation. A trip sends the packet's bytes from one UDP socket to another over the
  * loopback and takes them back: two system calls, two copies, and once down and up again through
  * socket, UDP, IP and a device, all of it on this CPU. As those of the pump the sockets are not
- * connected: each datagram is told where to go, and asked where it came from. The loopback hands a datagram to the
- * receiving socket before the send returns, in the softirq that ends the transmission. Where it does
- * not (that softirq was left to ksoftirqd, or packet steering gave it to another CPU), the pump
- * waits for it in poll(), but not for long, and after one that did not come not at all until one
- * comes again: a packet filter that eats datagrams makes trips that are counted as lost, not a pump
- * that stands still. A datagram that is late is taken for the next one, so that the socket always
- * holds the same number.
+ * connected: each datagram is told where to go, and asked where it came from. The loopback hands a
+ * datagram to the receiving socket before the send returns, in the softirq that ends the transmission.
+ * Where it does not (that softirq was left to ksoftirqd, or packet steering gave it to another CPU),
+ * the pump waits for it in poll(), but not for long, and after one that did not come not at all until
+ * one comes again: a packet filter that eats datagrams makes trips that are counted as lost, not a
+ * pump that stands still. A datagram that is late is taken for the next one, so that the socket
+ * always holds the same number.
  *
  * A receive in vain asks a socket that has nothing: what flannel's loop does every other time.
  *
@@ -38,18 +38,12 @@ enum {
 	PATIENCE_MS = 10,
 };
 
-static ssize_t counted(struct errand *errand, enum counter call, ssize_t result)
-{
-	count_call(errand->counters, call, result < 0 ? errno : 0);
-	return result;
-}
-
 static ssize_t take(struct errand *errand, int fd)
 {
 	struct sockaddr_in from;
 	socklen_t length = sizeof(from);
 
-	return counted(errand, SYSCALL_RECVFROM,
+	return counted(errand->counters, SYSCALL_RECVFROM,
 		       recvfrom(fd, errand->scratch, errand->room, MSG_DONTWAIT,
 				(struct sockaddr *)&from, &length));
 }
@@ -60,7 +54,7 @@ static int make_trip(struct errand *errand, const uint8_t *data, size_t size)
 	struct pollfd back = {.fd = errand->back, .events = POLLIN};
 	ssize_t result;
 
-	result = counted(errand, SYSCALL_SENDTO,
+	result = counted(errand->counters, SYSCALL_SENDTO,
 			 sendto(errand->there, data, size, MSG_DONTWAIT,
 				(const struct sockaddr *)&errand->destination,
 				sizeof(errand->destination)));
@@ -69,7 +63,7 @@ static int make_trip(struct errand *errand, const uint8_t *data, size_t size)
 	if (take(errand, errand->back) >= 0)
 		return 0;
 	if (errand->patience_ms) {
-		counted(errand, SYSCALL_POLL, poll(&back, 1, errand->patience_ms));
+		counted(errand->counters, SYSCALL_POLL, poll(&back, 1, errand->patience_ms));
 		if (take(errand, errand->back) >= 0)
 			return 0;
 	}

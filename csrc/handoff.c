@@ -52,7 +52,6 @@ static uint64_t await(const struct handoff *handoff, int fd)
 static void *answer(void *argument)
 {
 	struct handoff *handoff = argument;
-
 	uint64_t told;
 
 	while ((told = await(handoff, handoff->asked)) != END) {

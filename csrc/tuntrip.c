@@ -61,15 +61,10 @@ enum {
 
 /* ---- a trip -------------------------------------------------------------------------------- */
 
-static ssize_t counted(struct tuntrip *tuntrip, enum counter call, ssize_t result)
-{
-	count_call(tuntrip->counters, call, result < 0 ? errno : 0);
-	return result;
-}
-
 static ssize_t take_packet(struct tuntrip *tuntrip)
 {
-	return counted(tuntrip, SYSCALL_READ, read(tuntrip->tun, tuntrip->packet, tuntrip->room));
+	return counted(tuntrip->counters, SYSCALL_READ,
+		       read(tuntrip->tun, tuntrip->packet, tuntrip->room));
 }
 
 static ssize_t take_datagram(struct tuntrip *tuntrip)
@@ -77,7 +72,7 @@ static ssize_t take_datagram(struct tuntrip *tuntrip)
 	struct sockaddr_in from;
 	socklen_t length = sizeof(from);
 
-	return counted(tuntrip, SYSCALL_RECVFROM,
+	return counted(tuntrip->counters, SYSCALL_RECVFROM,
 		       recvfrom(tuntrip->socket, tuntrip->packet, tuntrip->room, MSG_DONTWAIT,
 				(struct sockaddr *)&from, &length));
 }
@@ -90,7 +85,7 @@ static ssize_t await(struct tuntrip *tuntrip, int fd, ssize_t (*take)(struct tun
 
 	if (size >= 0 || errno != EAGAIN || !tuntrip->patience_ms)
 		return size;
-	counted(tuntrip, SYSCALL_POLL, poll(&watched, 1, tuntrip->patience_ms));
+	counted(tuntrip->counters, SYSCALL_POLL, poll(&watched, 1, tuntrip->patience_ms));
 	return take(tuntrip);
 }
 
@@ -137,7 +132,7 @@ static int make_trip(struct tuntrip *tuntrip, const uint8_t *data, size_t size)
 {
 	ssize_t result;
 
-	result = counted(tuntrip, SYSCALL_SENDTO,
+	result = counted(tuntrip->counters, SYSCALL_SENDTO,
 			 sendto(tuntrip->socket, data, size, MSG_DONTWAIT,
 				(const struct sockaddr *)&tuntrip->there, sizeof(tuntrip->there)));
 	if (result < 0)
@@ -145,7 +140,8 @@ static int make_trip(struct tuntrip *tuntrip, const uint8_t *data, size_t size)
 	if ((result = take_ours(tuntrip)) < 0)
 		return -ETIMEDOUT;
 	turn_back(tuntrip);
-	result = counted(tuntrip, SYSCALL_WRITE, write(tuntrip->tun, tuntrip->packet, (size_t)result));
+	result = counted(tuntrip->counters, SYSCALL_WRITE,
+			 write(tuntrip->tun, tuntrip->packet, (size_t)result));
 	if (result < 0)
 		return -errno;
 	return await(tuntrip, tuntrip->socket, take_datagram) < 0 ? -ETIMEDOUT : 0;
