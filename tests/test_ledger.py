@@ -200,6 +200,17 @@ def test_with_io_uring_copies_come_from_the_pump_and_the_ledger_says_so() -> Non
     assert "useful_calls" not in ledger.predicted
 
 
+def test_a_super_packet_that_a_pump_tells_of_is_one_copy_of_all_its_bytes() -> None:
+    """With io_uring it is the pump that tells."""
+    offload = ("io=uring", "readiness=on", "tun_offload=on", "udp_offload=on")
+    evidence = observed("flannel-udp", *offload, load=Load("tcp"))
+    pumps = dict.fromkeys(process.pid for process, _ in evidence.pumps())
+    told = [c for way in ("in", "out") for c in evidence.crossings(way) if c.process.pid in pumps]
+    segments = evidence.delivered.bytes / 1400
+    assert sum(c.bytes for c in told) > 4 * evidence.delivered.bytes
+    assert sum(c.count for c in told) < segments
+
+
 def test_losses_are_found_among_the_drops() -> None:
     found = observed("tun-udp", load=Load(packets=20_000, rate=500_000))
     ledger = assemble(found, LOAD)

@@ -120,17 +120,15 @@ class Evidence:
         return Crossing(process, count, size, TRACE)
 
     def _told(self, process: Process, direction: str) -> Crossing:
-        """What the process itself says. A pump counts packets: copies, unless several are one."""
+        """What the process itself says. A pump counts units: a super-packet is copied as one."""
         counted = (self.seen.pumps or {}).get(process.pid)
         if counted is not None:
             way = "tx" if direction == "in" else "rx"
-            total = {
-                what: sum(counted[f"port{port}.{way}_{what}"] for port in (0, 1))
-                for what in ("packets", "bytes", "supers")
-            }
-            if total["supers"]:
-                raise Unseen(f"{process.label}: its counters do not tell super-packets apart")
-            return Crossing(process, total["packets"], total["bytes"], COUNTERS)
+            units, size = (
+                sum(counted[f"port{port}.{way}_{what}"] for port in (0, 1))
+                for what in ("units", "bytes")
+            )
+            return Crossing(process, units, size, COUNTERS)
         sent, received = self.delivered.sent, self.delivered.received
         if sent is None or received is None or process.calls is None:
             raise Unseen(f"{process.label} does not tell; {self.seen.reasons.get('trace', '')}")
