@@ -317,6 +317,20 @@ int vnb_meter_open(uint32_t type, uint64_t config, int cpu);
 /* Read a meter. Returns 0, or -errno of read(2), or -EIO (it is in error or no meter at all). */
 int vnb_meter_read(int fd, struct vnb_reading *reading);
 
+/* ---- the machine by itself (canary.c) --------------------------------------------------------- */
+
+/*
+ * Copy `size` bytes (not 0) from one buffer to another, `copies` times. Returns 0 and the elapsed
+ * CLOCK_MONOTONIC seconds of all copies in *seconds, or -errno: -EINVAL (size), -ENOMEM.
+ */
+int vnb_canary_copies(size_t size, uint64_t copies, double *seconds);
+
+/*
+ * Enter the kernel `calls` times for next to nothing (getppid). Returns 0 and the elapsed
+ * CLOCK_MONOTONIC seconds in *seconds, or -errno where a call is not permitted.
+ */
+int vnb_canary_calls(uint64_t calls, double *seconds);
+
 /* ---- the kernel calls Python 3.11 lacks ---------------------------------------------------- */
 
 int vnb_unshare(int flags);        /* unshare(2), or -errno */

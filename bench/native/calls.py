@@ -15,7 +15,8 @@ from bench._vnetbench import ffi, lib
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
-_SIOCSIFTXQLEN = 0x8943
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFTXQLEN = 0x8913, 0x8914, 0x8943
+_IFF_UP = 1
 
 
 class PortKind(IntEnum):
@@ -56,6 +57,14 @@ def set_queue_length(name: str, packets: int) -> None:
     """Say how many packets may wait in the device `name` of this namespace. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         fcntl.ioctl(sock, _SIOCSIFTXQLEN, struct.pack("16si12x", os.fsencode(name), packets))
+
+
+def set_up(name: str) -> None:
+    """Set the device `name` of this namespace up. Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sh14x", os.fsencode(name), 0)
+        flags = struct.unpack_from("h", fcntl.ioctl(sock, _SIOCGIFFLAGS, request), 16)[0]
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh14x", os.fsencode(name), flags | _IFF_UP))
 
 
 def ping(fd: int, size: int, rounds: int, timeout: float) -> float:

@@ -109,6 +109,7 @@ int main(void)
 	test_tun();
 	test_tuntrip();
 	test_meter();
+	test_canary();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed != 0;
 }

@@ -56,5 +56,6 @@ void test_sink(void);
 void test_tun(void);
 void test_tuntrip(void);
 void test_meter(void);
+void test_canary(void);
 
 #endif
