@@ -3,9 +3,12 @@
 from bench.results.derived import CellSummary, rebuild_summary, summarise
 from bench.results.model import (
     Asked,
+    Attempt,
+    Canary,
     Cell,
     Failure,
     PlannedTrial,
+    Quality,
     Run,
     Sample,
     Series,
@@ -16,10 +19,13 @@ from bench.results.write import ResultWriter, load_unfinished, partial_of
 
 __all__ = [
     "Asked",
+    "Attempt",
+    "Canary",
     "Cell",
     "CellSummary",
     "Failure",
     "PlannedTrial",
+    "Quality",
     "ResultSet",
     "ResultWriter",
     "Run",

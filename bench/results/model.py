@@ -58,11 +58,46 @@ class Failure(msgspec.Struct, frozen=True):
     missing: bool = False
 
 
+class Attempt(msgspec.Struct, frozen=True):
+    """One try at a trial: what was watched meanwhile, and what of it was too much.
+
+    figures: disturbance → how much of it, None: not observed. spoilt: those above the limit.
+    samples: metric → values, of a try that does not count; those of the last are in
+    `samples.csv`.
+    """
+
+    figures: dict[str, float | None]
+    spoilt: tuple[str, ...] = ()
+    samples: dict[str, list[float]] = {}
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """How undisturbed a trial was: all its tries that came to an end, in order.
+
+    The last is the one that counts, unless it is that of a trial that failed when it was repeated.
+    """
+
+    trial: int
+    attempts: tuple[Attempt, ...]
+
+
+class Canary(msgspec.Struct, frozen=True):
+    """What the machine itself did before a block; that after the last has the number that follows.
+
+    values: part → what was measured, in its SI unit.
+    """
+
+    block: int
+    taken: str
+    values: dict[str, float]
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asked for.
 
     scenarios: names or paths as given. overrides: texts such as "mtu=1400,9000".
     settings: probe → what the profile made it do; equal settings make results comparable.
+    repeats: how often a disturbed trial was to be repeated.
     """
 
     scenarios: tuple[str, ...]
@@ -73,6 +108,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[str, ...]
     blocks: int
     seed: int
+    repeats: int = 0
 
 
 class VariantRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +139,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     completed: tuple[Completed, ...] = ()
+    quality: tuple[Quality, ...] = ()
+    canaries: tuple[Canary, ...] = ()
     plan: tuple[PlannedTrial, ...]
 
     def pending(self) -> list[PlannedTrial]:

@@ -12,7 +12,7 @@ import fcntl
 import io
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -22,7 +22,17 @@ import msgspec
 from bench.errors import CannotMeasure, UsageError
 from bench.metrics import METRICS
 from bench.results.derived import PYPERF, RTT, SUMMARY, pyperf_suite, summary_json
-from bench.results.model import Completed, Failure, PlannedTrial, Run, Sample, now
+from bench.results.model import (
+    Attempt,
+    Canary,
+    Completed,
+    Failure,
+    PlannedTrial,
+    Quality,
+    Run,
+    Sample,
+    now,
+)
 from bench.results.read import HEADER, PARTIAL, RUN, SAMPLES, ResultSet, load
 
 if TYPE_CHECKING:
@@ -131,8 +141,13 @@ class ResultWriter:
         """The trials still to be done, in the order that was planned."""
         return self.run.pending()
 
-    def record(self, trial: PlannedTrial, measurement: Measurement) -> None:
-        """Add what a trial gave: its values, and the tools' own output as `<tool>/<trial>.json`."""
+    def record(
+        self, trial: PlannedTrial, measurement: Measurement, attempts: Sequence[Attempt] = ()
+    ) -> None:
+        """Add what a trial gave: its values, and the tools' own output as `<tool>/<trial>.json`.
+
+        attempts: how undisturbed it was; they are on record if and only if the trial is.
+        """
         scenario = self.run.variants[trial.variant].scenario
         rows = _rows(
             Sample(
@@ -147,12 +162,26 @@ class ResultWriter:
             raw[PYPERF] = measurement.pyperf
         for tool, output in raw.items():
             self._put(f"{tool}/{trial.trial}.json", output)
-        self._append(rows.encode(), Completed(trial.trial, now()))
+        self._append(rows.encode(), Completed(trial.trial, now()), self._quality(trial, attempts))
 
-    def record_failure(self, trial: PlannedTrial, reason: str, *, missing: bool = False) -> None:
-        """Add that a trial could not be measured, and why; see `Failure` for `missing`."""
+    def record_failure(
+        self,
+        trial: PlannedTrial,
+        reason: str,
+        *,
+        missing: bool = False,
+        attempts: Sequence[Attempt] = (),
+    ) -> None:
+        """Add that a trial could not be measured, and why; see `Failure` for `missing`.
+
+        attempts: the disturbed tries before the one that failed.
+        """
         failure = Failure(**msgspec.structs.asdict(trial), reason=reason, missing=missing)
-        self._update(failures=(*self.run.failures, failure))
+        self._update(failures=(*self.run.failures, failure), quality=self._quality(trial, attempts))
+
+    def record_canary(self, block: int, values: dict[str, float]) -> None:
+        """Add what the machine itself did before a block."""
+        self._update(canaries=(*self.run.canaries, Canary(block, now(), values)))
 
     def record_facts(self, variant: str, arm: str, facts: Any) -> None:
         """Add what was found inside the namespaces of a variant in one arm."""
@@ -194,14 +223,20 @@ class ResultWriter:
             shutil.rmtree(self.directory / PYPERF, ignore_errors=True)
         return self.directory
 
-    def _append(self, rows: bytes, completed: Completed) -> None:
+    def _quality(self, trial: PlannedTrial, attempts: Sequence[Attempt]) -> tuple[Quality, ...]:
+        """What is on record with that of one more trial, where it was watched."""
+        if not attempts:
+            return self.run.quality
+        return (*self.run.quality, Quality(trial.trial, tuple(attempts)))
+
+    def _append(self, rows: bytes, completed: Completed, quality: tuple[Quality, ...]) -> None:
         try:
             try:
                 _write(self._samples, rows)
                 os.fsync(self._samples)
             except OSError as error:
                 raise self._trouble(SAMPLES, error) from None
-            self._update(completed=(*self.run.completed, completed))
+            self._update(completed=(*self.run.completed, completed), quality=quality)
         except BaseException:
             os.ftruncate(self._samples, self._size)
             raise
