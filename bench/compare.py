@@ -14,6 +14,7 @@ import msgspec
 
 from bench.errors import UsageError
 from bench.metrics import METRICS
+from bench.quality.words import notes as quality_notes
 from bench.results import Cell, Failure, PlannedTrial, ResultSet, Series
 from bench.verdict import Pair, Row, judge
 
@@ -103,7 +104,7 @@ def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Compariso
         only_old=[str(c) for c in before if c not in after and _key(c, before) not in absent],
         only_new=[str(c) for c in after if c not in before and _key(c, after) not in absent],
         differences=[*_environment_differences(old, new), *_fact_differences(old, new)],
-        notes=[*notes, *judged],
+        notes=[*notes, *judged, *quality_notes(old.run, new.run)],
     )
 
 

@@ -16,13 +16,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.errors import CannotMeasure, MissingCapability, UsageError, VnetbenchError
 from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
-from bench.results import PlannedTrial, ResultWriter, Run, VariantRecord
+from bench.quality import canary
+from bench.quality.repeats import Repeats
+from bench.quality.watch import watching
+from bench.results import Attempt, PlannedTrial, ResultWriter, Run, VariantRecord
 from bench.scenario import Variant
 from bench.topology import Arm, build, facts
 
@@ -54,6 +58,24 @@ class Outcome:
 
 Report = Callable[[Outcome, float], None]
 """Told of each trial as it ends, and the seconds that the remaining ones will probably take."""
+
+
+class _Taken(NamedTuple):
+    """What one try at a trial gave.
+
+    facts: what its namespaces looked like. warnings: what whoever reads its figures should know.
+    figures: what disturbed the measurement.
+    """
+
+    measurement: Measurement
+    facts: dict[str, Any]
+    warnings: list[str]
+    figures: Mapping[str, float | None]
+
+    @property
+    def samples(self) -> Mapping[str, list[float]]:
+        """Its values."""
+        return self.measurement.samples
 
 
 def plan_trials(
@@ -96,10 +118,12 @@ def run(
     """Carry out the trials that `writer` still has to do, recording each as it ends.
 
     variants: by name. settings: probe id → what its `measure` is given.
-    KeyboardInterrupt passes through between two records, never inside one.
+    A trial that was disturbed is repeated as the run asks for. KeyboardInterrupt passes through
+    between two records, never inside one.
     """
     trials = writer.pending()
     estimate = _Estimate(settings)
+    repeats = Repeats(writer.run)
     failures: Counter[tuple[str, str, str]] = Counter()
     given_up: dict[tuple[str, str, str], Problem] = {}
     known_facts: set[tuple[str, str]] = set()
@@ -108,13 +132,19 @@ def run(
         for id_ in settings
         if (reason := PROBES[id_].missing())
     }
+    block = None
     for position, trial in enumerate(trials):
+        if trial.block != block:
+            block = trial.block
+            _sing(writer, block)
         cell = (trial.variant, trial.arm, trial.probe)
         started = time.monotonic()
         problem = lacking.get(trial.probe) or given_up.get(cell)
+        attempts: list[Attempt] = []
         if problem is None:
+            variant = variants[trial.variant]
             try:
-                measurement, found, warnings = _measure(variants[trial.variant], trial, settings)
+                taken = repeats.settle(partial(_measure, variant, trial, settings), attempts)
             except Exception as error:  # whatever it is, the other trials go on
                 problem = _problem(error)
                 failures[cell] += 1
@@ -125,17 +155,21 @@ def run(
         seconds = time.monotonic() - started
         with undisturbed():
             if problem is not None:
-                writer.record_failure(trial, problem.reason, missing=problem.missing)
+                writer.record_failure(
+                    trial, problem.reason, missing=problem.missing, attempts=attempts
+                )
             else:
-                writer.record(trial, measurement)
-                for warning in warnings:
+                writer.record(trial, taken.measurement, attempts)
+                for warning in taken.warnings:
                     writer.warn(warning)
                 if (trial.variant, trial.arm) not in known_facts:
-                    writer.record_facts(trial.variant, trial.arm, found)
+                    writer.record_facts(trial.variant, trial.arm, taken.facts)
                     known_facts.add((trial.variant, trial.arm))
                 estimate.learn(trial.probe, seconds)
         remaining = trials[position + 1 :]
         report(Outcome(trial, seconds, problem), estimate.of(remaining))
+    if block is not None:
+        _sing(writer, block + 1)
 
 
 def estimate_seconds(
@@ -147,16 +181,16 @@ def estimate_seconds(
 
 def _measure(
     variant: Variant, trial: PlannedTrial, settings: Mapping[str, Mapping[str, Any]]
-) -> tuple[Measurement, dict[str, Any], list[str]]:
-    """Build, prove, measure and remove: one trial, what its namespaces looked like, and what
-    whoever reads its figures should know."""
+) -> _Taken:
+    """Build, prove, measure and remove: one try at a trial."""
     probe = PROBES[trial.probe]
     with build(variant.scenario, Arm(trial.arm)) as topology, forwarding(topology) as forwarders:
         try:
             name = f"{trial.probe}[{variant.name},{trial.arm}]"
             path = prove(topology, name, forwarders)
             before = _counters(forwarders)
-            measurement = probe.measure(path, settings[trial.probe])
+            with watching() as watch:
+                measurement = probe.measure(path, settings[trial.probe])
         except CannotMeasure as error:
             raise type(error)(_blame(error, forwarders)) from error
         warnings: list[str] = []
@@ -171,7 +205,19 @@ def _measure(
         found = facts(topology)
         if forwarders:
             found["pumps"] = {forwarder.name: dict(forwarder.facts) for forwarder in forwarders}
-        return measurement, found, warnings
+        return _Taken(measurement, found, warnings, watch.figures)
+
+
+def _sing(writer: ResultWriter, block: int) -> None:
+    """Put on record what the machine itself does now, before the block."""
+    try:
+        values = canary.sing()
+    except CannotMeasure as error:  # it is not worth the run
+        with undisturbed():
+            writer.warn(f"no canary before block {block}: {error}")
+        return
+    with undisturbed():
+        writer.record_canary(block, values)
 
 
 def _refusals(variant: str, counted: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -238,7 +284,8 @@ class _Estimate:
             probe: sum(timed) / len(timed) if timed else self._expected[probe]
             for probe, timed in self._timed.items()
         }
-        return sum(each[trial.probe] for trial in trials)
+        canaries = canary.SECONDS * len({trial.block for trial in trials})
+        return canaries + sum(each[trial.probe] for trial in trials)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench import environment
 from bench import run as runner
+from bench.quality.words import warning
 from bench.results import ResultWriter, Run
 from bench.scenario import Variant
 
@@ -36,6 +37,8 @@ def carry_out(
         interrupted = True
     with runner.undisturbed():
         _warn_about_steal(writer, before)
+        if text := warning(writer.run):
+            writer.warn(text)
         return writer.finish("interrupted" if interrupted else "complete"), interrupted
 
 

@@ -17,6 +17,7 @@ from bench.cli.options import also_given, override_option
 from bench.cli.tables import render_summary
 from bench.errors import UsageError
 from bench.probes import PROBES
+from bench.quality.rule import REPEATS
 from bench.results import Asked, ResultWriter, Run, load, load_unfinished
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, enter_user_namespace_if_needed
@@ -55,6 +56,11 @@ _ARMS = [str(arm) for arm in Arm]
 @click.option("--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's.")
 @click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
 @click.option(
+    "--no-repeat",
+    is_flag=True,
+    help="Let a trial count at once, whatever disturbed it.",
+)
+@click.option(
     "--resume",
     metavar="DIR",
     type=click.Path(path_type=Path),
@@ -69,6 +75,7 @@ def run(
     arms: tuple[str, ...],
     blocks: int | None,
     seed: int | None,
+    no_repeat: bool,
     resume: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
@@ -99,6 +106,7 @@ def run(
         arms=tuple(dict.fromkeys(arms)) or tuple(_ARMS),
         blocks=blocks or runner.BLOCKS[profile],
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
+        repeats=0 if no_repeat else REPEATS,
     )
     with ResultWriter.create(folder or default_folder(profile), _new_run(asked, chosen)) as writer:
         _measure(chosen, writer)

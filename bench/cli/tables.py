@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.metrics import METRICS
+from bench.quality.words import closing
 from bench.units import format_value, significant
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def render_summary(results: ResultSet, console: Console) -> None:
         [
             f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), spread: "
             f"{spread}; ratio to {first} in the same arm.",
+            *closing(run),
             *(f"Warning: {text}" for text in run.warnings),
             *([] if run.status == "complete" else [f"This run is not complete: {run.status}."]),
             f"Results: {results.path}",

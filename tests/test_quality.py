@@ -1,0 +1,413 @@
+"""What disturbs a trial: read from the kernel's texts, judged by the rule, put into words."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
+from sets import a_run
+from somebody import keeps_busy
+
+from bench.environment import CpuTimes
+from bench.process import Send, spawn
+from bench.quality import words
+from bench.quality.figures import figures, tree
+from bench.quality.proc import (
+    Process,
+    parse_cpu_times,
+    parse_interrupts,
+    parse_process,
+    parse_throttled,
+    throttling_files,
+)
+from bench.quality.repeats import Repeats
+from bench.quality.rule import BUDGET, DISTURBANCES, MANY, judge
+from bench.quality.snapshot import Snapshot, snapshot
+from bench.quality.watch import watching
+from bench.results import Attempt, Canary, Quality, Run
+
+# ---- the kernel's texts -------------------------------------------------------------------------
+
+STAT = """\
+cpu  755279 2213 808796 3617403 64934 0 198600 491 0 0
+cpu0 331714 634 308696 1972652 29742 0 81281 240 0 0
+cpu1 423565 1579 500100 1644750 35192 0 117319 250 7 0
+intr 77040383 0 0 0
+"""
+INTERRUPTS = """\
+           CPU0       CPU1
+ 24:          1          0  IO-APIC   5-edge      ACPI:Ged
+ 36:          0    1969413 PCI-MSIX-0000:00:02.0   1-edge      virtio1-req.0
+ 39:      56816          0 PCI-MSIX-0000:00:03.0   2-edge      virtio2-output.0
+ 41:          3          4 GICv2  30 Level     arch_timer
+ 42:         50         60 xen-percpu    -ipi       resched0
+NMI:          0          0   Non-maskable interrupts
+LOC:   19611514   15674061   Local timer interrupts
+ERR:          0
+"""
+
+
+def test_the_time_of_the_processors_we_may_use_is_added_up() -> None:
+    assert parse_cpu_times(STAT, {1}) == CpuTimes(
+        user=423565,
+        nice=1579,
+        system=500100,
+        idle=1644750,
+        iowait=35192,
+        irq=0,
+        softirq=117319,
+        steal=250,
+    )
+    both = parse_cpu_times(STAT, {0, 1})
+    assert both is not None
+    assert (both.idle, both.steal) == (1972652 + 1644750, 240 + 250)
+    assert parse_cpu_times(STAT, {2}) is None
+
+
+def test_only_interrupts_of_devices_count_and_only_on_our_processors() -> None:
+    assert parse_interrupts(INTERRUPTS, {0, 1}) == 1 + 1969413 + 56816
+    assert parse_interrupts(INTERRUPTS, {0}) == 1 + 56816
+    assert parse_interrupts("", {0}) is None
+
+
+@given(
+    name=st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=15),
+    ticks=st.lists(st.integers(0, 2**40), min_size=4, max_size=4),
+    start=st.integers(0, 2**40),
+    parent=st.integers(0, 2**22),
+)
+def test_a_process_is_read_whatever_it_calls_itself(
+    name: str, ticks: list[int], start: int, parent: int
+) -> None:
+    rest = [parent, 1, 1, 0, -1, 0x200000, *[5] * 4, *ticks, 20, 0, 1, 0, start, 7, 8]
+    text = f"123 ({name}) S {' '.join(map(str, rest))}"
+    assert parse_process(text) == Process(123, start, parent, sum(ticks), kernel=True)
+
+
+@given(st.text())
+def test_what_is_no_process_is_none(text: str) -> None:
+    assert parse_process(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("usage_usec 5\nnr_periods 10\nnr_throttled 2\nthrottled_usec 1500000\n", 1.5),
+        ("nr_periods 3\nnr_throttled 1\nthrottled_time 2000000000\n", 2.0),
+        ("usage_usec 5\nuser_usec 3\nsystem_usec 2\n", None),  # the root group cannot be throttled
+        ("", None),
+    ],
+)
+def test_throttling_is_read_of_both_versions_of_control_groups(
+    text: str, seconds: float | None
+) -> None:
+    assert parse_throttled(text) == seconds
+
+
+def test_a_group_is_throttled_with_those_around_it() -> None:
+    assert list(throttling_files("0::/a/b\n")) == [
+        "/sys/fs/cgroup/a/b/cpu.stat",
+        "/sys/fs/cgroup/a/cpu.stat",
+        "/sys/fs/cgroup/cpu.stat",
+    ]
+    first = list(throttling_files("4:memory:/x\n3:cpu,cpuacct:/docker/1\n"))
+    assert first[0] == "/sys/fs/cgroup/cpu/docker/1/cpu.stat"
+    assert first[-1] == "/sys/fs/cgroup/cpu,cpuacct/cpu.stat"
+
+
+# ---- figures ------------------------------------------------------------------------------------
+
+INIT = Process(1, 0, 0, 100, kernel=False)
+OURS = Process(50, 10, 1, 1000, kernel=False)
+
+
+def moment(seconds: float = 0.0, **changes: Any) -> Snapshot:
+    return Snapshot(
+        **{
+            "seconds": seconds,
+            "cpus": 2,
+            "ticks_per_second": 100,
+            "times": parse_cpu_times(STAT, {0, 1}),
+            "processes": (INIT, OURS),
+            "whole": True,
+            "pid": 50,
+            "interrupts": 1000,
+            "throttled": 1.0,
+            "hot": {"cpu0/core": 0.0, "cpu1/core": 9.0},
+            "frequency": None,
+            **changes,
+        }
+    )
+
+
+def later(**changes: Any) -> Snapshot:
+    return moment(10.0, **changes)
+
+
+def stole(ticks: int) -> CpuTimes:
+    times = parse_cpu_times(STAT, {0, 1})
+    assert times is not None
+    return replace(times, idle=times.idle + 2000 - ticks, steal=times.steal + ticks)
+
+
+def test_each_disturbance_has_its_figure() -> None:
+    after = later(
+        times=stole(100), interrupts=5000, throttled=1.5, hot={"cpu0/core": 2.0, "cpu1/core": 9.1}
+    )
+    found = figures(moment(), after)
+    assert found["steal"] == pytest.approx(0.05)
+    assert found["interrupts"] == pytest.approx(200)  # a second, on each of two processors
+    assert found["throttled"] == pytest.approx(0.025)
+    assert found["thermal"] == pytest.approx(0.2)  # of the processor that was worst off
+    assert found["other_load"] == 0
+
+
+def test_what_cannot_be_seen_is_none_and_spoils_nothing() -> None:
+    blind = {"times": None, "interrupts": None, "throttled": None, "hot": None, "whole": False}
+    found = figures(moment(**blind), later(**blind))
+    assert set(found.values()) == {None}
+    assert judge(found) == ()
+
+
+def test_a_hypervisor_that_never_told_of_steal_tells_of_none() -> None:
+    never = replace(stole(0), steal=0)
+    found = figures(moment(times=never), later(times=replace(never, idle=never.idle + 9)))
+    assert found["steal"] is None
+
+
+used = st.integers(0, 10**6)
+
+
+@given(own=used, child=used, busy=used, kernel=used)
+def test_other_load_is_what_others_use_and_not_what_we_or_the_kernel_do(
+    own: int, child: int, busy: int, kernel: int
+) -> None:
+    thread = Process(2, 0, 0, 7, kernel=True)
+    processes = (
+        replace(INIT, ticks=INIT.ticks + busy),
+        replace(thread, ticks=7 + kernel),
+        replace(OURS, ticks=OURS.ticks + own),
+        Process(60, 20, 50, child, kernel=False),
+        Process(61, 21, 60, child, kernel=False),
+    )
+    found = figures(moment(processes=(INIT, thread, OURS)), later(processes=processes))
+    assert found["other_load"] == pytest.approx(busy / 100 / 20, abs=1e-5)
+
+
+@given(before=used, inside=used, shell=used)
+def test_a_process_that_dies_is_counted_once_and_only_for_what_it_did_meanwhile(
+    before: int, inside: int, shell: int
+) -> None:
+    parent, child = Process(70, 5, 1, shell, False), Process(71, 6, 70, before, False)
+    waited = replace(parent, ticks=shell + before + inside)
+    found = figures(
+        moment(processes=(INIT, OURS, parent, child)), later(processes=(INIT, OURS, waited))
+    )
+    assert found["other_load"] == pytest.approx(inside / 100 / 20, abs=1e-5)
+
+
+def test_a_number_used_again_is_not_the_process_that_had_it() -> None:
+    theirs = Process(60, 15, 1, 500, kernel=False)
+    ours = Process(60, 99, 50, 400, kernel=False)
+    reaped = replace(INIT, ticks=INIT.ticks + 500 + 100)
+    found = figures(moment(processes=(INIT, OURS, theirs)), later(processes=(reaped, OURS, ours)))
+    assert found["other_load"] == pytest.approx(100 / 100 / 20)
+
+
+def test_where_processes_are_hidden_the_machine_counts_for_them() -> None:
+    times = stole(0)
+    busy = replace(times, user=times.user + 500, system=times.system + 300, softirq=10**9)
+    ours = replace(OURS, ticks=OURS.ticks + 600)
+    before, after = moment(whole=False), later(whole=False, times=busy, processes=(ours,))
+    assert figures(before, after)["other_load"] == pytest.approx(200 / 100 / 20)
+
+
+# ---- the rule -----------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.sampled_from(list(DISTURBANCES)), st.none() | st.floats(0, 1e9)))
+def test_the_rule_is_the_table_and_nothing_else(found: dict[str, float | None]) -> None:
+    for id_, entry in DISTURBANCES.items():
+        figure = found.get(id_)
+        assert (id_ in judge(found)) == (figure is not None and figure > entry.limit)
+
+
+class Tried:
+    """A try with these figures."""
+
+    def __init__(self, value: float, **found: float | None) -> None:
+        self.samples, self.figures = {"rtt": [value]}, found
+
+
+def settled(repeats: Repeats, *tries: Tried) -> tuple[float, list[Attempt]]:
+    """The value that counts, and what is on record, when the tries go like this."""
+    attempts: list[Attempt] = []
+    left: Iterator[Tried] = iter(tries)
+    given = repeats.settle(lambda: next(left), attempts)
+    return given.samples["rtt"][0], attempts
+
+
+def asking(repeats: int, **changes: Any) -> Run:
+    """A run that repeats so often."""
+    run = a_run(**{"blocks": 2, **changes})
+    return replaced(run, asked=replaced(run.asked, repeats=repeats))
+
+
+def test_a_disturbed_try_does_not_count_and_is_kept_on_record() -> None:
+    value, attempts = settled(Repeats(asking(2)), Tried(9.0, steal=0.5), Tried(1.0, steal=0.001))
+    assert value == 1.0
+    assert attempts == [
+        Attempt({"steal": 0.5}, ("steal",), {"rtt": [9.0]}),
+        Attempt({"steal": 0.001}),
+    ]
+
+
+def test_the_last_try_counts_and_is_marked_whatever_disturbed_it() -> None:
+    noisy = [Tried(float(number), other_load=0.5) for number in range(3)]
+    value, attempts = settled(Repeats(asking(2)), *noisy)
+    assert value == 2.0
+    assert [attempt.spoilt for attempt in attempts] == [("other_load",)] * 3
+    assert [bool(attempt.samples) for attempt in attempts] == [True, True, False]
+
+
+def test_a_run_that_asked_for_no_repeats_has_none() -> None:
+    value, attempts = settled(Repeats(asking(0)), Tried(3.0, steal=0.9))
+    assert (value, len(attempts)) == (3.0, 1)
+
+
+@given(st.lists(st.booleans(), min_size=64, max_size=64), st.integers(0, 64))
+def test_a_machine_that_is_never_quiet_costs_a_quarter_more_and_not_twice_as_much(
+    spoilt: list[bool], stop: int
+) -> None:
+    """However often the run is resumed."""
+    run = asking(2, blocks=8)
+    assert len(run.plan) == 64
+    tries = iter(Tried(0.0, steal=0.5 if bad else 0.0) for bad in spoilt * 3)
+    repeats, records = Repeats(run), []
+    for trial in run.plan:
+        if trial.trial == stop:
+            repeats = Repeats(replaced(run, quality=tuple(records)))
+        attempts: list[Attempt] = []
+        repeats.settle(lambda: next(tries), attempts)
+        records.append(Quality(trial.trial, tuple(attempts)))
+    assert sum(len(record.attempts) - 1 for record in records) <= BUDGET * 64
+
+
+# ---- on this machine ----------------------------------------------------------------------------
+
+
+def test_what_somebody_else_does_is_seen() -> None:
+    with watching() as watch:
+        keeps_busy(0.6)
+        time.sleep(0.4)
+    assert "other_load" in judge(watch.figures), watch.figures
+    # At least half of what they asked for: others take part, and the watch lasts a little longer.
+    assert watch.figures["other_load"] is not None
+    assert 0.25 < watch.figures["other_load"] <= 1.1
+
+
+def test_what_we_do_ourselves_is_ours() -> None:
+    def rest(send: Send) -> None:
+        send({"ready": True})
+        time.sleep(10)
+
+    with spawn("child", rest) as child:
+        child.receive(5)
+        ours = {pid for pid, _ in tree(snapshot())}
+    assert {os.getpid(), child.pid} <= ours
+    assert os.getppid() not in ours
+
+
+def test_an_error_within_the_watch_is_not_swallowed() -> None:
+    with pytest.raises(KeyError), watching():
+        raise KeyError
+
+
+# ---- in words -----------------------------------------------------------------------------------
+
+
+def watched(*trials: tuple[str, ...] | list[tuple[str, ...]], **changes: Any) -> Run:
+    """A run whose trials were spoilt by these, each a tuple, or a list of one for each try."""
+    records = [
+        Quality(number, tuple(Attempt({"steal": 0.0, "other_load": 0.0}, s) for s in tries))
+        for number, given in enumerate(trials, 1)
+        for tries in [given if isinstance(given, list) else [given]]
+    ]
+    return replaced(asking(2), quality=tuple(records), **changes)
+
+
+def sung(*loopbacks: float) -> tuple[Canary, ...]:
+    return tuple(
+        Canary(block, "", {"memcpy": 8e9, "loopback": value})
+        for block, value in enumerate(loopbacks, 1)
+    )
+
+
+def test_what_was_repeated_is_counted_by_what_disturbed_it() -> None:
+    run = watched(
+        (), [("steal",), ()], [("steal", "other_load"), ("steal",), ()], [("steal",), ("steal",)]
+    )
+    [line] = words.closing(run)
+    assert line.startswith(
+        "3 of 4 trials were repeated: steal 3, other load 1. Counted though disturbed: 1 (steal 1)."
+    )
+    assert line.endswith(
+        "Not observed here: throttling of our control group, throttling by heat, device interrupts."
+    )
+
+
+def test_a_quiet_run_says_so_and_one_that_was_not_watched_says_nothing() -> None:
+    assert words.closing(watched((), ()))[0].startswith("None of 2 trials was disturbed.")
+    assert words.closing(asking(2)) == []
+
+
+def test_many_disturbed_trials_are_worth_a_warning() -> None:
+    few: list[tuple[str, ...]] = [("steal",)] + [()] * 9
+    assert MANY == 0.1
+    assert words.warning(watched(*few)) is None
+    assert words.warning(watched(("other_load",), *few)) == (
+        "2 of 11 trials count though they were disturbed (steal 1, other load 1); measure on a "
+        "quieter machine for steadier figures"
+    )
+    assert words.warning(asking(2)) is None
+
+
+def test_a_machine_that_drifts_is_said_to() -> None:
+    held, drifted = (
+        words.closing(watched((), canaries=sung(1e-5, last))) for last in (1.05e-5, 1.2e-5)
+    )
+    assert held[1] == ("The machine held still between blocks (memcpy rate 0%, loopback time 5%).")
+    assert drifted[1].startswith("The machine drifted between blocks (memcpy rate 0%, loopback")
+
+
+def test_the_canaries_of_two_sessions_are_compared() -> None:
+    steady = [1.00e-5, 1.01e-5, 0.99e-5, 1.02e-5, 0.98e-5]
+    old = replaced(asking(2), canaries=sung(*steady))
+    new = replaced(asking(2), canaries=sung(*(1.3 * value for value in steady)))
+    [note] = words.notes(old, new)
+    assert note.startswith(
+        "the machine itself, by its canaries, new/old: memcpy rate 1.000 [1.000 1.000], "
+        "loopback time 1.300 [1.2"
+    )
+
+
+def test_sets_from_before_there_were_canaries_need_no_note() -> None:
+    assert words.notes(asking(0), asking(0)) == []
+    [note] = words.notes(asking(0), replaced(asking(0), canaries=sung(1e-5)))
+    assert note.startswith("one set has no canaries")
+
+
+def test_who_compares_is_told_of_what_was_disturbed_and_of_another_rule() -> None:
+    old, new = watched((), ()), watched((), ("steal",))
+    new = replaced(new, asked=replaced(new.asked, repeats=0))
+    assert words.notes(old, new) == [
+        "a disturbed trial was repeated up to 2 times in the old set and up to 0 times in the "
+        "new one",
+        "trials that count though they were disturbed: 0 of 2 in the old set, 1 of 2 in the new "
+        "one",
+    ]
