@@ -25,6 +25,7 @@ from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
 from bench.quality import canary
 from bench.quality.repeats import Repeats
+from bench.quality.rule import judge
 from bench.quality.watch import watching
 from bench.results import Attempt, PlannedTrial, ResultWriter, Run, VariantRecord
 from bench.scenario import Variant
@@ -209,15 +210,19 @@ def _measure(
 
 
 def _sing(writer: ResultWriter, block: int) -> None:
-    """Put on record what the machine itself does now, before the block."""
+    """Put on record what the machine itself does now, before the block; repeated as a trial is."""
     try:
-        values = canary.sing()
+        for _ in range(1 + writer.run.asked.repeats):
+            with watching() as watch:
+                values = canary.sing()
+            if not (spoilt := judge(watch.figures)):
+                break
     except CannotMeasure as error:  # it is not worth the run
         with undisturbed():
             writer.warn(f"no canary before block {block}: {error}")
         return
     with undisturbed():
-        writer.record_canary(block, values)
+        writer.record_canary(block, values, spoilt)
 
 
 def _refusals(variant: str, counted: Mapping[str, Mapping[str, int]]) -> list[str]:

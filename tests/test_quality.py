@@ -385,6 +385,21 @@ def test_a_machine_that_drifts_is_said_to() -> None:
     assert drifted[1].startswith("The machine drifted between blocks (memcpy rate 0%, loopback")
 
 
+def test_a_disturbed_canary_tells_nothing_of_the_machine() -> None:
+    quiet, spoilt = sung(1e-5, 1.01e-5), [replaced(c, spoilt=("steal",)) for c in sung(3e-5, 9e-5)]
+    lines = words.closing(watched((), canaries=(*quiet, *spoilt)))
+    assert lines[1].startswith("The machine held still")
+    lines = words.closing(watched((), canaries=(quiet[0], *spoilt)))
+    assert lines[1] == (
+        "Whether the machine drifted between blocks cannot be told: 2 of its 3 canaries were "
+        "disturbed."
+    )
+    old, new = replaced(asking(2), canaries=quiet), replaced(asking(2), canaries=tuple(spoilt))
+    assert words.notes(old, new) == [
+        "the canaries were disturbed: whether the machine itself has changed is not known"
+    ]
+
+
 def test_the_canaries_of_two_sessions_are_compared() -> None:
     steady = [1.00e-5, 1.01e-5, 0.99e-5, 1.02e-5, 0.98e-5]
     old = replaced(asking(2), canaries=sung(*steady))

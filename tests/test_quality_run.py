@@ -217,10 +217,9 @@ def test_a_run_ends_with_what_became_of_its_trials_and_of_the_machine(tmp_path: 
     assert run.asked.repeats == 2
     assert [canary.block for canary in run.canaries] == [1, 2]
     assert "of 1 trials" in printed
-    assert "The machine held still" in printed or "The machine drifted" in printed
+    assert any(f"{words} between blocks" in printed for words in ("held still", "drifted"))
     vnetbench("run", *shape, "--no-repeat", "-o", tmp_path / "b")
     other = load(tmp_path / "b").run
     assert (other.asked.repeats, len(other.quality[0].attempts)) == (0, 1)
-    assert "by its canaries, new/old: memcpy rate" in vnetbench(
-        "compare", tmp_path / "a", tmp_path / "b"
-    )
+    compared = vnetbench("compare", tmp_path / "a", tmp_path / "b")
+    assert "its canaries, new/old: memcpy rate" in compared or "canaries were disturbed" in compared

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from bench.quality.rule import DISTURBANCES, MANY
-from bench.results.model import Run
+from bench.results.model import Canary, Run
 from bench.stats import shift
 
 CANARIES = {
@@ -103,8 +103,20 @@ def _counted(trials: Iterable[Iterable[str]]) -> str:
 # ---- canaries -----------------------------------------------------------------------------------
 
 
+def _telling(run: Run) -> list[Canary]:
+    """The canaries that nothing disturbed; all, where there are none."""
+    quiet = [canary for canary in run.canaries if not canary.spoilt]
+    return quiet or list(run.canaries)
+
+
+def _disturbed(run: Run) -> bool:
+    """Whether there is no canary that can be believed."""
+    return any(canary.spoilt for canary in _telling(run))
+
+
 def _values(run: Run, part: str) -> list[float]:
-    return [value for canary in run.canaries if (value := canary.values.get(part, 0.0)) > 0]
+    values = (canary.values.get(part, 0.0) for canary in _telling(run))
+    return [value for value in values if value > 0]
 
 
 def drift(run: Run) -> dict[str, float]:
@@ -114,9 +126,15 @@ def drift(run: Run) -> dict[str, float]:
 
 
 def _machine(run: Run) -> list[str]:
-    found = drift(run)
-    if not found:
+    if len(run.canaries) < 2:  # noqa: PLR2004 - a drift is between two
         return []
+    found = drift(run)
+    if not found or _disturbed(run):
+        spoilt = sum(bool(canary.spoilt) for canary in run.canaries)
+        return [
+            f"Whether the machine drifted between blocks cannot be told: {spoilt} of its "
+            f"{len(run.canaries)} canaries were disturbed."
+        ]
     spreads = ", ".join(f"{CANARIES[part]} {spread:.0%}" for part, spread in found.items())
     if max(found.values()) > DRIFT:
         return [
@@ -128,6 +146,8 @@ def _machine(run: Run) -> list[str]:
 
 def _canaries(old: Run, new: Run) -> list[str]:
     """The drift between two sessions."""
+    if _disturbed(old) or _disturbed(new):
+        return ["the canaries were disturbed: whether the machine itself has changed is not known"]
     ratios = []
     for part, title in CANARIES.items():
         values = [[math.log(value) for value in _values(run, part)] for run in (old, new)]

@@ -84,12 +84,13 @@ class Quality(msgspec.Struct, frozen=True):
 class Canary(msgspec.Struct, frozen=True):
     """What the machine itself did before a block; that after the last has the number that follows.
 
-    values: part → what was measured, in its SI unit.
+    values: part → what was measured, in its SI unit. spoilt: what disturbed it, as of a trial.
     """
 
     block: int
     taken: str
     values: dict[str, float]
+    spoilt: tuple[str, ...] = ()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

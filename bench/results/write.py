@@ -179,9 +179,11 @@ class ResultWriter:
         failure = Failure(**msgspec.structs.asdict(trial), reason=reason, missing=missing)
         self._update(failures=(*self.run.failures, failure), quality=self._quality(trial, attempts))
 
-    def record_canary(self, block: int, values: dict[str, float]) -> None:
-        """Add what the machine itself did before a block."""
-        self._update(canaries=(*self.run.canaries, Canary(block, now(), values)))
+    def record_canary(
+        self, block: int, values: dict[str, float], spoilt: tuple[str, ...] = ()
+    ) -> None:
+        """Add what the machine itself did before a block; see `Canary`."""
+        self._update(canaries=(*self.run.canaries, Canary(block, now(), values, spoilt)))
 
     def record_facts(self, variant: str, arm: str, facts: Any) -> None:
         """Add what was found inside the namespaces of a variant in one arm."""
