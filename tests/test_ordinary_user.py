@@ -28,6 +28,16 @@ with build(load(shipped_scenarios()["flannel-udp"]).scenario) as topology, forwa
     settings = {"processes": 1, "values": 1, "warmups": 1, "seconds": 0.01}
     print(PROBES["rtt"].measure(path, settings).samples["rtt"])
 """
+SING = """
+from bench.quality import canary
+from bench.quality.watch import watching
+from bench.topology import enter_user_namespace_if_needed
+
+enter_user_namespace_if_needed()
+with watching() as watch:
+    song = canary.sing()
+print(*sorted(song), *(n for n in ("other_load", "interrupts") if watch.figures[n] is not None))
+"""
 
 
 def closed_above(folder: Path) -> Path | None:
@@ -110,6 +120,12 @@ def test_a_path_can_be_measured() -> None:
     done = as_nobody("-c", MEASURE)
     assert done.returncode == 0, done.stderr
     assert 1e-6 < float(done.stdout.strip("[]\n")) < 0.1
+
+
+def test_a_run_is_watched_and_its_canary_has_all_parts() -> None:
+    done = as_nobody("-c", SING)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["loopback", "memcpy", "system_call", "other_load", "interrupts"]
 
 
 def test_a_ledger_holds_what_the_pump_and_proc_know_and_says_why_not_more() -> None:
