@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from capabilities import require
+from files import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
@@ -237,6 +239,14 @@ def test_the_rule_is_the_table_and_nothing_else(found: dict[str, float | None]) 
         assert (id_ in judge(found)) == (figure is not None and figure > entry.limit)
 
 
+def test_the_documented_limits_are_those_of_the_rule() -> None:
+    text = (ROOT / "docs/method.md").read_text()
+    rows = {row.split(" | ")[0].strip("| "): row for row in text.splitlines() if row[:2] == "| "}
+    for entry in DISTURBANCES.values():
+        limit = f"| {entry.limit:g} {entry.unit}" if entry.unit else f"| {entry.limit:.0%}"
+        assert limit.replace("%", " %").replace("CPU", "processor") in rows[entry.title]
+
+
 class Tried:
     """A try with these figures."""
 
@@ -309,6 +319,18 @@ def test_what_somebody_else_does_is_seen() -> None:
     # At least half of what they asked for: others take part, and the watch lasts a little longer.
     assert watch.figures["other_load"] is not None
     assert 0.25 < watch.figures["other_load"] <= 1.1
+
+
+def test_what_others_were_billed_is_what_the_machine_did_and_we_did_not() -> None:
+    before = snapshot()
+    keeps_busy(0.9)
+    time.sleep(0.7)
+    after = snapshot()
+    require(after.whole, "not all of this machine's processes can be seen")
+    billed = figures(before, after)["other_load"]
+    rest = figures(replace(before, whole=False), replace(after, whole=False))["other_load"]
+    # The second is without softirqs, and by the tick.
+    assert rest == pytest.approx(billed, abs=0.25)
 
 
 def test_what_we_do_ourselves_is_ours() -> None:
