@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyperf
+from msgspec.structs import replace as replaced
 
 from bench.probes import Measurement
 from bench.results import Asked, PlannedTrial, ResultSet, ResultWriter, Run, VariantRecord, load
@@ -50,6 +51,12 @@ def a_run(
             **changes,
         },
     )
+
+
+def asking(repeats: int, **changes: Any) -> Run:
+    """A run that repeats so often."""
+    run = a_run(**{"blocks": 2, **changes})
+    return replaced(run, asked=replaced(run.asked, repeats=repeats))
 
 
 def noisy(seed: int, spread: float = 0.01, **factors: float) -> Value:

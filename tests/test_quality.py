@@ -1,4 +1,4 @@
-"""What disturbs a trial: read from the kernel's texts, judged by the rule, put into words."""
+"""What disturbs a trial: read from the kernel's texts, judged by the rule, and repeated."""
 
 import os
 import time
@@ -12,12 +12,11 @@ from files import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
-from sets import a_run
+from sets import asking
 from somebody import keeps_busy
 
 from bench.environment import CpuTimes
 from bench.process import Send, spawn
-from bench.quality import words
 from bench.quality.figures import figures, tree
 from bench.quality.proc import (
     Process,
@@ -28,10 +27,10 @@ from bench.quality.proc import (
     throttling_files,
 )
 from bench.quality.repeats import Repeats
-from bench.quality.rule import BUDGET, DISTURBANCES, MANY, judge
+from bench.quality.rule import BUDGET, DISTURBANCES, judge
 from bench.quality.snapshot import Snapshot, snapshot
 from bench.quality.watch import watching
-from bench.results import Attempt, Canary, Quality, Run
+from bench.results import Attempt, Quality
 
 # ---- the kernel's texts -------------------------------------------------------------------------
 
@@ -262,12 +261,6 @@ def settled(repeats: Repeats, *tries: Tried) -> tuple[float, list[Attempt]]:
     return given.samples["rtt"][0], attempts
 
 
-def asking(repeats: int, **changes: Any) -> Run:
-    """A run that repeats so often."""
-    run = a_run(**{"blocks": 2, **changes})
-    return replaced(run, asked=replaced(run.asked, repeats=repeats))
-
-
 def test_a_disturbed_try_does_not_count_and_is_kept_on_record() -> None:
     value, attempts = settled(Repeats(asking(2)), Tried(9.0, steal=0.5), Tried(1.0, steal=0.001))
     assert value == 1.0
@@ -348,103 +341,3 @@ def test_what_we_do_ourselves_is_ours() -> None:
 def test_an_error_within_the_watch_is_not_swallowed() -> None:
     with pytest.raises(KeyError), watching():
         raise KeyError
-
-
-# ---- in words -----------------------------------------------------------------------------------
-
-
-def watched(*trials: tuple[str, ...] | list[tuple[str, ...]], **changes: Any) -> Run:
-    """A run whose trials were spoilt by these, each a tuple, or a list of one for each try."""
-    records = [
-        Quality(number, tuple(Attempt({"steal": 0.0, "other_load": 0.0}, s) for s in tries))
-        for number, given in enumerate(trials, 1)
-        for tries in [given if isinstance(given, list) else [given]]
-    ]
-    return replaced(asking(2), quality=tuple(records), **changes)
-
-
-def sung(*loopbacks: float) -> tuple[Canary, ...]:
-    return tuple(
-        Canary(block, "", {"memcpy": 8e9, "loopback": value})
-        for block, value in enumerate(loopbacks, 1)
-    )
-
-
-def test_what_was_repeated_is_counted_by_what_disturbed_it() -> None:
-    run = watched(
-        (), [("steal",), ()], [("steal", "other_load"), ("steal",), ()], [("steal",), ("steal",)]
-    )
-    [line] = words.closing(run)
-    assert line.startswith(
-        "3 of 4 trials were repeated: steal 3, other load 1. Counted though disturbed: 1 (steal 1)."
-    )
-    assert line.endswith(
-        "Not observed here: throttling of our control group, throttling by heat, device interrupts."
-    )
-
-
-def test_a_quiet_run_says_so_and_one_that_was_not_watched_says_nothing() -> None:
-    assert words.closing(watched((), ()))[0].startswith("None of 2 trials was disturbed.")
-    assert words.closing(asking(2)) == []
-
-
-def test_many_disturbed_trials_are_worth_a_warning() -> None:
-    few: list[tuple[str, ...]] = [("steal",)] + [()] * 9
-    assert MANY == 0.1
-    assert words.warning(watched(*few)) is None
-    assert words.warning(watched(("other_load",), *few)) == (
-        "2 of 11 trials count though they were disturbed (steal 1, other load 1); measure on a "
-        "quieter machine for steadier figures"
-    )
-    assert words.warning(asking(2)) is None
-
-
-def test_a_machine_that_drifts_is_said_to() -> None:
-    held, drifted = (
-        words.closing(watched((), canaries=sung(1e-5, last))) for last in (1.05e-5, 1.2e-5)
-    )
-    assert held[1] == ("The machine held still between blocks (memcpy rate 0%, loopback time 5%).")
-    assert drifted[1].startswith("The machine drifted between blocks (memcpy rate 0%, loopback")
-
-
-def test_a_disturbed_canary_tells_nothing_of_the_machine() -> None:
-    quiet, spoilt = sung(1e-5, 1.01e-5), [replaced(c, spoilt=("steal",)) for c in sung(3e-5, 9e-5)]
-    lines = words.closing(watched((), canaries=(*quiet, *spoilt)))
-    assert lines[1].startswith("The machine held still")
-    lines = words.closing(watched((), canaries=(quiet[0], *spoilt)))
-    assert lines[1] == (
-        "Whether the machine drifted between blocks cannot be told: 2 of its 3 canaries were "
-        "disturbed."
-    )
-    old, new = replaced(asking(2), canaries=quiet), replaced(asking(2), canaries=tuple(spoilt))
-    assert words.notes(old, new) == [
-        "the canaries were disturbed: whether the machine itself has changed is not known"
-    ]
-
-
-def test_the_canaries_of_two_sessions_are_compared() -> None:
-    steady = [1.00e-5, 1.01e-5, 0.99e-5, 1.02e-5, 0.98e-5]
-    old = replaced(asking(2), canaries=sung(*steady))
-    new = replaced(asking(2), canaries=sung(*(1.3 * value for value in steady)))
-    [note] = words.notes(old, new)
-    assert note.startswith(
-        "the machine itself, by its canaries, new/old: memcpy rate 1.000 [1.000 1.000], "
-        "loopback time 1.300 [1.2"
-    )
-
-
-def test_sets_from_before_there_were_canaries_need_no_note() -> None:
-    assert words.notes(asking(0), asking(0)) == []
-    [note] = words.notes(asking(0), replaced(asking(0), canaries=sung(1e-5)))
-    assert note.startswith("one set has no canaries")
-
-
-def test_who_compares_is_told_of_what_was_disturbed_and_of_another_rule() -> None:
-    old, new = watched((), ()), watched((), ("steal",))
-    new = replaced(new, asked=replaced(new.asked, repeats=0))
-    assert words.notes(old, new) == [
-        "a disturbed trial was repeated up to 2 times in the old set and up to 0 times in the "
-        "new one",
-        "trials that count though they were disturbed: 0 of 2 in the old set, 1 of 2 in the new "
-        "one",
-    ]
