@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from capabilities import require
 from files import ROOT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
 from sets import asking
@@ -31,6 +31,8 @@ from bench.quality.rule import BUDGET, DISTURBANCES, judge
 from bench.quality.snapshot import Snapshot, snapshot
 from bench.quality.watch import watching
 from bench.results import Attempt, Quality
+
+patient = settings(deadline=None)  # others use this machine as well
 
 # ---- the kernel's texts -------------------------------------------------------------------------
 
@@ -76,6 +78,7 @@ def test_only_interrupts_of_devices_count_and_only_on_our_processors() -> None:
     assert parse_interrupts("", {0}) is None
 
 
+@patient
 @given(
     name=st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=15),
     ticks=st.lists(st.integers(0, 2**40), min_size=4, max_size=4),
@@ -90,6 +93,7 @@ def test_a_process_is_read_whatever_it_calls_itself(
     assert parse_process(text) == Process(123, start, parent, sum(ticks), kernel=True)
 
 
+@patient
 @given(st.text())
 def test_what_is_no_process_is_none(text: str) -> None:
     assert parse_process(text) is None
@@ -184,6 +188,7 @@ def test_a_hypervisor_that_never_told_of_steal_tells_of_none() -> None:
 used = st.integers(0, 10**6)
 
 
+@patient
 @given(own=used, child=used, busy=used, kernel=used)
 def test_other_load_is_what_others_use_and_not_what_we_or_the_kernel_do(
     own: int, child: int, busy: int, kernel: int
@@ -200,6 +205,7 @@ def test_other_load_is_what_others_use_and_not_what_we_or_the_kernel_do(
     assert found["other_load"] == pytest.approx(busy / 100 / 20, abs=1e-5)
 
 
+@patient
 @given(before=used, inside=used, shell=used)
 def test_a_process_that_dies_is_counted_once_and_only_for_what_it_did_meanwhile(
     before: int, inside: int, shell: int
@@ -231,6 +237,7 @@ def test_where_processes_are_hidden_the_machine_counts_for_them() -> None:
 # ---- the rule -----------------------------------------------------------------------------------
 
 
+@patient
 @given(st.dictionaries(st.sampled_from(list(DISTURBANCES)), st.none() | st.floats(0, 1e9)))
 def test_the_rule_is_the_table_and_nothing_else(found: dict[str, float | None]) -> None:
     for id_, entry in DISTURBANCES.items():
@@ -283,6 +290,7 @@ def test_a_run_that_asked_for_no_repeats_has_none() -> None:
     assert (value, len(attempts)) == (3.0, 1)
 
 
+@patient
 @given(st.lists(st.booleans(), min_size=64, max_size=64), st.integers(0, 64))
 def test_a_machine_that_is_never_quiet_costs_a_quarter_more_and_not_twice_as_much(
     spoilt: list[bool], stop: int
