@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why bench-setup bench-pump bench-switches bench-ledger bench-planted test setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench why bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend test setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -30,6 +30,9 @@ bench-ledger: setup-trace ## whether independent counts agree, and with theory: 
 
 bench-planted: setup ## whether why finds handicaps that were hidden in a pump
 	@PYTHONPATH=tests $(BIN)/python tests/bench_planted.py $(ARGS)
+
+bench-trend: setup ## how long trend takes over 1,000 result sets of realistic size
+	@PYTHONPATH=tests $(BIN)/python tests/bench_trend.py $(ARGS)
 
 test: lint check-c ## set up, then lint, type-check and run all tests
 	@$(BIN)/pytest $(ARGS)

@@ -23,6 +23,7 @@ from bench.cli.live import capture, shell
 from bench.cli.pump import pump
 from bench.cli.run import run
 from bench.cli.scenarios import list_, show
+from bench.cli.trend import trend
 from bench.cli.why import why
 from bench.errors import UsageError, VnetbenchError
 from bench.run import INTERRUPTS
@@ -42,7 +43,7 @@ def cli() -> None:
     """
 
 
-for command in (list_, show, run, compare, why, ledger, capture, shell, pump, doctor):
+for command in (list_, show, run, compare, trend, why, ledger, capture, shell, pump, doctor):
     cli.add_command(command)
 
 

@@ -1,0 +1,153 @@
+"""The search for change points: how often it cries wolf, and what it finds."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from bench.trend import search as module
+from bench.trend.effect import effect
+from bench.trend.search import Array, run_length, search
+
+
+def places(found: list[module.Searched]) -> list[list[int]]:
+    return [[change.at for change in result.changes] for result in found]
+
+
+def share(hits: int, of: int) -> float:
+    """The share of alarms, less three standard errors of 5 %."""
+    return hits / of - 3 * math.sqrt(0.05 * 0.95 / of)
+
+
+@pytest.mark.parametrize("kind", ["normal", "wild", "counts", "together"])
+def test_a_history_without_a_change_rarely_raises_any_alarm_in_any_cell(kind: str) -> None:
+    rng, histories, alarms = np.random.default_rng(1), 300, 0
+    for _ in range(histories):
+        values = 0.03 * rng.standard_normal((6, 30))
+        if kind == "wild":  # one session in ten is far off
+            values += rng.exponential(0.5, (6, 30)) * (rng.random((6, 30)) < 0.1)
+        elif kind == "counts":
+            values = np.log(4 + rng.integers(0, 2, (6, 30)))
+        elif kind == "together":  # all cells of a session share its disturbance
+            values += 0.1 * rng.standard_normal(30)
+        alarms += any(map(bool, places(search(list(values)))))
+    assert share(alarms, histories) <= 0.05
+
+
+def test_a_step_of_a_tenth_in_one_of_ten_cells_is_found_within_one_set_of_its_place() -> None:
+    rng, histories, found = np.random.default_rng(2), 50, 0
+    for _ in range(histories):
+        values = 0.025 * rng.standard_normal((10, 40))
+        step = int(rng.integers(6, 35))
+        values[3, step:] += math.log(1.1)
+        result = places(search(list(values)))
+        found += len(result[3]) == 1 and abs(result[3][0] - step) <= 1
+    assert found >= 0.9 * histories
+
+
+def test_the_change_beside_a_true_one_is_no_more_often_false() -> None:
+    rng, histories, false = np.random.default_rng(3), 600, 0
+    for _ in range(histories):
+        values = 0.02 * rng.standard_normal((6, 40))
+        values[0, 20:] += 0.3
+        result = places(search(list(values)))
+        assert 20 in result[0]
+        false += len(result[0]) > 1 or any(map(bool, result[1:]))
+    assert share(false, histories) <= 0.05
+
+
+def test_a_change_and_its_repair_are_both_found() -> None:
+    values = 0.02 * np.random.default_rng(4).standard_normal(60)
+    values[20:35] += 0.2
+    assert places(search([values])) == [[20, 35]]
+
+
+def test_p_is_the_share_of_orders_that_look_as_changed() -> None:
+    values = np.array([0.0, 0.11, 0.03, 0.06, 0.09, 0.14, 0.05, 0.16])
+
+    def clearness(before: tuple[int, ...]) -> float:
+        first = values[list(before)]
+        rest = np.delete(values, list(before))
+        return abs(float(first.mean() - rest.mean()))
+
+    # Of eight values a change is only looked for in the middle: the orders are as many as the
+    # ways to choose four, and total variance is the same in all.
+    ways = [clearness(chosen) for chosen in itertools.combinations(range(8), 4)]
+    exact = sum(way >= clearness((0, 1, 2, 3)) - 1e-12 for way in ways) / len(ways)
+    [stretch] = module._measured([(0, 0, 8)], [values], 1)
+    [p] = module._adjusted([stretch])
+    assert 0.1 < exact < 0.5
+    assert p == pytest.approx(exact, abs=0.05)
+
+
+def test_fewer_than_eight_sets_show_nothing_and_eight_the_clearest() -> None:
+    step = np.array([0.0] * 4 + [0.5] * 4)
+    assert places(search([step[1:]])) == [[]]
+    assert places(search([step])) == [[4]]
+    assert math.isinf(search([step[1:]])[0].visible)
+
+
+def test_one_wild_session_does_not_hide_a_change_nor_make_one() -> None:
+    values = 0.01 * np.random.default_rng(5).standard_normal(40)
+    values[10] += 3.0
+    assert places(search([values])) == [[]]
+    values[25:] += 0.1
+    assert places(search([values])) == [[25]]
+
+
+def test_counts_that_never_vary_show_one_more_and_nothing_else() -> None:
+    same = np.full(30, math.log(4))
+    more = np.concatenate([same[:24], np.full(6, math.log(5))])
+    assert places(search([same, more])) == [[], [24]]
+
+
+def test_what_is_visible_is_found_and_half_of_it_is_not() -> None:
+    rng = np.random.default_rng(6)
+    hits = {0.5: 0, 1.5: 0}
+    for _ in range(40):
+        values = list(0.02 * rng.standard_normal((4, 40)))
+        visible = search(values)[0].visible
+        for size in hits:
+            step = np.where(np.arange(40) < 20, 0.0, size * visible)
+            hits[size] += bool(search([values[0] + step, *values[1:]])[0].changes)
+    assert hits[0.5] <= 10
+    assert hits[1.5] >= 36
+
+
+def drifting(rng: np.random.Generator, cells: int, sets: int, correlation: float) -> list[Array]:
+    """Series whose neighbours resemble each other."""
+    values = rng.standard_normal((cells, sets))
+    for i in range(1, sets):
+        fresh = math.sqrt(1 - correlation**2) * values[:, i]
+        values[:, i] = correlation * values[:, i - 1] + fresh
+    return list(0.02 * values)
+
+
+def test_drift_from_set_to_set_is_noticed_and_cries_wolf_much_less() -> None:
+    rng, histories = np.random.default_rng(7), 60
+    alarms = {"one by one": 0, "in runs": 0}
+    for _ in range(histories):
+        series = drifting(rng, 6, 200, 0.6)
+        run, correlation = run_length(series)
+        assert run > 1
+        assert 0.4 < correlation < 0.8
+        alarms["one by one"] += any(map(bool, places(search(series))))
+        alarms["in runs"] += any(map(bool, places(search(series, run))))
+    assert alarms["one by one"] > 0.6 * histories
+    assert alarms["in runs"] < 0.25 * histories
+
+
+def test_changes_of_level_are_not_taken_for_drift() -> None:
+    values = 0.01 * np.random.default_rng(8).standard_normal((8, 100))
+    values[:, 30:60] += 0.2
+    assert run_length(list(values))[0] == 1
+
+
+def test_the_interval_of_a_change_covers_its_size_as_often_as_it_says() -> None:
+    rng, hits = np.random.default_rng(9), {(5, 9): 0, (30, 40): 0}
+    for m, n in hits:
+        for _ in range(400):
+            found = effect(rng.standard_normal(m), rng.standard_normal(n) + 1)
+            hits[m, n] += found.low <= 1 <= found.high
+    assert all(count / 400 >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 400) for count in hits.values())
