@@ -11,7 +11,7 @@ from bench.trend.search import Array
 
 _EXACT = 256
 """Up to so many differences the exact distribution is taken; of more, the normal one is as good."""
-_NEAREST = 500
+_NEAREST = 200
 """Sets on each side that are looked at: the interval does not get better of more."""
 _NORMAL = 1.959964
 
