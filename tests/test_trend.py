@@ -164,15 +164,19 @@ def test_a_change_of_the_measurement_starts_an_epoch_of_the_cells_it_concerns(
 
 def test_what_is_under_test_and_what_is_not_known_start_no_epoch(tmp_path: Path) -> None:
     def environment(i: int) -> dict[str, Any]:
-        facts = {"git_revision": f"{i:040x}", "vnetbench": f"0.{i}", "load_average": [i, 1, 1]}
+        facts = {
+            "git_revision": f"{i:02x}" * 20 + "-dirty",
+            "vnetbench": f"0.{i}",
+            "load_average": [i, 1, 1],
+        }
         return {"environment": facts | ({"cpu_model": "X"} if i % 3 else {})}
 
     history(tmp_path, SETS, after(12, rtt=1.5), environment)
     found = trend([tmp_path])
     assert {tuple(sets) for sets in per_epoch(found).values()} == {(SETS,)}
     assert len(verdicts(found)) == 4
-    assert found.sets[12].revision == f"{12:040x}"
-    assert f"({found.sets[12].started}, {12:012x}"[:20] in run_command(tmp_path).stdout
+    assert found.sets[12].revision == "0c" * 20 + "-dirty"
+    assert f"({found.sets[12].started}, 0c0c0c0c0c0c-dirty)" in run_command(tmp_path).stdout
 
 
 def test_two_machines_in_one_folder_have_an_epoch_each(tmp_path: Path) -> None:

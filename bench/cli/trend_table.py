@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -26,12 +26,13 @@ _STYLES = {"faster": "green", "slower": "bold red", "small": "dim"}
 
 def render_trend(trend: Trend, console: Console, *, everything: bool) -> None:
     """Print the cells that changed, or with `everything` all cells and all changes."""
-    places: dict[tuple[int, int], int] = {}
     width = min(max(_WIDTH + console.width - _NARROW, _WIDTH), _WIDEST)
     shown = {
         i: [c for c in cell.changes if everything or c.verdict != "small"]
         for i, cell in enumerate(trend.cells)
     }
+    changes = sorted((c.after, c.before) for found in shown.values() for c in found)
+    places = {place: mark for mark, place in enumerate(dict.fromkeys(changes), 1)}
     for metric, arm in dict.fromkeys((cell.metric, cell.arm) for cell in trend.cells):
         rows = [
             row
@@ -63,14 +64,13 @@ def _rows(
     cell: History,
     changes: Sequence[ChangeRecord],
     width: int,
-    places: dict[tuple[int, int], int],
+    places: Mapping[tuple[int, int], int],
 ) -> Iterator[list[Text]]:
     """A row for each change; name and history stand in the first."""
     first = [Text(cell.variant), Text(_bars(cell.values, width))]
     if not changes:
         yield [*first, Text(format_value(cell.values[-1], cell.unit))]
     for change in changes:
-        mark = places.setdefault((change.before, change.after), len(places) + 1)
         yield [
             *first,
             Text(_from_to(change, cell.unit)),
@@ -78,7 +78,7 @@ def _rows(
             Text(f"{change.low:.3f} {change.high:.3f}"),
             Text(f"{change.p:.3f}"),
             Text(change.verdict, style=_STYLES[change.verdict]),
-            Text(str(mark)),
+            Text(str(places[change.after, change.before])),
         ]
         first = [Text(), Text()]
 
@@ -105,13 +105,14 @@ def _bars(values: Sequence[float], width: int) -> str:
     return "".join(_BARS[round((level - floor) / span * top)] for level in levels)
 
 
-def _places(trend: Trend, places: dict[tuple[int, int], int]) -> Iterator[str]:
-    for (before, after), mark in places.items():
+def _places(trend: Trend, places: Mapping[tuple[int, int], int]) -> Iterator[str]:
+    for (after, before), mark in places.items():
         yield f"at {mark}: between {_name(trend.sets[before])} and {_name(trend.sets[after])}"
 
 
 def _name(found: SetRecord) -> str:
-    what = found.revision[:12] if found.revision else f"vnetbench {found.version}"
+    commit, dash, changed = (found.revision or "").partition("-")
+    what = f"{commit[:12]}{dash}{changed}" if commit else f"vnetbench {found.version}"
     return f"{found.path} ({found.started}, {what})"
 
 

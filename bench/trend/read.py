@@ -174,7 +174,8 @@ class Reader:
     def _head(self, start: str) -> _Head:
         found = self._heads.get(start)
         if found is None:
-            [(_, variant, arm, metric, unit, block, trial)] = csv.reader([start], strict=True)
+            # After its comma comes one field more, an empty one.
+            [(_, variant, arm, metric, unit, block, trial, _)] = csv.reader([start], strict=True)
             found = _Head(Cell(variant, arm, metric), unit, int(block), int(trial))
             self._heads[start] = found
         return found
@@ -186,12 +187,13 @@ def _trials(text: str) -> dict[str, list[float]]:
     if header != HEADER or lines.pop():
         raise ValueError(header)
     found: dict[str, list[float]] = {}
+    start, size, values = "\n", 1, [0.0]  # what no line begins with
     for line in lines:
-        start, _, value = line.rpartition(",")
-        if start in found:
-            found[start].append(float(value))
-        else:
-            found[start] = [float(value)]
+        if not line.startswith(start):
+            size = line.rfind(",") + 1
+            start = line[:size]
+            values = found.setdefault(start, [])
+        values.append(float(line[size:]))
     return found
 
 
