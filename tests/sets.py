@@ -1,6 +1,7 @@
 """Result sets for the tests, written by the real writer from made-up values."""
 
 import io
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,16 @@ import pyperf
 from msgspec.structs import replace as replaced
 
 from bench.probes import Measurement
-from bench.results import Asked, PlannedTrial, ResultSet, ResultWriter, Run, VariantRecord, load
+from bench.results import (
+    Asked,
+    PlannedTrial,
+    ResultSet,
+    ResultWriter,
+    Run,
+    VariantRecord,
+    load,
+    partial_of,
+)
 
 Value = Callable[[PlannedTrial], list[float] | str]
 """What a trial gives: its raw values, or why it has none."""
@@ -101,3 +111,23 @@ def write_set(path: Path, run: Run, value: Value) -> ResultSet:
     with ResultWriter.create(path, run) as writer:
         carry_out(writer, value)
         return load(writer.finish())
+
+
+def interrupted_set(path: Path, trials: int = 5) -> Path:
+    """A set whose run was interrupted after some trials."""
+    with ResultWriter.create(path, a_run()) as writer:
+        carry_out(writer, noisy(1), trials)
+        return writer.finish("interrupted")
+
+
+def killed_set(path: Path, trials: int = 5) -> Path:
+    """The partial set of a run that was killed after some trials."""
+    with ResultWriter.create(path, a_run()) as writer:
+        carry_out(writer, noisy(1), trials)
+    return partial_of(path)
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of a program that imports this module and bench."""
+    here = Path(__file__).parent
+    return {**os.environ, "PYTHONPATH": f"{here}:{here.parent}"}
