@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from bench.stats import shift
 from bench.trend import search as module
 from bench.trend.effect import effect
 from bench.trend.search import Array, run_length, search
@@ -151,3 +152,12 @@ def test_the_interval_of_a_change_covers_its_size_as_often_as_it_says() -> None:
             found = effect(rng.standard_normal(m), rng.standard_normal(n) + 1)
             hits[m, n] += found.low <= 1 <= found.high
     assert all(count / 400 >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 400) for count in hits.values())
+
+
+@pytest.mark.parametrize(("m", "n"), [(20, 30), (17, 31), (300, 8)])
+def test_the_effect_of_many_sets_is_that_of_the_exact_distribution(m: int, n: int) -> None:
+    rng = np.random.default_rng(10)
+    old, new = rng.standard_normal(m), rng.standard_normal(n)
+    found, exact = effect(old, new), shift(old[-200:].tolist(), new.tolist())
+    assert found.estimate == pytest.approx(exact.estimate)
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=0.03)

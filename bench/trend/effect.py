@@ -25,8 +25,13 @@ def effect(old: Array, new: Array) -> Shift:
     m, n = len(old), len(new)
     if m * n <= _EXACT:
         return shift(old.tolist(), new.tolist())
-    differences = np.sort(np.subtract.outer(new, old), axis=None)
     spread = math.sqrt(m * n * (m + n + 1) / 12)
-    cut = max(math.floor(m * n / 2 - _NORMAL * spread), 1)
-    ends = differences[cut - 1], differences[-cut]
-    return Shift(float(np.median(differences)), float(ends[0]), float(ends[1]))
+    low = max(math.floor(m * n / 2 - _NORMAL * spread), 1) - 1
+    middle = (m * n - 1) // 2, m * n // 2
+    places = low, *middle, m * n - 1 - low
+    differences = np.partition(np.subtract.outer(new, old), places, axis=None)
+    return Shift(
+        float(differences[[*middle]].mean()),
+        float(differences[low]),
+        float(differences[places[-1]]),
+    )

@@ -32,7 +32,8 @@ _FENCE, _NARROWEST = 3.0, 0.02
 """Values further than so many interquartile ranges outside the quartiles count as that far (Tukey's
 outer fence); the range counts as at least 2 %. It does not depend on the order of the values, so it
 takes nothing from the test's validity, and one wild session cannot hide a change."""
-LOST = 0.15
+_LOST = 0.15
+"""Share of the variance that correlation adds to sums which runs may miss; see `run_length`."""
 _SHORT_OF_CORRELATION, _LONGEST_RUN = 20, 50
 _TOO_LARGE = 27
 """Times the median of squares of normal values: 3.5 standard deviations."""
@@ -109,7 +110,7 @@ def run_length(series: Iterable[Array]) -> tuple[int, float]:
     Sessions near in time may resemble each other: the machine drifts. Shuffled one by one they
     would make any drift look like a change. The correlation r is taken from how much further values
     two apart differ than neighbours do, as the median over all series. Runs are so long that sums
-    over them have lost at most LOST of the variance that correlation adds to sums, if it goes on as
+    over them have lost at most 15 % of the variance that correlation adds to sums, if it goes on as
     r, r², r³, …: kept in runs of L, they lack 2r / L(1 - r²) of it.
     """
     estimates, sizes = [], []
@@ -126,7 +127,7 @@ def run_length(series: Iterable[Array]) -> tuple[int, float]:
     # Twice its standard error in one series without correlation, about: less may be chance.
     if found <= 2 / math.sqrt(float(np.median(sizes))):
         return 1, max(found, 0.0)
-    return min(math.ceil(2 * found / LOST / (1 - found**2)), _LONGEST_RUN), found
+    return min(math.ceil(2 * found / _LOST / (1 - found**2)), _LONGEST_RUN), found
 
 
 def _difference(values: Array, step: int) -> float:
