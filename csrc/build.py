@@ -55,7 +55,7 @@ ffibuilder.set_source(
     include_dirs=[str(HERE)],
     define_macros=[("_GNU_SOURCE", "1"), *([("VNB_URING", "1")] if URING else [])],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
-    extra_link_args=[*URING, "-pthread"],
+    extra_link_args=[*URING, "-pthread", "-lm"],
 )
 
 if __name__ == "__main__":

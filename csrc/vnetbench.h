@@ -4,7 +4,7 @@
  * Theory of operation. Everything is a plain function over descriptors that the caller opened
  * and owns. Functions that can fail return 0 or a non-negative result, or -errno; nothing here
  * prints, exits, installs a signal handler or keeps a global. Functions that loop (vnb_pump_run,
- * vnb_pong, vnb_send, vnb_sink) end when their stop descriptor (an eventfd) becomes readable; cffi
+ * vnb_pong, vnb_send, vnb_sink, …) end when their stop descriptor (an eventfd) becomes readable; cffi
  * releases the GIL for as long as they run. Addresses and ports are in network byte order unless a
  * name says otherwise.
  *
@@ -282,6 +282,96 @@ struct vnb_received {
  * here), or the error of an unusable descriptor.
  */
 int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received, int stop_fd);
+
+/* ---- one-way delay of datagrams at given times (delay_send.c, delay_receive.c) ------------- */
+
+/*
+ * Delays are kept in buckets (histogram.h): each nanosecond its own up to 128 ns, then 128 buckets for
+ * every power of two, the last of them for all that is longer than 2^42 ns.
+ */
+enum { VNB_BUCKETS = 4608, VNB_DELAY_HEADER = 32, VNB_BATCH_MAX = 64 };
+
+/* The least number of nanoseconds in `bucket`; of VNB_BUCKETS, where the last one ends. */
+int64_t vnb_bucket_lowest(uint32_t bucket);
+
+/* Whose bucket `ns` is. */
+uint32_t vnb_bucket(int64_t ns);
+
+/*
+ * Write down when each of `count` datagrams is due, in nanoseconds after the beginning: at equal
+ * distances, or (poisson) at independent exponential ones, the same for the same seed.
+ *
+ * Returns 0, or -EINVAL: rate (datagrams a second) is not above 0 and at most 1e9, or the last would
+ * be due after more than 2^61 ns.
+ */
+int vnb_schedule(int64_t *due_ns, uint64_t count, double rate, int poisson, uint64_t seed);
+
+/* What to send, and when. */
+struct vnb_paced {
+	uint64_t seed;
+	uint32_t id;
+	uint32_t size;          /* bytes of a datagram's payload, VNB_DELAY_HEADER or more */
+	uint32_t batch;         /* overdue datagrams of one sendmmsg, 1 to VNB_BATCH_MAX */
+	int sleeps;             /* as in vnb_stream */
+	int64_t patience_ns;    /* end when a datagram is overdue by more than this; 0: never */
+	const int64_t *due_ns;  /* after the beginning, ascending */
+	uint64_t count;
+	uint32_t *late;         /* VNB_BUCKETS: how long after it was due each was handed over */
+};
+
+/*
+ * Send datagrams on the connected UDP socket `fd`, each when it is due, or as soon after that as
+ * the sender can: it neither moves nor forgoes one. A datagram is that of a stream (above) and says
+ * when it was due and when it was handed over: read right before the system call, which takes all that
+ * are due, up to a batch. Both are CLOCK_MONOTONIC, which all namespaces of a machine share, so the
+ * receiver must be on the same machine. Sets `fd` blocking, with a send timeout; adds to *sent, whose
+ * begin_ns is when the schedule began.
+ *
+ * Returns 0 at the end (sent->packets below count: out of patience, or stopped), or -errno: -EINVAL
+ * (a parameter out of the range above), -ENOMEM, or what sendmmsg(2) reports.
+ */
+int vnb_send_paced(int fd, const struct vnb_paced *paced, struct vnb_sent *sent, int stop_fd);
+
+/* What to receive. */
+struct vnb_arrivals {
+	uint64_t seed;
+	uint32_t id;
+	uint32_t size;
+	uint32_t buffer;    /* bytes of socket buffer to ask for; 0: leave it as it is */
+	uint32_t batch;     /* datagrams of one recvmmsg, 1 to VNB_BATCH_MAX */
+	uint64_t count;     /* datagrams of the whole stream */
+	uint32_t slices;    /* equal parts of the stream, each with histograms of its own */
+	uint32_t *intended; /* slices x VNB_BUCKETS: from when it was due until it was there */
+	uint32_t *actual;   /* the same from when it was handed over */
+};
+
+/* What arrived. One writer, any number of readers; times are CLOCK_MONOTONIC. */
+struct vnb_arrived {
+	uint64_t packets;    /* datagrams: the sum of unique, duplicates and strange */
+	uint64_t calls;      /* recvmmsg that brought something */
+	uint64_t unique;     /* sequence numbers seen, each once in both histograms */
+	uint64_t duplicates; /* seen before */
+	uint64_t reordered;  /* of the unique: behind a higher sequence number (RFC 4737) */
+	uint64_t strange;    /* not of this stream, or not as it was sent */
+	uint64_t next;       /* one more than the highest sequence number */
+	uint64_t drops;      /* dropped at this socket, known at the end */
+	uint64_t buffer;     /* bytes of socket buffer there were, in the kernel's accounting */
+	int64_t first_ns;
+	int64_t last_ns;
+};
+
+/*
+ * Receive on the bound UDP socket `fd` what vnb_send_paced() sends, until every datagram has been
+ * there, or stop_fd is readable (at most some 100 ms later) and nothing more waits. A datagram is
+ * there when the recvmmsg() that brings it has returned: then a program can begin to work on it. Clears
+ * the histograms, which also brings their memory in; adds to *arrived. Sets `fd` blocking, with a
+ * receive timeout.
+ *
+ * Returns 0, or -errno: -EINVAL (a parameter out of range), -ENOMEM, or the error of an unusable
+ * descriptor.
+ */
+int vnb_receive_paced(int fd, const struct vnb_arrivals *expected, struct vnb_arrived *arrived,
+		      int stop_fd);
 
 /* ---- how much of the CPUs is used ------------------------------------------------------------ */
 

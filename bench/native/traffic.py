@@ -10,11 +10,14 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bench._vnetbench import ffi, lib
 from bench.native.calls import check
 from bench.native.router import fill_address, fill_port
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 HEADER = int(lib.VNB_STREAM_HEADER)
 """Bytes of the smallest datagram."""
@@ -107,11 +110,11 @@ class Received:
     corrupt_offset: int
 
 
-Count = TypeVar("Count", bound=Sent | Received)
+Count = TypeVar("Count", bound="DataclassInstance")
 
 
 class Tally(Generic[Count]):
-    """A `Sent` or `Received` in the making, in memory shared with every process forked later."""
+    """A `Sent` or its like in the making, in memory shared with every process forked later."""
 
     def __init__(self, kind: type[Count]) -> None:
         self._kind = kind
@@ -138,7 +141,7 @@ def send(
     destinations: address and port of those that take turns; none: the socket is connected.
     Raises OSError: see vnb_send.
     """
-    struct = _filled("struct vnb_stream *", stream)
+    struct = filled("struct vnb_stream *", stream)
     array = ffi.new("struct vnb_destination[]", max(1, len(destinations)))
     for entry, (address, port) in zip(array, destinations, strict=False):
         entry.ipv6 = fill_address(entry.address, ip_address(address))
@@ -153,10 +156,11 @@ def sink(fd: int, expected: Sink, tally: Tally[Received], stop_fd: int) -> None:
 
     Raises OSError: see vnb_sink.
     """
-    check(lib.vnb_sink(fd, _filled("struct vnb_sink *", expected), tally.pointer, stop_fd))
+    check(lib.vnb_sink(fd, filled("struct vnb_sink *", expected), tally.pointer, stop_fd))
 
 
-def _filled(kind: str, values: Stream | Sink) -> Any:
+def filled(kind: str, values: DataclassInstance) -> Any:
+    """A struct of which the members that `values` has are as there; for this package."""
     struct = ffi.new(kind)
     for field in fields(values):
         setattr(struct, field.name, getattr(values, field.name))

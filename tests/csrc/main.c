@@ -106,6 +106,7 @@ int main(void)
 	test_traffic();
 	test_generator();
 	test_sink();
+	test_delay();
 	test_tun();
 	test_tuntrip();
 	test_meter();

@@ -53,6 +53,7 @@ void test_pump_offload(void);
 void test_traffic(void);
 void test_generator(void);
 void test_sink(void);
+void test_delay(void);
 void test_tun(void);
 void test_tuntrip(void);
 void test_meter(void);
