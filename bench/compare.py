@@ -23,6 +23,8 @@ Key = tuple[str, str, str]
 
 MARGIN = 0.05
 _SHOWN_FACTS = 10
+_ALIKE = 0.01
+"""Fraction by which a condition may differ: near its limit a path's delay grows with every bit."""
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -149,6 +151,7 @@ def _unlike(cell: Cell, old: ResultSet, new: ResultSet, a: Series, b: Series) ->
     """Why the cell is not the same thing in both sets."""
     mine, other = old.run.variants[cell.variant], new.run.variants[cell.variant]
     settings = [results.run.asked.settings.get(a.probe, {}) for results in (old, new)]
+    given = [record.conditions.get(cell.arm, {}).get(a.probe, {}) for record in (mine, other)]
     unit = METRICS[cell.metric].unit
     problems = {
         f"the scenario file of {cell.variant} has changed": mine.sha256 != other.sha256,
@@ -158,6 +161,7 @@ def _unlike(cell: Cell, old: ResultSet, new: ResultSet, a: Series, b: Series) ->
         f"{cell.metric} is in {a.unit} and {b.unit}, expected {unit}": {a.unit, b.unit} != {unit},
         f"{cell.metric} was measured by {a.probe} and by {b.probe}": a.probe != b.probe,
         f"{a.probe} was done otherwise: {_changes(*settings)}": settings[0] != settings[1],
+        f"{a.probe} was done under other conditions: {_changes(*given)}": not _alike(*given),
         "a value of 0 or less has no ratio": min(*a.blocks.values(), *b.blocks.values()) <= 0,
     }
     return next((text for text, is_so in problems.items() if is_so), None)
@@ -168,6 +172,13 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
         f"{key} {old.get(key)} → {new.get(key)}"
         for key in dict.fromkeys((*old, *new))
         if old.get(key) != new.get(key)
+    )
+
+
+def _alike(old: dict[str, float], new: dict[str, float]) -> bool:
+    """Whether two trials' conditions are near enough for their figures to be compared."""
+    return old.keys() == new.keys() and all(
+        math.isclose(value, new[name], rel_tol=_ALIKE) for name, value in old.items()
     )
 
 

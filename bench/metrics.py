@@ -25,6 +25,16 @@ class Metric:
     description: str
 
 
+DELAY_LOADS = (10, 50, 90)
+"""Loads at which delay is measured, in per cent of the packet rate."""
+DELAY_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+
+
+def delay_id(load: int, percentile: str) -> str:
+    """The metric of a percentile of the delay at a load."""
+    return f"delay_{load}_{percentile}"
+
+
 METRICS: dict[str, Metric] = {
     metric.id: metric
     for metric in (
@@ -138,6 +148,19 @@ METRICS: dict[str, Metric] = {
             better="higher",
             title="segments per skb",
             description="of the ledger: packets that a device's driver is given at once, as one",
+        ),
+        *(
+            Metric(
+                id=delay_id(load, percentile),
+                unit="s",
+                better="lower",
+                title=f"Delay at {load} %, {percentile}",
+                description=f"{percentile} of the one-way delay of 64-byte UDP datagrams, from "
+                "when each was due until the receiving program had it; open loop, at "
+                f"{load} % of the packet rate",
+            )
+            for load in DELAY_LOADS
+            for percentile in DELAY_PERCENTILES
         ),
     )
 }

@@ -15,10 +15,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from bench.errors import CannotMeasure, MissingCapability, UsageError, VnetbenchError
 from bench.forwarders import Running, forwarding
@@ -64,13 +66,11 @@ Report = Callable[[Outcome, float], None]
 class _Taken(NamedTuple):
     """What one try at a trial gave.
 
-    facts: what its namespaces looked like. warnings: what whoever reads its figures should know.
-    figures: what disturbed the measurement.
+    facts: what its namespaces looked like. figures: what disturbed the measurement.
     """
 
     measurement: Measurement
     facts: dict[str, Any]
-    warnings: list[str]
     figures: Mapping[str, float | None]
 
     @property
@@ -101,6 +101,21 @@ def records(variants: Mapping[str, Variant]) -> dict[str, VariantRecord]:
         )
         for name, variant in variants.items()
     }
+
+
+def go_by(begun: Run, other: Run) -> Run:
+    """A run that measures under the conditions of another one, where that had the same variants.
+
+    Raises UsageError where it found none.
+    """
+    found = {n: other.variants[n].conditions for n in begun.variants if n in other.variants}
+    if not any(found.values()):
+        raise UsageError("the other run found no loads for any of these scenarios")
+    variants = {
+        name: msgspec.structs.replace(record, conditions=found.get(name, {}))
+        for name, record in begun.variants.items()
+    }
+    return msgspec.structs.replace(begun, variants=variants)
 
 
 def refuse_changed(begun: Run, variants: Mapping[str, Variant]) -> None:
@@ -145,7 +160,9 @@ def run(
         if problem is None:
             variant = variants[trial.variant]
             try:
-                taken = repeats.settle(partial(_measure, variant, trial, settings), attempts)
+                known = writer.conditions(trial.variant, trial.arm)
+                measure = partial(_measure, variant, trial, settings, known)
+                taken = repeats.settle(measure, attempts)
             except Exception as error:  # whatever it is, the other trials go on
                 problem = _problem(error)
                 failures[cell] += 1
@@ -161,7 +178,7 @@ def run(
                 )
             else:
                 writer.record(trial, taken.measurement, attempts)
-                for warning in taken.warnings:
+                for warning in taken.measurement.warnings:
                     writer.warn(warning)
                 if (trial.variant, trial.arm) not in known_facts:
                     writer.record_facts(trial.variant, trial.arm, taken.facts)
@@ -181,32 +198,34 @@ def estimate_seconds(
 
 
 def _measure(
-    variant: Variant, trial: PlannedTrial, settings: Mapping[str, Mapping[str, Any]]
+    variant: Variant,
+    trial: PlannedTrial,
+    settings: Mapping[str, Mapping[str, Any]],
+    known: Mapping[str, float],
 ) -> _Taken:
     """Build, prove, measure and remove: one try at a trial."""
     probe = PROBES[trial.probe]
     with build(variant.scenario, Arm(trial.arm)) as topology, forwarding(topology) as forwarders:
         try:
             name = f"{trial.probe}[{variant.name},{trial.arm}]"
-            path = prove(topology, name, forwarders)
+            path = replace(prove(topology, name, forwarders), known=known)
             before = _counters(forwarders)
             with watching() as watch:
                 measurement = probe.measure(path, settings[trial.probe])
         except CannotMeasure as error:
             raise type(error)(_blame(error, forwarders)) from error
-        warnings: list[str] = []
         if before:
             counted = {
                 name: {key: count - before[name][key] for key, count in counters.items()}
                 for name, counters in _counters(forwarders).items()
             }
-            warnings = [*_refusals(variant.name, counted), *_lost_trips(variant.name, counted)]
+            warnings = (*_refusals(variant.name, counted), *_lost_trips(variant.name, counted))
             raw = {**measurement.raw, "pump": json.dumps(counted, indent=1).encode()}
-            measurement = Measurement(measurement.samples, raw, measurement.pyperf)
+            measurement = replace(measurement, raw=raw, warnings=(*measurement.warnings, *warnings))
         found = facts(topology)
         if forwarders:
             found["pumps"] = {forwarder.name: dict(forwarder.facts) for forwarder in forwarders}
-        return _Taken(measurement, found, warnings, watch.figures)
+        return _Taken(measurement, found, watch.figures)
 
 
 def _sing(writer: ResultWriter, block: int) -> None:

@@ -66,6 +66,12 @@ _ARMS = [str(arm) for arm in Arm]
     type=click.Path(path_type=Path),
     help="Go on with a run that was interrupted or killed; takes no other option.",
 )
+@click.option(
+    "--loads-of",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Measure delays at the loads of that result set, to be compared with it.",
+)
 @override_option
 def run(
     names: tuple[str, ...],
@@ -77,6 +83,7 @@ def run(
     seed: int | None,
     no_repeat: bool,
     resume: Path | None,
+    loads_of: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
     """Measure scenarios (all shipped ones for no NAME) and write a result set.
@@ -108,7 +115,10 @@ def run(
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
         repeats=0 if no_repeat else REPEATS,
     )
-    with ResultWriter.create(folder or default_folder(profile), _new_run(asked, chosen)) as writer:
+    begun = _new_run(asked, chosen)
+    if loads_of is not None:
+        begun = runner.go_by(begun, load(loads_of).run)
+    with ResultWriter.create(folder or default_folder(profile), begun) as writer:
         _measure(chosen, writer)
 
 

@@ -1,6 +1,6 @@
 """The probes. A new one is a module with a `PROBE` and its name in the tuple below."""
 
-from bench.probes import cpu, ledger, priced, rtt, tcp_goodput
+from bench.probes import cpu, delay, ledger, priced, rtt, tcp_goodput
 from bench.probes.base import Measurement, Path, Probe
 from bench.probes.proof import path_devices, prove
 
@@ -13,6 +13,7 @@ PROBES: dict[str, Probe] = {
         cpu.PROBE,
         priced.SERIAL,
         priced.STREAM,
+        *delay.PROBES,
     )
 }
 

@@ -23,11 +23,15 @@ class Measurement:
     samples: metric id → raw values, in the metric's unit.
     raw: file name within the result set → the tool's own output.
     pyperf: for metrics that pyperf measured, its JSON (one benchmark), to be merged into rtt.json.
+    warnings: what whoever reads the figures should know, each a line.
+    conditions: what the trial found that its figures hold for; later ones go by it (`Path.known`).
     """
 
     samples: Mapping[str, list[float]]
     raw: Mapping[str, bytes] = field(default_factory=dict)
     pyperf: bytes | None = None
+    warnings: tuple[str, ...] = ()
+    conditions: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,13 @@ class Path:
     name: of the variant and arm, for the tools' own records.
     forwarders: the programs that move packets on it; nothing of theirs is known to be running
         where whoever proved the path did not say.
+    known: the conditions that earlier trials of this variant and arm found.
     """
 
     topology: Topology
     name: str
     forwarders: Sequence[Running] = ()
+    known: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def client(self) -> DeviceRef:
@@ -79,16 +85,20 @@ class Probe:
     default: bool = True
 
 
-def client(path: Path, name: str, task: Callable[..., Any]) -> AbstractContextManager[Child]:
-    """Run `task` in the client's namespace."""
+def client(
+    path: Path, name: str, task: Callable[..., Any], keep: Sequence[int] = ()
+) -> AbstractContextManager[Child]:
+    """Run `task`, which uses the descriptors `keep`, in the client's namespace."""
     host = path.client.host
-    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host))
+    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host), keep=keep)
 
 
-def server(path: Path, name: str, task: Callable[..., Any]) -> AbstractContextManager[Child]:
-    """Run `task` in the server's namespace."""
+def server(
+    path: Path, name: str, task: Callable[..., Any], keep: Sequence[int] = ()
+) -> AbstractContextManager[Child]:
+    """Run `task`, which uses the descriptors `keep`, in the server's namespace."""
     host = path.server.host
-    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host))
+    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host), keep=keep)
 
 
 def wait_for_listener(netns: int, child: Child, port: int, timeout: float) -> None:

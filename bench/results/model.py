@@ -116,12 +116,14 @@ class VariantRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One variant: where it comes from, and what was found inside its namespaces.
 
     sha256: of the scenario file, hexadecimal. facts: arm → anything JSON can say.
+    conditions: arm → probe → what its figures hold for, found by the first trial (a load, say).
     """
 
     scenario: str
     parameters: dict[str, bool | int | float | str]
     sha256: str
     facts: dict[str, Any] = {}
+    conditions: dict[str, dict[str, dict[str, float]]] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -162,6 +162,8 @@ class ResultWriter:
             raw[PYPERF] = measurement.pyperf
         for tool, output in raw.items():
             self._put(f"{tool}/{trial.trial}.json", output)
+        if measurement.conditions:
+            self._record_conditions(trial, dict(measurement.conditions))
         self._append(rows.encode(), Completed(trial.trial, now()), self._quality(trial, attempts))
 
     def record_failure(
@@ -190,6 +192,19 @@ class ResultWriter:
         record = self.run.variants[variant]
         record = msgspec.structs.replace(record, facts={**record.facts, arm: facts})
         self._update(variants={**self.run.variants, variant: record})
+
+    def conditions(self, variant: str, arm: str) -> dict[str, float]:
+        """What earlier trials of a variant in one arm found that later ones go by."""
+        found = self.run.variants[variant].conditions.get(arm, {})
+        return {name: value for each in found.values() for name, value in each.items()}
+
+    def _record_conditions(self, trial: PlannedTrial, found: dict[str, float]) -> None:
+        record = self.run.variants[trial.variant]
+        here = {**record.conditions.get(trial.arm, {}), trial.probe: found}
+        if record.conditions.get(trial.arm) != here:
+            conditions = {**record.conditions, trial.arm: here}
+            record = msgspec.structs.replace(record, conditions=conditions)
+            self._update(variants={**self.run.variants, trial.variant: record})
 
     def warn(self, text: str) -> None:
         """Add a warning, once."""

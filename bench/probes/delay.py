@@ -1,0 +1,349 @@
+"""`delay_10`, `delay_50`, `delay_90`: one-way delay under a load that does not wait for the path.
+
+When each datagram is due is fixed beforehand, at so many per cent of the path's packet rate, and
+its delay counts from there, not from when the sender got round to it: a path that stalls does not
+thereby spare the datagrams that it would have delayed (coordinated omission). The delay from the
+actual sending is kept beside it; the difference is what a sender that waits would have left out.
+
+The packet rate is found once for each variant and arm of a run, by the first trial; it is a
+condition of its figures (`Measurement.conditions`), and every later trial goes by it.
+
+A percentile is left out, with the reason, where it would not be the path's: too few datagrams lie
+beyond it, too many were lost, or too many were sent late because the sender could not keep up.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from bench.endpoint import family_of
+from bench.errors import CannotMeasure
+from bench.lossless import lossless_rate
+from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, delay_id
+from bench.native.delay import (
+    Arrivals,
+    Arrived,
+    Histograms,
+    Paced,
+    Schedule,
+    bucket_bounds,
+    receive_paced,
+    send_paced,
+)
+from bench.native.traffic import Sent, Tally
+from bench.percentiles import SLICES, Counts, estimate, pooled, share_within
+from bench.probes.base import Measurement, Path, Probe, client, server
+from bench.probes.echo import PAYLOAD
+from bench.process import Send
+
+BASE_RATE = "base_rate"
+"""The condition: datagrams a second of which a load is so many per cent."""
+_PORT = 7012
+_BUFFER = 1 << 20
+_START_TIMEOUT = 5.0
+_MARGIN = 5.0
+_PATIENCE = 1.0
+"""Seconds behind its schedule after which a sender gives up."""
+_SETTLE = 0.3
+"""Seconds without any news after which what is missing counts as lost."""
+_BEYOND = 10
+"""Datagrams that must lie beyond a percentile, at the least."""
+_LATE_MOST = 0.05
+"""Share of late datagrams above which even a median is no answer to the load that was meant."""
+
+
+class Percentile(msgspec.Struct, frozen=True, kw_only=True):
+    """One percentile in seconds, or why it is left out of the samples.
+
+    low, high: 95 % interval of `intended`; None where the trial gives no such end.
+    omitted: by how much `actual`, from when datagrams were handed over, is less than `intended`.
+    """
+
+    intended: float | None
+    low: float | None
+    high: float | None
+    actual: float | None
+    actual_low: float | None
+    actual_high: float | None
+    omitted: float | None
+    left_out: str
+
+
+class Delay(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trial keeps besides its samples; times in seconds, but in the histograms.
+
+    load: datagrams a second that were due. due, sent, received, lost: datagrams.
+    at_socket: of the lost, those that the receiver's own socket dropped.
+    late: share of those due that went more than `late_after` after that, or never.
+    intended, actual: delay from when datagrams were due, and from when they were handed over.
+    lateness: from the one to the other. All three: the least time of a bucket in ns → datagrams.
+    """
+
+    base_rate: float
+    load: float
+    poisson: bool
+    seed: int
+    due: int
+    sent: int
+    received: int
+    lost: int
+    at_socket: int
+    duplicates: int
+    reordered: int
+    strange: int
+    late: float
+    late_after: float
+    percentiles: dict[str, Percentile]
+    intended: dict[int, int]
+    actual: dict[int, int]
+    lateness: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is to be sent.
+
+    rate: datagrams a second, at Poisson's distances or equal ones, drawn from `seed`.
+    """
+
+    rate: float
+    count: int
+    poisson: bool
+    sleeps: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of an offer; intended and actual: slice by slice."""
+
+    offer: Offer
+    sent: Sent
+    arrived: Arrived
+    lateness: Counts
+    intended: tuple[Counts, ...]
+    actual: tuple[Counts, ...]
+
+
+def base_rate(path: Path) -> float:
+    """Datagrams a second that the path carries, of which the loads are so many per cent."""
+    found = lossless_rate(
+        path, size=PAYLOAD, goal=0.001, seconds=0.25, precision=0.1, confirmations=1, cpus=_cpus()
+    )
+    return float(round(found.rate))
+
+
+def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
+    """Measure the delay at `load` per cent of the packet rate of `path`.
+
+    settings: `seconds`; `poisson` or equal distances; `rate` (the packet rate, 0: found by a search
+    where no earlier trial has done so); `sleeps` (the sender leaves its CPU to others between two
+    datagrams); `late_after` (seconds). Raises CannotMeasure.
+    """
+    base = settings["rate"] or path.known.get(BASE_RATE) or base_rate(path)
+    rate = base * load / 100
+    count = max(1, round(rate * settings["seconds"] / SLICES)) * SLICES
+    seed = random.getrandbits(32)
+    found = offer(path, Offer(rate, count, settings["poisson"], settings["sleeps"], seed))
+    kept = judge(found, base, settings["late_after"])
+    reasons: dict[str, list[str]] = {}
+    for name, percentile in kept.percentiles.items():
+        if percentile.left_out:
+            reasons.setdefault(percentile.left_out, []).append(name)
+    return Measurement(
+        {
+            delay_id(load, name): [percentile.intended]
+            for name, percentile in kept.percentiles.items()
+            if percentile.intended is not None and not percentile.left_out
+        },
+        raw={_id(load): msgspec.json.encode(kept)},
+        warnings=tuple(
+            f"{path.name}: {', '.join(names)} left out: {reason}"
+            for reason, names in reasons.items()
+        ),
+        conditions={BASE_RATE: base},
+    )
+
+
+# ---- what was found -----------------------------------------------------------------------------
+
+
+def judge(found: Found, base: float, late_after: float) -> Delay:
+    """All that is kept of a trial."""
+    wanted, sent, arrived = found.offer, found.sent, found.arrived
+    late = 1 - share_within(found.lateness, wanted.count, late_after)
+    return Delay(
+        base_rate=base,
+        load=wanted.rate,
+        poisson=wanted.poisson,
+        seed=wanted.seed,
+        due=wanted.count,
+        sent=sent.packets,
+        received=arrived.unique,
+        lost=sent.packets - arrived.unique,
+        at_socket=arrived.drops,
+        duplicates=arrived.duplicates,
+        reordered=arrived.reordered,
+        strange=arrived.strange,
+        late=late,
+        late_after=late_after,
+        percentiles={
+            name: _percentile(found, share, late, late_after)
+            for name, share in DELAY_PERCENTILES.items()
+        },
+        intended=_by_time(pooled(found.intended)),
+        actual=_by_time(pooled(found.actual)),
+        lateness=_by_time(found.lateness),
+    )
+
+
+def _percentile(found: Found, share: float, late: float, late_after: float) -> Percentile:
+    sizes = [found.offer.count // SLICES] * SLICES
+    intended, actual = (estimate(s, sizes, share) for s in (found.intended, found.actual))
+    omitted = None
+    if intended.value is not None and actual.value is not None:
+        omitted = intended.value - actual.value
+    return Percentile(
+        intended=intended.value,
+        low=intended.low,
+        high=intended.high,
+        actual=actual.value,
+        actual_low=actual.low,
+        actual_high=actual.high,
+        omitted=omitted,
+        left_out=_left_out(found, share, late, late_after),
+    )
+
+
+def _left_out(found: Found, share: float, late: float, late_after: float) -> str:
+    """Why a percentile is not the path's; empty where it is."""
+    count, beyond = found.offer.count, 1 - share
+    needed = round(_BEYOND / beyond)
+    if count < needed:
+        return f"it takes {needed} datagrams, and {count} were due"
+    if found.sent.packets < count:
+        return f"the sender fell {_PATIENCE:g} s behind {found.offer.rate:.0f} packet/s and gave up"
+    if late > min(_LATE_MOST, beyond / 2):
+        return f"the sender was late: {late:.2%} went more than {1e6 * late_after:.0f} µs behind"
+    lost = count - found.arrived.unique
+    if lost > beyond * count:
+        return f"{lost / count:.2%} of the datagrams were lost"
+    return ""
+
+
+def _by_time(counts: Counts) -> dict[int, int]:
+    return {bucket_bounds(bucket)[0]: count for bucket, count in counts.items()}
+
+
+# ---- one trial ----------------------------------------------------------------------------------
+
+
+def offer(path: Path, wanted: Offer) -> Found:
+    """Send on `path` what is wanted, and receive it. Raises CannotMeasure."""
+    seed, stream_id = random.getrandbits(64), random.getrandbits(32)
+    sent, arrived, lateness = Tally(Sent), Tally(Arrived), Histograms()
+    intended, actual = Histograms(SLICES), Histograms(SLICES)
+    address, cpus = (path.server_address, _PORT), _cpus()
+    stop = os.eventfd(0)
+
+    def receive(report: Send) -> dict[str, bool]:
+        os.sched_setaffinity(0, {cpus[1]})
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
+            sock.bind(address)
+            report({"ready": True})
+            expected = Arrivals(seed, stream_id, PAYLOAD, wanted.count, _BUFFER, slices=SLICES)
+            receive_paced(sock.fileno(), expected, arrived, intended, actual, stop)
+        return {"done": True}
+
+    def send(_: Send) -> dict[str, bool]:
+        os.sched_setaffinity(0, {cpus[0]})
+        schedule = Schedule(wanted.count, wanted.rate, poisson=wanted.poisson, seed=wanted.seed)
+        patience = round(_PATIENCE * 1e9)
+        paced = Paced(seed, stream_id, PAYLOAD, sleeps=wanted.sleeps, patience_ns=patience)
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
+            sock.connect(address)
+            send_paced(sock.fileno(), paced, schedule, sent, lateness, os.eventfd(0))
+        return {"done": True}
+
+    try:
+        with server(path, "receiver", receive, [stop]) as receiver:
+            receiver.receive(_START_TIMEOUT)
+            with client(path, "paced sender", send) as sender:
+                sender.receive(2 * wanted.count / wanted.rate + _PATIENCE + _MARGIN)
+            _settle(sent, arrived)
+            os.eventfd_write(stop, 1)
+            receiver.receive(_MARGIN)
+    finally:
+        os.close(stop)
+    if arrived.read().unique == 0:
+        raise CannotMeasure(f"{path.server.host}: nothing of what was sent arrived")
+    slices = range(SLICES)
+    return Found(
+        wanted,
+        sent.read(),
+        arrived.read(),
+        lateness.read(),
+        tuple(intended.read(index) for index in slices),
+        tuple(actual.read(index) for index in slices),
+    )
+
+
+def _settle(sent: Tally[Sent], arrived: Tally[Arrived]) -> None:
+    """Wait until all that was sent has arrived, or nothing arrives any more."""
+    wanted, seen, news = sent.read().packets, -1, time.monotonic()
+    while (there := arrived.read()).unique < wanted:
+        if there.packets != seen:
+            seen, news = there.packets, time.monotonic()
+        elif time.monotonic() - news > _SETTLE:
+            return
+        time.sleep(0.005)
+
+
+def _cpus() -> tuple[int, int]:
+    """The CPUs of sender and receiver: two of them where there are two.
+
+    Left to the scheduler, some trials would have both on one CPU, which is another measurement.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    return cpus[-2:][0], cpus[-1]
+
+
+def _id(load: int) -> str:
+    return f"delay_{load}"
+
+
+def _settings(seconds: float) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "rate": 0.0,
+        "poisson": True,
+        "sleeps": False,
+        "late_after": 0.0005,
+    }
+
+
+PROBES = tuple(
+    Probe(
+        id=_id(load),
+        metrics=tuple(delay_id(load, percentile) for percentile in DELAY_PERCENTILES),
+        settings={
+            "quick": _settings(2.0),
+            "standard": _settings(4.0),
+            "rigorous": _settings(10.0),
+        },
+        measure=partial(measure, load),
+        duration=lambda settings: 0.7 + settings["seconds"],
+        missing=lambda: None,
+        default=False,
+    )
+    for load in DELAY_LOADS
+)

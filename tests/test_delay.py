@@ -1,0 +1,360 @@
+"""One-way delay under load: what is planted is found, and what cannot be told is left out."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path as FilePath
+from typing import Any
+
+import msgspec
+import pytest
+from bench._vnetbench import ffi
+from sets import a_run, noisy, write_set
+
+from bench import native
+from bench import run as runner
+from bench.compare import compare
+from bench.errors import UsageError
+from bench.forwarders import forwarding
+from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, METRICS, delay_id
+from bench.native.delay import (
+    Arrivals,
+    Arrived,
+    Histograms,
+    Paced,
+    Schedule,
+    bucket_of,
+    receive_paced,
+    send_paced,
+)
+from bench.native.traffic import Sent, Tally
+from bench.percentiles import SLICES, Counts, pooled, quantile
+from bench.probes import PROBES, Measurement, Path, delay, prove
+from bench.probes.base import client
+from bench.probes.delay import BASE_RATE, Delay, Found, Offer, judge, offer
+from bench.probes.echo import connect, responder
+from bench.process import Send, spawn
+from bench.results import PlannedTrial, ResultWriter, Run, load
+from bench.scenario import find, variants
+from bench.topology import build
+
+STALL = 0.05
+"""Seconds for which something is stopped."""
+SETTINGS: dict[str, Any] = {
+    **PROBES["delay_50"].settings["quick"],
+    "rate": 4000.0,
+    "seconds": 1.0,
+}
+
+
+def proved(name: str) -> Iterator[Path]:
+    """A path that is up."""
+    (variant,) = variants(find([name]), ())
+    with build(variant.scenario) as topology, forwarding(topology) as running:
+        yield prove(topology, variant.name, running)
+
+
+def kept(measured: Measurement, load: int = 50) -> Delay:
+    return msgspec.json.decode(measured.raw[f"delay_{load}"], type=Delay)
+
+
+@contextmanager
+def stalled(pid: int, after: float) -> Iterator[None]:
+    """Stop a process for a while, once."""
+
+    def stall(_: Send) -> dict[str, bool]:
+        time.sleep(after)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(STALL)
+        os.kill(pid, signal.SIGCONT)
+        return {"done": True}
+
+    with spawn("staller", stall) as staller:
+        yield
+        staller.receive(5)
+
+
+# ---- the table ----------------------------------------------------------------------------------
+
+
+def test_every_load_has_a_probe_and_every_percentile_of_it_a_metric() -> None:
+    for share in DELAY_LOADS:
+        probe = PROBES[f"delay_{share}"]
+        assert probe.metrics == tuple(f"delay_{share}_{name}" for name in DELAY_PERCENTILES)
+        assert all(METRICS[id_].unit == "s" for id_ in probe.metrics)
+        assert not probe.default
+
+
+def test_the_names_here_are_those_of_the_c_structs() -> None:
+    members = [member for member, _ in ffi.typeof("struct vnb_arrived").fields]
+    assert [field.name for field in fields(Arrived)] == members
+    for kind, given in ((Paced, {"due_ns", "count", "late"}), (Arrivals, {"intended", "actual"})):
+        there = {member for member, _ in ffi.typeof(f"struct vnb_{kind.__name__.lower()}").fields}
+        assert there == {field.name for field in fields(kind)} | given
+
+
+# ---- what is planted is found -------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_an_idle_path_has_about_half_the_delay_of_a_round_trip() -> None:
+    """A second way to know, without a clock that both ends read; and all that came is counted."""
+    for path in proved("veth"):
+        trips = closed_loop(path, 0.5)
+        found = offer(path, Offer(1000.0, 1000, poisson=False, sleeps=False, seed=1))
+    assert found.arrived.unique == found.sent.packets == 1000
+    for slices in (found.intended, found.actual):
+        assert sum(sum(counts.values()) for counts in slices) == 1000
+        assert {sum(counts.values()) for counts in slices} == {1000 // SLICES}
+    median = quantile(pooled(found.actual), 1000, 0.5)
+    assert median is not None
+    assert 0.25 < median / (trips[len(trips) // 2] / 2) < 4
+
+
+def closed_loop(path: Path, seconds: float) -> list[float]:
+    """Round trips of one datagram at a time, shortest first; the ends are where `offer`'s are."""
+    cpus = delay._cpus()
+
+    def ask(_: Send) -> dict[str, list[float]]:
+        os.sched_setaffinity(0, {cpus[0]})
+        trips: list[float] = []
+        end = time.monotonic() + seconds
+        with connect(address) as sock:
+            while time.monotonic() < end:
+                trips.append(native.ping(sock.fileno(), 64, 1, 1.0))
+        return {"trips": sorted(trips)}
+
+    with responder(path, cpus[1]) as (_, address), client(path, "closed loop", ask) as child:
+        return list(child.receive(10)["trips"])
+
+
+@pytest.mark.usefixtures("tuns")
+def test_a_stall_of_the_path_is_in_the_tail_where_a_closed_loop_hides_it() -> None:
+    """2000 datagrams a second, and a pump that is stopped for 50 ms: one in twenty waits."""
+    for path in proved("tun-relay"):
+        (pump,) = path.forwarders
+        with stalled(pump.child.pid, 0.5):
+            found = kept(delay.measure(50, path, SETTINGS))
+        with stalled(pump.child.pid, 0.5):
+            trips = closed_loop(path, 1.2)
+    assert found.lost == 0
+    tail, middle = found.percentiles["p99"].intended, found.percentiles["p50"].intended
+    assert tail is not None
+    assert middle is not None
+    assert tail == pytest.approx(STALL * (1 - 0.01 / 0.05), rel=0.25)
+    assert middle < STALL / 10
+    assert trips[-1] > 0.8 * STALL, "the closed loop did meet the stall"
+    assert trips[round(0.99 * len(trips))] < tail / 4, "and yet does not show it"
+
+
+def test_a_stall_of_the_sender_is_in_the_delay_from_when_datagrams_were_due() -> None:
+    """What a sender that waits would have left out is the difference."""
+    found = through_loopback(Offer(2000.0, 2000, poisson=True, sleeps=True, seed=7), stall=True)
+    told = judge(found, 4000.0, SETTINGS["late_after"]).percentiles["p99"]
+    assert told.intended is not None
+    assert told.actual is not None
+    assert told.omitted == pytest.approx(told.intended - told.actual)
+    assert told.intended == pytest.approx(STALL * (1 - 0.01 / 0.05), rel=0.3)
+    assert told.actual < told.intended / 4
+    assert "the sender was late" in told.left_out
+
+
+def through_loopback(wanted: Offer, *, stall: bool = False, buffer: int = 1 << 20) -> Found:
+    """What the probe does on a path, with a sender that may be stopped for a while."""
+    sent, arrived, lateness = Tally(Sent), Tally(Arrived), Histograms()
+    intended, actual = Histograms(SLICES), Histograms(SLICES)
+    stop = os.eventfd(0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as to:
+        to.bind(("127.0.0.1", 0))
+        address = to.getsockname()
+
+        def send(report: Send) -> dict[str, bool]:
+            schedule = Schedule(wanted.count, wanted.rate, poisson=wanted.poisson, seed=wanted.seed)
+            paced = Paced(1, 2, 64, sleeps=wanted.sleeps, patience_ns=200_000_000)
+            report({"ready": True})
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.connect(address)
+                send_paced(sock.fileno(), paced, schedule, sent, lateness, os.eventfd(0))
+            return {"done": True}
+
+        def receive(report: Send) -> dict[str, bool]:
+            report({"ready": True})
+            expected = Arrivals(1, 2, 64, wanted.count, buffer, slices=SLICES)
+            receive_paced(to.fileno(), expected, arrived, intended, actual, stop)
+            return {"done": True}
+
+        with spawn("receiver", receive, keep=[to.fileno(), stop]) as receiver:
+            receiver.receive(5)
+            with spawn("sender", send) as sender:
+                sender.receive(5)
+                if stall:
+                    with stalled(sender.pid, 0.4):
+                        sender.receive(10)
+                else:
+                    sender.receive(10)
+            time.sleep(0.05)
+            os.eventfd_write(stop, 1)
+            receiver.receive(5)
+    os.close(stop)
+    slices: list[tuple[Counts, ...]] = [
+        tuple(each.read(index) for index in range(SLICES)) for each in (intended, actual)
+    ]
+    return Found(wanted, sent.read(), arrived.read(), lateness.read(), slices[0], slices[1])
+
+
+def test_what_is_due_is_sent_however_late() -> None:
+    """A Poisson schedule that is on average as fast as asked for, and all of it arrives."""
+    found = through_loopback(Offer(5000.0, 2000, poisson=True, sleeps=False, seed=3))
+    assert found.sent.packets == found.arrived.unique == 2000
+    assert found.sent.forgone == 0
+    assert found.sent.seconds == pytest.approx(2000 / 5000, rel=0.15)
+    assert sum(found.lateness.values()) == 2000
+
+
+# ---- what cannot be told is left out ------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_load_that_no_sender_can_offer_gives_no_figure_and_says_why() -> None:
+    for path in proved("veth"):
+        settings = {**SETTINGS, "rate": 2e8, "seconds": 0.002}
+        measured = delay.measure(50, path, settings)
+    assert measured.samples == {}
+    assert any("the sender" in warning for warning in measured.warnings)
+    found = kept(measured)
+    assert found.late > 0.5
+    assert found.due == 200_000
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_percentile_needs_ten_datagrams_beyond_it() -> None:
+    for path in proved("veth"):
+        measured = delay.measure(10, path, {**SETTINGS, "rate": 10_000.0, "seconds": 0.5})
+    assert kept(measured, 10).due == 500
+    assert delay_id(10, "p99") not in measured.samples
+    assert any(
+        "p99 left out: it takes 1000 datagrams, and 500 were due" in text
+        for text in measured.warnings
+    )
+    assert any(
+        "p99.9 left out: it takes 10000 datagrams, and 500 were due" in text
+        for text in measured.warnings
+    )
+
+
+def made_up(late_share: float = 0.0, lost_share: float = 0.0) -> Found:
+    """Twenty thousand datagrams that took 20 µs each, but for what is asked for."""
+    each = 1000
+    lost = round(each * lost_share)
+    late = round(SLICES * each * late_share)
+    slices = ({bucket_of(20_000): each - lost},) * SLICES
+    count = SLICES * each
+    return Found(
+        Offer(10_000.0, count, poisson=True, sleeps=False, seed=1),
+        replace(Tally(Sent).read(), packets=count),
+        replace(Tally(Arrived).read(), unique=count - SLICES * lost),
+        {bucket_of(100): count - late, bucket_of(10_000_000): late},
+        slices,
+        slices,
+    )
+
+
+def left_out(found: Found) -> dict[str, str]:
+    percentiles = judge(found, 1e5, 0.0005).percentiles
+    return {name: each.left_out for name, each in percentiles.items() if each.left_out}
+
+
+def test_a_sender_may_be_late_with_half_of_what_lies_beyond_a_percentile() -> None:
+    assert left_out(made_up(late_share=0.0004)) == {}
+    assert left_out(made_up(late_share=0.004)).keys() == {"p99.9"}
+    assert left_out(made_up(late_share=0.04)).keys() == {"p99", "p99.9"}
+    assert left_out(made_up(late_share=0.06)).keys() == {"p50", "p90", "p99", "p99.9"}
+    assert left_out(made_up(late_share=0.06))["p50"] == (
+        "the sender was late: 6.00% went more than 500 µs behind"
+    )
+
+
+def test_a_percentile_behind_which_datagrams_were_lost_has_no_value() -> None:
+    assert left_out(made_up(lost_share=0.0)) == {}
+    assert left_out(made_up(lost_share=0.002)) == {
+        "p99.9": "0.20% of the datagrams were lost",
+    }
+    assert left_out(made_up(lost_share=0.05)).keys() == {"p99", "p99.9"}
+
+
+# ---- at which load ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go_by_it(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+
+    def search(path: Path) -> float:
+        searched.append(path.name)
+        return 4000.0 + len(searched)
+
+    monkeypatch.setattr(delay, "base_rate", search)
+    settings = {id_: {**SETTINGS, "rate": 0.0, "seconds": 0.1} for id_ in ("delay_10", "delay_50")}
+    run = a_run(("veth",), ("native", "parity"), tuple(settings), 2, settings)
+    chosen = {v.name: v for v in variants(find(["veth"]), ())}
+    with ResultWriter.create(tmp_path / "a", run) as writer:
+        runner.run(chosen, settings, writer, lambda *_: None)
+        results = load(writer.finish())
+    assert results.run.failures == ()
+    assert len(searched) == 2
+    loads: dict[str, set[float]] = {"native": set(), "parity": set()}
+    for trial in results.run.plan:
+        text = (results.path / trial.probe / f"{trial.trial}.json").read_text()
+        loads[trial.arm].add(json.loads(text)["base_rate"])
+    assert loads == {"native": {4001.0}, "parity": {4002.0}}
+    for arm, found in results.run.variants["veth"].conditions.items():
+        assert found == {id_: {BASE_RATE: next(iter(loads[arm]))} for id_ in settings}
+
+
+def with_load(run: Run, rate: float) -> Run:
+    """A run of which `rtt` found a load."""
+    found = {arm: {"rtt": {BASE_RATE: rate}} for arm in run.asked.arms}
+    changed = {
+        name: msgspec.structs.replace(record, conditions=found)
+        for name, record in run.variants.items()
+    }
+    return msgspec.structs.replace(run, variants=changed)
+
+
+def test_what_was_measured_at_another_load_is_not_compared(tmp_path: FilePath) -> None:
+    sets = [
+        write_set(tmp_path / str(rate), with_load(a_run(), rate), noisy(1))
+        for rate in (100_000.0, 100_500.0, 102_000.0)
+    ]
+    assert compare(sets[0], sets[1]).refused == []
+    refused = compare(sets[0], sets[2]).refused
+    assert {item.reason for item in refused} == {
+        "rtt was done under other conditions: base_rate 100000.0 → 102000.0"
+    }
+    assert all(item.name.startswith("rtt[") for item in refused)
+
+
+def test_a_run_may_go_by_the_loads_of_another(tmp_path: FilePath) -> None:
+    other = with_load(a_run(("veth",)), 5000.0)
+    begun = runner.go_by(a_run(("veth", "vxlan")), other)
+    with ResultWriter.create(tmp_path / "a", begun) as writer:
+        assert writer.conditions("veth", "native") == {BASE_RATE: 5000.0}
+        assert writer.conditions("vxlan", "native") == {}
+    with pytest.raises(UsageError, match="no loads for any of these"):
+        runner.go_by(a_run(("vxlan",)), other)
+
+
+def test_a_resumed_run_knows_the_load(tmp_path: FilePath) -> None:
+    run = a_run(("veth",), ("native",), ("rtt",), 2)
+    first = PlannedTrial(1, 1, "veth", "native", "rtt")
+    with ResultWriter.create(tmp_path / "a", run) as writer:
+        writer.record(first, Measurement({"rtt": [1e-5]}, conditions={BASE_RATE: 7000.0}))
+    with ResultWriter.resume(tmp_path / "a") as writer:
+        assert writer.conditions("veth", "native") == {BASE_RATE: 7000.0}
