@@ -29,7 +29,7 @@ from bench.quality import canary
 from bench.quality.repeats import Repeats
 from bench.quality.rule import judge
 from bench.quality.watch import watching
-from bench.results import Attempt, PlannedTrial, ResultWriter, Run, VariantRecord
+from bench.results import Attempt, PlannedTrial, ResultSet, ResultWriter, Run, VariantRecord
 from bench.scenario import Variant
 from bench.topology import Arm, build, facts
 
@@ -103,14 +103,15 @@ def records(variants: Mapping[str, Variant]) -> dict[str, VariantRecord]:
     }
 
 
-def go_by(begun: Run, other: Run) -> Run:
+def go_by(begun: Run, other: ResultSet) -> Run:
     """A run that measures under the conditions of another one, where that had the same variants.
 
     Raises UsageError where it found none.
     """
-    found = {n: other.variants[n].conditions for n in begun.variants if n in other.variants}
+    theirs = other.run.variants
+    found = {name: theirs[name].conditions for name in begun.variants if name in theirs}
     if not any(found.values()):
-        raise UsageError("the other run found no loads for any of these scenarios")
+        raise UsageError(f"{other.path}: has no loads of any of these scenarios")
     variants = {
         name: msgspec.structs.replace(record, conditions=found.get(name, {}))
         for name, record in begun.variants.items()

@@ -117,7 +117,7 @@ def run(
     )
     begun = _new_run(asked, chosen)
     if loads_of is not None:
-        begun = runner.go_by(begun, load(loads_of).run)
+        begun = runner.go_by(begun, load(loads_of))
     with ResultWriter.create(folder or default_folder(profile), begun) as writer:
         _measure(chosen, writer)
 
