@@ -188,9 +188,11 @@ def _absent(keys: list[Key], *sets: tuple[ResultSet, dict[Cell, Series]]) -> dic
     for results, cells in sets:
         measured = {_key(cell, cells) for cell in cells}
         said = _reasons(results)
+        ended = set(map(_planned, results.run.ended()))
         for key in keys:
             if key not in measured:
-                reason = f"{results.path}: {said.get(key, ['not reached'])[0]}"
+                without = "gave no figure, its warnings say why" if key in ended else "not reached"
+                reason = f"{results.path}: {said.get(key, [without])[0]}"
                 reasons.setdefault(key, []).append(reason)
     return {key: "; ".join(texts) for key, texts in reasons.items()}
 

@@ -372,6 +372,22 @@ def test_what_was_measured_at_another_load_is_not_compared(tmp_path: FilePath) -
     assert all(item.name.startswith("rtt[") for item in refused)
 
 
+def test_a_trial_all_of_whose_figures_were_left_out_is_no_trial_that_was_not_reached(
+    tmp_path: FilePath,
+) -> None:
+    run = a_run(("veth",), ("native",), blocks=1)
+    sets = []
+    for name in ("a", "b"):
+        with ResultWriter.create(tmp_path / name, run) as writer:
+            for trial in writer.pending():
+                samples = {"rtt": [1e-5]} if trial.probe == "rtt" else {}
+                writer.record(trial, Measurement(samples))
+            sets.append(load(writer.finish()))
+    (absent,) = compare(*sets).failed
+    assert absent.name == "tcp_goodput[veth,native]"
+    assert f"{tmp_path / 'a'}: gave no figure, its warnings say why" in absent.reason
+
+
 def test_a_run_may_go_by_the_loads_of_another(tmp_path: FilePath) -> None:
     other = write_set(tmp_path / "old", with_load(a_run(("veth",)), 5000.0), noisy(1))
     begun = runner.go_by(a_run(("veth", "vxlan")), other)
