@@ -335,6 +335,7 @@ def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go
         return 4000.0 + len(searched)
 
     monkeypatch.setattr(delay, "base_rate", search)
+    monkeypatch.setattr(delay, "sender_limit", lambda _: 1e6)
     settings = {id_: {**SETTINGS, "rate": 0.0, "seconds": 0.1} for id_ in ("delay_10", "delay_50")}
     run = a_run(("veth",), ("native", "parity"), tuple(settings), 2, settings)
     chosen = {v.name: v for v in variants(find(["veth"]), ())}
@@ -351,6 +352,21 @@ def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go
     for arm, found in results.run.variants["veth"].conditions.items():
         assert found.keys() == settings.keys()
         assert {each[BASE_RATE] for each in found.values()} == loads[arm]
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_load_is_a_share_of_what_the_sender_can_hand_over_where_the_path_carries_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delay, "base_rate", lambda _: 1e9)
+    for path in proved("veth"):
+        measured = delay.measure(10, path, {**SETTINGS, "rate": 0.0, "seconds": 0.05})
+    base = measured.conditions[BASE_RATE]
+    assert 1e4 < base < 1e7
+    assert kept(measured, 10).load == pytest.approx(base / 10)
+    assert measured.warnings[0] == (
+        f"{path.name}: the path carries 1000000000 packet/s, the sender {base:.0f}"
+    )
 
 
 def with_load(run: Run, rate: float) -> Run:

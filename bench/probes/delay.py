@@ -58,6 +58,8 @@ _SETTLE = 0.3
 """Seconds without any news after which what is missing counts as lost."""
 _BEYOND = 10
 """Datagrams that must lie beyond a percentile, at the least."""
+_FLOOD, _FLOOD_RATE = 20_000, 1e8
+"""Datagrams, and how many a second are due, to see how many the sender can hand over."""
 _LATE_MOST = 0.05
 """Share of late datagrams above which even a median is no answer to the load that was meant."""
 
@@ -149,14 +151,27 @@ def base_rate(path: Path) -> float:
     return float(round(found.rate))
 
 
+def sender_limit(path: Path) -> float:
+    """Datagrams a second that the sender of this probe can hand over, arrive what may."""
+    return float(round(offer(path, Offer(_FLOOD_RATE, _FLOOD, False, False, 0)).sent.rate))
+
+
 def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
     """Measure the delay at `load` per cent of the packet rate of `path`.
 
-    settings: `seconds`; `poisson` or equal distances; `rate` (the packet rate, 0: found by a search
-    where no earlier trial has done so); `sleeps` (the sender leaves its CPU to others between two
-    datagrams); `late_after` (seconds). Raises CannotMeasure.
+    settings: `seconds`; `poisson` or equal distances; `rate` (the packet rate; 0: what an earlier
+    trial found, or else a search does, and no more than the sender can hand over); `sleeps` (the
+    sender leaves its CPU to others between two datagrams); `late_after` (seconds).
+    Raises CannotMeasure.
     """
-    base = settings["rate"] or path.known.get(BASE_RATE) or base_rate(path)
+    base, warnings = settings["rate"] or path.known.get(BASE_RATE), []
+    if not base:
+        base, limit = base_rate(path), sender_limit(path)
+        if base > limit:
+            warnings = [
+                f"{path.name}: the path carries {base:.0f} packet/s, the sender {limit:.0f}"
+            ]
+            base = limit
     rate = base * load / 100
     count = max(1, round(rate * settings["seconds"] / SLICES)) * SLICES
     seed = random.getrandbits(32)
@@ -173,9 +188,12 @@ def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
             if percentile.intended is not None and not percentile.left_out
         },
         raw={_id(load): msgspec.json.encode(kept)},
-        warnings=tuple(
-            f"{path.name}: {', '.join(names)} left out: {reason}"
-            for reason, names in reasons.items()
+        warnings=(
+            *warnings,
+            *(
+                f"{path.name}: {', '.join(names)} left out: {reason}"
+                for reason, names in reasons.items()
+            ),
         ),
         conditions={BASE_RATE: base, "realtime": float(kept.realtime)},
     )
