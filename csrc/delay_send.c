@@ -26,6 +26,7 @@ enum {
 };
 
 #define SCHEDULE_MAX_NS 0x1p61
+#define STEP 0x9e3779b97f4a7c15 /* splitmix64's */
 
 /* ---- the schedule ------------------------------------------------------------------------- */
 
@@ -35,18 +36,25 @@ static double exponential(uint64_t bits)
 	return -log((double)((bits >> 11) + 1) * 0x1p-53);
 }
 
-int vnb_schedule(int64_t *due_ns, uint64_t count, double rate, int poisson, uint64_t seed)
+int vnb_schedule(int64_t *due_ns, uint64_t count, const struct vnb_rhythm *rhythm)
 {
-	double gap_ns = 1e9 / rate, at_ns = 0;
+	double gap_ns = 1e9 / rhythm->rate, at_ns = 0, stretch = 1;
 
-	if (!(rate > 0 && rate <= RATE_MAX && (double)count * gap_ns < SCHEDULE_MAX_NS))
+	if (rhythm->piece_ns < 0 || rhythm->rest_ns < 0)
+		return -EINVAL;
+	if (rhythm->piece_ns)
+		stretch += (double)rhythm->rest_ns / (double)rhythm->piece_ns;
+	if (!(rhythm->rate > 0 && rhythm->rate <= RATE_MAX &&
+	      (double)count * gap_ns * stretch < SCHEDULE_MAX_NS))
 		return -EINVAL;
 	for (uint64_t n = 0; n < count; n++) {
-		if (poisson)
-			at_ns += gap_ns * exponential(pattern_mix(seed + (n + 1) * 0x9e3779b97f4a7c15));
+		if (rhythm->poisson)
+			at_ns += gap_ns * exponential(pattern_mix(rhythm->seed + (n + 1) * STEP));
 		else
 			at_ns = (double)n * gap_ns;
 		due_ns[n] = (int64_t)at_ns;
+		if (rhythm->piece_ns)
+			due_ns[n] += due_ns[n] / rhythm->piece_ns * rhythm->rest_ns;
 	}
 	return 0;
 }

@@ -297,14 +297,22 @@ int64_t vnb_bucket_lowest(uint32_t bucket);
 /* Whose bucket `ns` is. */
 uint32_t vnb_bucket(int64_t ns);
 
+/* When datagrams are due. */
+struct vnb_rhythm {
+	double rate;       /* datagrams a second */
+	int poisson;       /* at independent exponential distances; else at equal ones */
+	uint64_t seed;     /* of these distances: the same seed, the same distances */
+	int64_t piece_ns;  /* after each such time, rest: nothing is due for rest_ns; 0: never rest */
+	int64_t rest_ns;
+};
+
 /*
- * Write down when each of `count` datagrams is due, in nanoseconds after the beginning: at equal
- * distances, or (poisson) at independent exponential ones, the same for the same seed.
+ * Write down when each of `count` datagrams is due, in nanoseconds after the beginning.
  *
- * Returns 0, or -EINVAL: rate (datagrams a second) is not above 0 and at most 1e9, or the last would
- * be due after more than 2^61 ns.
+ * Returns 0, or -EINVAL: the rate is not above 0 and at most 1e9, a time is negative, or the last
+ * would be due after more than 2^61 ns.
  */
-int vnb_schedule(int64_t *due_ns, uint64_t count, double rate, int poisson, uint64_t seed);
+int vnb_schedule(int64_t *due_ns, uint64_t count, const struct vnb_rhythm *rhythm);
 
 /* What to send, and when. */
 struct vnb_paced {

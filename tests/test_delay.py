@@ -29,6 +29,7 @@ from bench.native.delay import (
     Arrived,
     Histograms,
     Paced,
+    Rhythm,
     Schedule,
     bucket_of,
     receive_paced,
@@ -160,9 +161,9 @@ def test_a_stall_of_the_path_is_in_the_tail_where_a_closed_loop_hides_it() -> No
     def attempt() -> None:
         for path in proved("tun-relay"):
             (pump,) = path.forwarders
-            with stalled(pump.child.pid, 0.5):
+            with stalled(pump.child.pid, 0.2):
                 found = kept(delay.measure(50, path, SETTINGS))
-            with stalled(pump.child.pid, 0.5):
+            with stalled(pump.child.pid, 0.2):
                 trips = closed_loop(path, 1.2)
         assert found.lost == 0
         tail, middle = found.percentiles["p99"].intended, found.percentiles["p50"].intended
@@ -202,7 +203,8 @@ def through_loopback(wanted: Offer, *, stall: bool = False, buffer: int = 1 << 2
         address = to.getsockname()
 
         def send(report: Send) -> dict[str, bool]:
-            schedule = Schedule(wanted.count, wanted.rate, poisson=wanted.poisson, seed=wanted.seed)
+            rhythm = Rhythm(wanted.rate, wanted.poisson, wanted.seed)
+            schedule = Schedule(wanted.count, rhythm)
             paced = Paced(1, 2, 64, sleeps=wanted.sleeps, patience_ns=200_000_000)
             report({"ready": True})
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

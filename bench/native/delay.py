@@ -61,14 +61,25 @@ class Arrived:
     last_ns: int
 
 
+@dataclass(frozen=True)
+class Rhythm:
+    """When datagrams are due (struct vnb_rhythm)."""
+
+    rate: float
+    poisson: bool
+    seed: int
+    piece_ns: int = 0
+    rest_ns: int = 0
+
+
 class Schedule:
     """When each datagram is due, in nanoseconds after the beginning."""
 
-    def __init__(self, count: int, rate: float, *, poisson: bool, seed: int) -> None:
-        """`count` datagrams at `rate` a second. Raises OSError: see vnb_schedule."""
+    def __init__(self, count: int, rhythm: Rhythm) -> None:
+        """The first `count` datagrams. Raises OSError: see vnb_schedule."""
         self.count = count
         self.pointer: Any = ffi.new("int64_t[]", count)
-        check(lib.vnb_schedule(self.pointer, count, rate, poisson, seed))
+        check(lib.vnb_schedule(self.pointer, count, filled("struct vnb_rhythm *", rhythm)))
 
     def due(self, number: int) -> int:
         """When datagram `number` is due."""

@@ -26,6 +26,13 @@ struct way {
 	int result;
 };
 
+static int schedule(int64_t *due_ns, uint64_t count, double rate, int poisson, uint64_t seed)
+{
+	struct vnb_rhythm rhythm = {.rate = rate, .poisson = poisson, .seed = seed};
+
+	return vnb_schedule(due_ns, count, &rhythm);
+}
+
 static struct way *open_way(double rate)
 {
 	static struct way way;
@@ -36,7 +43,7 @@ static struct way *open_way(double rate)
 	way.from = rig_udp_socket(&(struct sockaddr_in){0});
 	way.stop_fd = eventfd(0, EFD_CLOEXEC);
 	NEED(connect(way.from, (struct sockaddr *)&address, sizeof(address)) == 0);
-	NEED(vnb_schedule(way.due_ns, COUNT, rate, 0, 0) == 0);
+	NEED(schedule(way.due_ns, COUNT, rate, 0, 0) == 0);
 	way.paced = (struct vnb_paced){
 		.seed = 1, .id = ID, .size = 64, .batch = 8,
 		.due_ns = way.due_ns, .count = COUNT, .late = way.late,
@@ -120,9 +127,9 @@ static void schedules_are_as_promised(void)
 	int64_t before = 0;
 	uint32_t longer = 0, backwards = 0;
 
-	CLAIM(vnb_schedule(due_ns, 4, 3000, 0, 9) == 0 && due_ns[0] == 0 && due_ns[1] == 333333 &&
+	CLAIM(schedule(due_ns, 4, 3000, 0, 9) == 0 && due_ns[0] == 0 && due_ns[1] == 333333 &&
 	      due_ns[2] == 666666 && due_ns[3] == ONE_MS, "constant spacing does not drift");
-	NEED(vnb_schedule(due_ns, MANY, 1000, 1, 5) == 0);
+	NEED(schedule(due_ns, MANY, 1000, 1, 5) == 0);
 	for (uint32_t n = 0; n < MANY; before = due_ns[n++]) {
 		backwards += due_ns[n] < before;
 		longer += due_ns[n] - before > ONE_MS;
@@ -130,12 +137,26 @@ static void schedules_are_as_promised(void)
 	CLAIM(backwards == 0, "a Poisson schedule only goes forward");
 	CLAIM(before > 98.7e9 && before < 101.3e9, "at the rate asked for (4 standard deviations)");
 	CLAIM(longer > 36180 && longer < 37400, "with gaps above the mean as often as e^-1 says");
-	NEED(vnb_schedule(again, MANY, 1000, 1, 5) == 0);
+	NEED(schedule(again, MANY, 1000, 1, 5) == 0);
 	CLAIM(memcmp(due_ns, again, sizeof(again)) == 0, "the same seed gives the same schedule");
-	NEED(vnb_schedule(again, MANY, 1000, 1, 6) == 0);
+	NEED(schedule(again, MANY, 1000, 1, 6) == 0);
 	CLAIM(memcmp(due_ns, again, sizeof(again)) != 0, "another seed another one");
-	CLAIM(vnb_schedule(due_ns, 1, 0, 0, 0) == -EINVAL && vnb_schedule(due_ns, 1, 2e9, 0, 0) ==
-	      -EINVAL && vnb_schedule(due_ns, MANY, 1e-9, 0, 0) == -EINVAL, "no rate: refused");
+	CLAIM(schedule(due_ns, 1, 0, 0, 0) == -EINVAL && schedule(due_ns, 1, 2e9, 0, 0) == -EINVAL &&
+	      schedule(due_ns, MANY, 1e-9, 0, 0) == -EINVAL, "no rate: refused");
+}
+
+static void schedules_may_rest(void)
+{
+	struct vnb_rhythm rhythm = {.rate = 1000, .piece_ns = 2 * ONE_MS, .rest_ns = 50 * ONE_MS};
+	int64_t due_ns[5];
+
+	NEED(vnb_schedule(due_ns, 5, &rhythm) == 0);
+	CLAIM(due_ns[0] == 0 && due_ns[1] == ONE_MS && due_ns[2] == 52 * ONE_MS &&
+	      due_ns[3] == 53 * ONE_MS && due_ns[4] == 104 * ONE_MS, "a rest comes after each piece");
+	rhythm.rest_ns = -1;
+	CLAIM(vnb_schedule(due_ns, 5, &rhythm) == -EINVAL, "no rest is negative");
+	rhythm.rest_ns = INT64_MAX / 2;
+	CLAIM(vnb_schedule(due_ns, 5, &rhythm) == -EINVAL, "nor too long");
 }
 
 /* ---- sending ------------------------------------------------------------------------------ */
@@ -278,7 +299,7 @@ static void both_ends_at_once(void)
 	struct way *way = open_way(10000);
 	pthread_t thread;
 
-	NEED(vnb_schedule(way->due_ns, COUNT, 10000, 1, 3) == 0);
+	NEED(schedule(way->due_ns, COUNT, 10000, 1, 3) == 0);
 	NEED(pthread_create(&thread, NULL, receive, way) == 0);
 	CLAIM(send_now(way) == 0, "a Poisson stream is sent");
 	NEED(pthread_join(thread, NULL) == 0);
@@ -331,6 +352,7 @@ void test_delay(void)
 {
 	buckets_hold_what_is_put_there();
 	schedules_are_as_promised();
+	schedules_may_rest();
 	datagrams_say_when_they_were_due();
 	nothing_is_forgone();
 	a_sender_loses_its_patience();
