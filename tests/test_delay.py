@@ -1,27 +1,19 @@
 """One-way delay under load: what is planted is found, and what cannot be told is left out."""
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
 import pytest
 from bench._vnetbench import ffi
-from sets import a_run, noisy, write_set
 
 from bench import native
-from bench import run as runner
-from bench.compare import compare
-from bench.errors import UsageError
 from bench.forwarders import forwarding
 from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, METRICS, delay_id
 from bench.native.delay import (
@@ -39,10 +31,10 @@ from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts, pooled, quantile
 from bench.probes import PROBES, Measurement, Path, delay, prove
 from bench.probes.base import client
-from bench.probes.delay import BASE_RATE, Delay, Found, Offer, judge, offer
+from bench.probes.delay import Delay, judge
 from bench.probes.echo import connect, responder
+from bench.probes.paced import Found, Offer, both_cpus, offer
 from bench.process import Send, spawn
-from bench.results import PlannedTrial, ResultWriter, Run, load
 from bench.scenario import find, variants
 from bench.topology import build
 
@@ -139,7 +131,7 @@ def test_an_idle_path_has_about_half_the_delay_of_a_round_trip() -> None:
 
 def closed_loop(path: Path, seconds: float) -> list[float]:
     """Round trips of one datagram at a time, shortest first; the ends are where `offer`'s are."""
-    cpus = delay._cpus()
+    cpus = both_cpus()
 
     def ask(_: Send) -> dict[str, list[float]]:
         os.sched_setaffinity(0, {cpus[0]})
@@ -321,122 +313,3 @@ def test_a_percentile_behind_which_datagrams_were_lost_has_no_value() -> None:
         "p99.9": "0.20% of the datagrams were lost",
     }
     assert left_out(made_up(lost_share=0.05)).keys() == {"p99", "p99.9"}
-
-
-# ---- at which load ------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("namespaces")
-def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go_by_it(
-    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    searched: list[str] = []
-
-    def search(path: Path) -> float:
-        searched.append(path.name)
-        return 4000.0 + len(searched)
-
-    monkeypatch.setattr(delay, "base_rate", search)
-    monkeypatch.setattr(delay, "sender_limit", lambda _: 1e6)
-    settings = {id_: {**SETTINGS, "rate": 0.0, "seconds": 0.1} for id_ in ("delay_10", "delay_50")}
-    run = a_run(("veth",), ("native", "parity"), tuple(settings), 2, settings)
-    chosen = {v.name: v for v in variants(find(["veth"]), ())}
-    with ResultWriter.create(tmp_path / "a", run) as writer:
-        runner.run(chosen, settings, writer, lambda *_: None)
-        results = load(writer.finish())
-    assert results.run.failures == ()
-    assert len(searched) == 2
-    loads: dict[str, set[float]] = {"native": set(), "parity": set()}
-    for trial in results.run.plan:
-        text = (results.path / trial.probe / f"{trial.trial}.json").read_text()
-        loads[trial.arm].add(json.loads(text)["base_rate"])
-    assert loads == {"native": {4001.0}, "parity": {4002.0}}
-    for arm, found in results.run.variants["veth"].conditions.items():
-        assert found.keys() == settings.keys()
-        assert {each[BASE_RATE] for each in found.values()} == loads[arm]
-
-
-@pytest.mark.usefixtures("namespaces")
-def test_a_load_is_a_share_of_what_the_sender_can_hand_over_where_the_path_carries_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(delay, "base_rate", lambda _: 1e9)
-    for path in proved("veth"):
-        measured = delay.measure(10, path, {**SETTINGS, "rate": 0.0, "seconds": 0.05})
-    base = measured.conditions[BASE_RATE]
-    assert 1e4 < base < 1e7
-    assert kept(measured, 10).load == pytest.approx(base / 10)
-    assert measured.warnings[0] == (
-        f"{path.name}: the path carries 1000000000 packet/s, the sender {base:.0f}"
-    )
-
-
-def with_load(run: Run, rate: float) -> Run:
-    """A run of which `rtt` found a load."""
-    found = {arm: {"rtt": {BASE_RATE: rate}} for arm in run.asked.arms}
-    changed = {
-        name: msgspec.structs.replace(record, conditions=found)
-        for name, record in run.variants.items()
-    }
-    return msgspec.structs.replace(run, variants=changed)
-
-
-def test_what_was_measured_at_another_load_is_not_compared(tmp_path: FilePath) -> None:
-    sets = [
-        write_set(tmp_path / str(rate), with_load(a_run(), rate), noisy(1))
-        for rate in (100_000.0, 100_500.0, 102_000.0)
-    ]
-    assert compare(sets[0], sets[1]).refused == []
-    refused = compare(sets[0], sets[2]).refused
-    assert {item.reason for item in refused} == {
-        "rtt was done under other conditions: base_rate 100000.0 → 102000.0"
-    }
-    assert all(item.name.startswith("rtt[") for item in refused)
-
-
-def test_a_trial_all_of_whose_figures_were_left_out_is_no_trial_that_was_not_reached(
-    tmp_path: FilePath,
-) -> None:
-    run = a_run(("veth",), ("native",), blocks=1)
-    sets = []
-    for name in ("a", "b"):
-        with ResultWriter.create(tmp_path / name, run) as writer:
-            for trial in writer.pending():
-                samples = {"rtt": [1e-5]} if trial.probe == "rtt" else {}
-                writer.record(trial, Measurement(samples))
-            sets.append(load(writer.finish()))
-    (absent,) = compare(*sets).failed
-    assert absent.name == "tcp_goodput[veth,native]"
-    assert f"{tmp_path / 'a'}: gave no figure, its warnings say why" in absent.reason
-
-
-def test_a_run_may_go_by_the_loads_of_another(tmp_path: FilePath) -> None:
-    other = write_set(tmp_path / "old", with_load(a_run(("veth",)), 5000.0), noisy(1))
-    begun = runner.go_by(a_run(("veth", "vxlan")), other)
-    with ResultWriter.create(tmp_path / "a", begun) as writer:
-        assert writer.conditions("veth", "native") == {BASE_RATE: 5000.0}
-        assert writer.conditions("vxlan", "native") == {}
-    with pytest.raises(UsageError, match="has no loads of any of these"):
-        runner.go_by(a_run(("vxlan",)), other)
-
-
-def test_the_loads_of_a_set_that_has_none_are_refused_before_anything_is_measured(
-    tmp_path: FilePath,
-) -> None:
-    write_set(tmp_path / "old", a_run(), noisy(1))
-    words = [sys.executable, "-m", "bench", "run", "veth", "--loads-of", tmp_path / "old"]
-    told = subprocess.run(
-        [*words, "-o", tmp_path / "new"], capture_output=True, text=True, check=False
-    )
-    assert told.returncode == 2
-    assert told.stderr == f"vnetbench: {tmp_path / 'old'}: has no loads of any of these scenarios\n"
-    assert not (tmp_path / "new.partial").exists()
-
-
-def test_a_resumed_run_knows_the_load(tmp_path: FilePath) -> None:
-    run = a_run(("veth",), ("native",), ("rtt",), 2)
-    first = PlannedTrial(1, 1, "veth", "native", "rtt")
-    with ResultWriter.create(tmp_path / "a", run) as writer:
-        writer.record(first, Measurement({"rtt": [1e-5]}, conditions={BASE_RATE: 7000.0}))
-    with ResultWriter.resume(tmp_path / "a") as writer:
-        assert writer.conditions("veth", "native") == {BASE_RATE: 7000.0}

@@ -14,54 +14,25 @@ beyond it, too many were lost, or too many were sent late because the sender cou
 
 from __future__ import annotations
 
-import os
 import random
-import socket
-import time
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from bench.endpoint import family_of
-from bench.errors import CannotMeasure
 from bench.lossless import lossless_rate
 from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, delay_id
-from bench.native.delay import (
-    Arrivals,
-    Arrived,
-    Histograms,
-    Paced,
-    Rhythm,
-    Schedule,
-    bucket_bounds,
-    receive_paced,
-    send_paced,
-)
-from bench.native.traffic import Sent, Tally
+from bench.native.delay import bucket_bounds
 from bench.percentiles import SLICES, Counts, estimate, pooled, share_within
-from bench.probes.base import Measurement, Path, Probe, client, server
+from bench.probes.base import Measurement, Path, Probe
 from bench.probes.echo import PAYLOAD
-from bench.process import Send
+from bench.probes.paced import PATIENCE, RESTS, Found, Offer, both_cpus, offer
 
 BASE_RATE = "base_rate"
 """The condition: datagrams a second of which a load is so many per cent."""
-_PORT = 7012
-_BUFFER = 1 << 20
-_START_TIMEOUT = 5.0
-_MARGIN = 5.0
-_PATIENCE = 1.0
-"""Seconds behind its schedule after which a sender gives up."""
-_SETTLE = 0.3
-"""Seconds without any news after which what is missing counts as lost."""
 _BEYOND = 10
 """Datagrams that must lie beyond a percentile, at the least."""
-_PIECE_NS, _REST_NS = 400_000_000, 100_000_000
-"""A sender that spins lets nobody else on its CPU. After most of a second the kernel makes room for
-them, for 50 ms: better before that, and when nothing is due."""
 _FLOOD, _FLOOD_RATE = 20_000, 1e8
 """Datagrams, and how many a second are due, to see how many the sender can hand over."""
 _LATE_MOST = 0.05
@@ -117,45 +88,16 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     lateness: dict[int, int]
 
 
-@dataclass(frozen=True)
-class Offer:
-    """What is to be sent.
-
-    rate: datagrams a second, at Poisson's distances or equal ones, drawn from `seed`.
-    """
-
-    rate: float
-    count: int
-    poisson: bool
-    sleeps: bool
-    seed: int
-
-    @property
-    def seconds(self) -> float:
-        """How long it takes."""
-        return self.count / self.rate * (1 + _REST_NS / _PIECE_NS)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What became of an offer.
-
-    first: whether the ends went before all else on their CPUs. intended, actual: slice by slice.
-    """
-
-    offer: Offer
-    sent: Sent
-    arrived: Arrived
-    first: bool
-    lateness: Counts
-    intended: tuple[Counts, ...]
-    actual: tuple[Counts, ...]
-
-
 def base_rate(path: Path) -> float:
     """Datagrams a second that the path carries, of which the loads are so many per cent."""
     found = lossless_rate(
-        path, size=PAYLOAD, goal=0.001, seconds=0.25, precision=0.1, confirmations=1, cpus=_cpus()
+        path,
+        size=PAYLOAD,
+        goal=0.001,
+        seconds=0.25,
+        precision=0.1,
+        confirmations=1,
+        cpus=both_cpus(),
     )
     return float(round(found.rate))
 
@@ -266,7 +208,7 @@ def _left_out(found: Found, share: float, late: float, late_after: float) -> str
     if count < needed:
         return f"it takes {needed} datagrams, and {count} were due"
     if found.sent.packets < count:
-        return f"the sender fell {_PATIENCE:g} s behind {found.offer.rate:.0f} packet/s and gave up"
+        return f"the sender fell {PATIENCE:g} s behind {found.offer.rate:.0f} packet/s and gave up"
     if late > min(_LATE_MOST, beyond / 2):
         return f"the sender was late: {late:.2%} went more than {1e6 * late_after:.0f} µs behind"
     lost = count - found.arrived.unique
@@ -277,95 +219,6 @@ def _left_out(found: Found, share: float, late: float, late_after: float) -> str
 
 def _by_time(counts: Counts) -> dict[int, int]:
     return {bucket_bounds(bucket)[0]: count for bucket, count in counts.items()}
-
-
-# ---- one trial ----------------------------------------------------------------------------------
-
-
-def offer(path: Path, wanted: Offer) -> Found:
-    """Send on `path` what is wanted, and receive it. Raises CannotMeasure."""
-    seed, stream_id = random.getrandbits(64), random.getrandbits(32)
-    sent, arrived, lateness = Tally(Sent), Tally(Arrived), Histograms()
-    intended, actual = Histograms(SLICES), Histograms(SLICES)
-    address, cpus = (path.server_address, _PORT), _cpus()
-    stop = os.eventfd(0)
-
-    def receive(report: Send) -> dict[str, bool]:
-        _go_first(cpus[1])
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.bind(address)
-            report({"ready": True})
-            expected = Arrivals(seed, stream_id, PAYLOAD, wanted.count, _BUFFER, slices=SLICES)
-            receive_paced(sock.fileno(), expected, arrived, intended, actual, stop)
-        return {"done": True}
-
-    def send(_: Send) -> dict[str, bool]:
-        first = _go_first(cpus[0])
-        rhythm = Rhythm(wanted.rate, wanted.poisson, wanted.seed, _PIECE_NS, _REST_NS)
-        schedule = Schedule(wanted.count, rhythm)
-        patience = round(_PATIENCE * 1e9)
-        paced = Paced(seed, stream_id, PAYLOAD, sleeps=wanted.sleeps, patience_ns=patience)
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.connect(address)
-            send_paced(sock.fileno(), paced, schedule, sent, lateness, os.eventfd(0))
-        return {"first": first}
-
-    try:
-        with server(path, "receiver", receive, [stop]) as receiver:
-            receiver.receive(_START_TIMEOUT)
-            with client(path, "paced sender", send) as sender:
-                told = sender.receive(2 * wanted.seconds + _PATIENCE + _MARGIN)
-            _settle(sent, arrived)
-            os.eventfd_write(stop, 1)
-            receiver.receive(_MARGIN)
-    finally:
-        os.close(stop)
-    if arrived.read().unique == 0:
-        raise CannotMeasure(f"{path.server.host}: nothing of what was sent arrived")
-    slices = range(SLICES)
-    return Found(
-        wanted,
-        sent.read(),
-        arrived.read(),
-        told["first"],
-        lateness.read(),
-        tuple(intended.read(index) for index in slices),
-        tuple(actual.read(index) for index in slices),
-    )
-
-
-def _settle(sent: Tally[Sent], arrived: Tally[Arrived]) -> None:
-    """Wait until all that was sent has arrived, or nothing arrives any more."""
-    wanted, seen, news = sent.read().packets, -1, time.monotonic()
-    while (there := arrived.read()).unique < wanted:
-        if there.packets != seen:
-            seen, news = there.packets, time.monotonic()
-        elif time.monotonic() - news > _SETTLE:
-            return
-        time.sleep(0.005)
-
-
-def _cpus() -> tuple[int, int]:
-    """The CPUs of sender and receiver: two of them where there are two.
-
-    Left to the scheduler, some trials would have both on one CPU, which is another measurement.
-    """
-    cpus = sorted(os.sched_getaffinity(0))
-    return cpus[-2:][0], cpus[-1]
-
-
-def _go_first(cpu: int) -> bool:
-    """Have this process go before all others on a CPU, where that is permitted; returns whether.
-
-    What else wants that CPU is not the path's, and would be in the delay. With one CPU for all,
-    a sender that spins would let nobody else move the packets.
-    """
-    several = len(os.sched_getaffinity(0)) > 1
-    os.sched_setaffinity(0, {cpu})
-    if several:
-        with suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    return os.sched_getscheduler(0) == os.SCHED_FIFO
 
 
 def _id(load: int) -> str:
@@ -392,7 +245,7 @@ PROBES = tuple(
             "rigorous": _settings(10.0),
         },
         measure=partial(measure, load),
-        duration=lambda settings: 0.7 + settings["seconds"] * (1 + _REST_NS / _PIECE_NS),
+        duration=lambda settings: 0.7 + settings["seconds"] * (1 + RESTS),
         missing=lambda: None,
         default=False,
     )
