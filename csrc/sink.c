@@ -7,6 +7,10 @@
  * numbers, one bit each, tells the new from the repeated in bounded memory however long the
  * stream is.
  *
+ * Waking a sleeping sink is work of whoever delivers a datagram, in the middle of the path, and in a
+ * virtual machine it costs more than the datagram. A sink that naps is not woken: it looks again by
+ * its own clock, and the socket buffer keeps what came meanwhile.
+ *
  * Datagrams lost at this very socket are not the path's loss: the kernel counts them, and the count
  * is read once at the end (SO_MEMINFO) where SO_RXQ_OVFL would put it beside every datagram.
  *
@@ -21,6 +25,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "clock.h"
@@ -37,6 +42,7 @@ enum {
 	RECEIVE_TIMEOUT_MS = 5,
 	COALESCED_MAX = 65535,
 	WINDOW = 1 << 20, /* sequence numbers; a power of two */
+	NAP_MAX_US = 999999,
 	LINE = 64,        /* between buffers, so that their beginnings do not share a cache set */
 };
 
@@ -186,8 +192,8 @@ static void take(struct receiver *receiver, unsigned int index)
 static int receive_batch(struct receiver *receiver)
 {
 	struct vnb_received *received = receiver->received;
-	int count = recvmmsg(receiver->fd, receiver->messages, receiver->batch, MSG_WAITFORONE,
-			     NULL);
+	int flags = receiver->sink->nap_us ? MSG_DONTWAIT : MSG_WAITFORONE;
+	int count = recvmmsg(receiver->fd, receiver->messages, receiver->batch, flags, NULL);
 
 	if (count < 0) {
 		if (errno == EAGAIN)
@@ -202,6 +208,30 @@ static int receive_batch(struct receiver *receiver)
 	for (int i = 0; i < count; i++)
 		take(receiver, (unsigned int)i);
 	return 1;
+}
+
+/* Whether the stream has been silent for too long. */
+static bool is_idle(const struct receiver *receiver)
+{
+	return receiver->sink->idle_ms && receiver->last_ns &&
+	       now_ns() - receiver->last_ns >= receiver->sink->idle_ms * INT64_C(1000000);
+}
+
+/* Sleep a while (0), or until it is time to end (1), or -errno. */
+static int nap(struct receiver *receiver, struct stop_watch *stop)
+{
+	struct timespec length = {.tv_nsec = receiver->sink->nap_us * 1000L};
+	struct pollfd fd = {.fd = stop->fd, .events = POLLIN};
+	int ready = ppoll(&fd, 1, &length, NULL), result;
+
+	if (ready < 0)
+		return errno == EINTR ? 0 : -errno;
+	stop_was_seen(stop);
+	if (ready == 0)
+		return is_idle(receiver);
+	while ((result = receive_batch(receiver)) > 0)
+		; /* what is there already belongs to the stream, even behind a stop */
+	return result < 0 ? result : stop_from_poll(fd.revents);
 }
 
 /* Sleep until there is a datagram (0) or it is time to end (1), or -errno. */
@@ -295,26 +325,31 @@ int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received,
 	uint32_t before[SK_MEMINFO_VARS], after[SK_MEMINFO_VARS];
 	struct stop_watch stop = {.fd = stop_fd};
 	struct receiver *receiver;
-	int result;
+	int result, slack = prctl(PR_GET_TIMERSLACK);
 
-	if (sink->size < VNB_STREAM_HEADER || sink->size > VNB_DATAGRAM_MAX || sink->batch > BATCH)
+	if (sink->size < VNB_STREAM_HEADER || sink->size > VNB_DATAGRAM_MAX ||
+	    sink->batch > BATCH || sink->nap_us > NAP_MAX_US)
 		return -EINVAL;
 	if ((result = prepare_socket(fd, sink)) < 0)
 		return result;
 	receiver = receiver_new(fd, sink, received);
 	if (!receiver)
 		return -ENOMEM;
+	if (sink->nap_us)
+		prctl(PR_SET_TIMERSLACK, 1); /* not the 50 us by which a nap may be longer */
 	memory_info(fd, before);
 	do {
 		result = receive_batch(receiver);
 		if (result == 0)
-			result = wait_idle(receiver, &stop);
+			result = sink->nap_us ? nap(receiver, &stop) : wait_idle(receiver, &stop);
 		else if (result > 0)
 			result = stop_is_due(&stop) ? stop_is_asked(&stop) : 0;
 	} while (result == 0);
 	memory_info(fd, after);
 	received->drops += after[SK_MEMINFO_DROPS] - before[SK_MEMINFO_DROPS];
 	received->buffer = after[SK_MEMINFO_RCVBUF];
+	if (sink->nap_us && slack > 0)
+		prctl(PR_SET_TIMERSLACK, slack);
 	free(receiver);
 	return result > 0 ? 0 : result;
 }

@@ -246,6 +246,7 @@ struct vnb_sink {
 	uint32_t buffer;  /* bytes of socket buffer to ask for; 0: leave it as it is */
 	uint32_t idle_ms; /* end when nothing came for this long after a datagram; 0: do not */
 	uint32_t batch;   /* datagrams of one recvmmsg, at most 64; 0: so many */
+	uint32_t nap_us;  /* under a second: sleep this long when nothing is there; 0: wait for the next */
 	int verify;       /* look at every byte, not just at the header */
 	int gro;          /* take coalesced datagrams (UDP_GRO); cut again, they count one by one */
 };
@@ -274,11 +275,12 @@ struct vnb_received {
 
 /*
  * Receive a stream on the bound UDP socket `fd` and hold every datagram against what was sent, until
- * stop_fd is readable (at most some 60 ms later) or the stream has gone idle. Sets `fd` blocking,
- * with a receive timeout; adds to *received, which the caller clears. drops becomes right at the
- * end and is of this call alone.
+ * stop_fd is readable (at most some 60 ms later) or the stream has gone idle. With `nap_us` nobody
+ * waits on the socket, so whoever delivers datagrams to it wakes nobody up: what comes meanwhile
+ * has to fit the socket buffer. Sets `fd` blocking, with a receive timeout; adds to *received, which
+ * the caller clears. drops becomes right at the end and is of this call alone.
  *
- * Returns 0 at the end, or -errno: -EINVAL (size or batch out of range), -ENOMEM, -ENOPROTOOPT (no UDP_GRO
+ * Returns 0 at the end, or -errno: -EINVAL (size, batch or nap_us out of range), -ENOMEM, -ENOPROTOOPT (no UDP_GRO
  * here), or the error of an unusable descriptor.
  */
 int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received, int stop_fd);

@@ -51,7 +51,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Sink:
-    """What to receive (struct vnb_sink)."""
+    """What to receive (struct vnb_sink).
+
+    nap_us: microseconds to sleep when nothing is there; 0: be woken by the next datagram.
+    """
 
     seed: int
     id: int
@@ -59,6 +62,7 @@ class Sink:
     buffer: int = 0
     idle_ms: int = 0
     batch: int = 0
+    nap_us: int = 0
     verify: bool = False
     gro: bool = False
 
@@ -127,6 +131,10 @@ class Tally(Generic[Count]):
         """A copy as it stands; consistent once the writer has ended."""
         names = (field.name for field in fields(self._kind))
         return self._kind(**{name: int(getattr(self.pointer, name)) for name in names})
+
+    def clear(self) -> None:
+        """Begin at nothing; while nobody writes."""
+        self._memory[:] = bytes(len(self._memory))
 
 
 def send(

@@ -256,13 +256,16 @@ static void await_begin(struct task *task)
 		NEED(test_now() < deadline);
 }
 
-static void stops_when_told(void)
+static void stops_when_told(uint32_t nap_us)
 {
 	static struct task task;
 	pthread_t thread;
+	struct vnb_sink sink = SINK;
 	double begin;
 
-	start(&task, &thread, &SINK);
+	memset(&task, 0, sizeof(task));
+	sink.nap_us = nap_us;
+	start(&task, &thread, &sink);
 	usleep(5 * IDLE_MS * 1000);
 	begin = test_now();
 	NEED(eventfd_write(task.way.stop_fd, 1) == 0);
@@ -273,7 +276,7 @@ static void stops_when_told(void)
 }
 
 /* The generator floods a sink that has little room. */
-static void accounts_for_a_flood(uint32_t segments, int gro)
+static void accounts_for_a_flood(uint32_t segments, int gro, uint32_t nap_us)
 {
 	static struct task task;
 	struct vnb_stream stream = {
@@ -285,7 +288,7 @@ static void accounts_for_a_flood(uint32_t segments, int gro)
 	pthread_t thread;
 
 	memset(&task, 0, sizeof(task));
-	sink.buffer = 1 << 14, sink.idle_ms = 100, sink.gro = gro;
+	sink.buffer = 1 << 14, sink.idle_ms = 100, sink.gro = gro, sink.nap_us = nap_us;
 	start(&task, &thread, &sink);
 	await_begin(&task);
 	stream.last = segments ? 20 : 0;
@@ -312,6 +315,10 @@ static void refuses_what_cannot_be(void)
 	CLAIM(vnb_sink(way.sink_fd, &sink, &received, way.stop_fd) == -EINVAL, "15 bytes: refused");
 	sink.size = 65508;
 	CLAIM(vnb_sink(way.sink_fd, &sink, &received, way.stop_fd) == -EINVAL, "65508: refused");
+	sink = SINK;
+	sink.nap_us = 1000000;
+	CLAIM(vnb_sink(way.sink_fd, &sink, &received, way.stop_fd) == -EINVAL,
+	      "a nap of a second: refused");
 	close_way(&way);
 	CLAIM(vnb_sink(way.sink_fd, &SINK, &received, way.stop_fd) == -EBADF,
 	      "a closed descriptor is reported");
@@ -327,9 +334,11 @@ void test_sink(void)
 	finds_wrong_sizes();
 	knows_its_stream();
 	counts_drops_of_its_own();
-	stops_when_told();
-	accounts_for_a_flood(0, 0);
-	accounts_for_a_flood(16, 0);
-	accounts_for_a_flood(16, 1);
+	stops_when_told(0);
+	stops_when_told(100);
+	accounts_for_a_flood(0, 0, 0);
+	accounts_for_a_flood(0, 0, 100);
+	accounts_for_a_flood(16, 0, 0);
+	accounts_for_a_flood(16, 1, 0);
 	refuses_what_cannot_be();
 }
