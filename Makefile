@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend test setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench why bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate test setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -33,6 +33,9 @@ bench-planted: setup ## whether why finds handicaps that were hidden in a pump
 
 bench-trend: setup ## how long trend takes over 1,000 result sets of realistic size
 	@PYTHONPATH=tests $(BIN)/python tests/bench_trend.py $(ARGS)
+
+bench-rate: setup ## how long packet-rate searches take and how far they agree, and iperf3 and sockperf
+	@PYTHONPATH=tests $(BIN)/python tests/bench_rate.py $(ARGS)
 
 test: lint check-c ## set up, then lint, type-check and run all tests
 	@$(BIN)/pytest $(ARGS)

@@ -3,6 +3,7 @@
 Units are SI (`bit/s`, `s`, `packet/s`); `units.py` says how each is written for people.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,32 @@ DELAY_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 def delay_id(load: int, percentile: str) -> str:
     """The metric of a percentile of the delay at a load."""
     return f"delay_{load}_{percentile}"
+
+
+PACKET_RATES: dict[int, dict[float, str]] = {
+    size: {
+        0.0: f"packet_rate_{size}",
+        0.001: f"packet_rate_{size}_loss_0.1",
+        0.005: f"packet_rate_{size}_loss_0.5",
+    }
+    for size in (64, 512, 1400)
+}
+"""Bytes of payload → share that may be lost → id of the metric."""
+
+
+def _packet_rates() -> Iterator[Metric]:
+    for size, by_loss in PACKET_RATES.items():
+        for loss, id_ in by_loss.items():
+            goal = f"at most {loss:.1%} are lost" if loss else "none is lost"
+            yield Metric(
+                id=id_,
+                unit="packet/s",
+                better="higher",
+                title=f"{size} B, {loss:.1%} loss" if loss else f"{size} B packets",
+                description=f"UDP datagrams of {size} bytes that arrive each second where so many "
+                f"are offered that {goal}, in half of the trials at least (RFC 9971, conditional "
+                "throughput)",
+            )
 
 
 METRICS: dict[str, Metric] = {
@@ -162,5 +189,6 @@ METRICS: dict[str, Metric] = {
             for load in DELAY_LOADS
             for percentile in DELAY_PERCENTILES
         ),
+        *_packet_rates(),
     )
 }

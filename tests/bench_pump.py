@@ -21,10 +21,10 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from bench.forwarders import forwarding
-from bench.lossless import lossless_rate
 from bench.probes import PROBES, prove
 from bench.probes.base import Path
 from bench.scenario import Variant, find, variants
+from bench.search import Options, search_rates
 from bench.topology import build, inside
 
 FLANNEL = ("pump=flannel",)
@@ -121,7 +121,7 @@ def rtt(path: Path) -> float:
 
 def packet_rate(path: Path) -> float:
     """Datagrams of 64 bytes a second, none lost."""
-    return lossless_rate(path, size=64, seconds=0.5, buffer=1 << 22).rate
+    return loss_free(path)
 
 
 def spread_rate(path: Path) -> float:
@@ -130,13 +130,14 @@ def spread_rate(path: Path) -> float:
     with inside(path.topology.netns(path.server.host)), IPRoute() as ip:
         [loopback] = ip.link_lookup(ifname="lo")
         ip.route("add", dst="10.64.0.0/10", type="local", table=255, scope=254, oif=loopback)
-    return lossless_rate(
-        path,
-        seconds=0.5,
-        precision=0.01,
-        buffer=1 << 22,
-        destinations=tuple(str(net[1]) for net in order),
-    ).rate
+    return loss_free(path, tuple(str(net[1]) for net in order))
+
+
+def loss_free(path: Path, destinations: tuple[str, ...] = ()) -> float:
+    options = Options(goals=(0.0,), destinations=destinations)
+    rate = search_rates(path, 64, options).of(0.0).rate
+    assert rate is not None, "no rate was free of loss"
+    return rate
 
 
 def sample(probe: str, path: Path, settings: Mapping[str, Any]) -> float:

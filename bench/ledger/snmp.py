@@ -10,14 +10,18 @@ from __future__ import annotations
 from pathlib import Path as FilePath
 
 from bench.ledger.subject import Subject
-from bench.topology import inside
+from bench.topology import Topology, inside
 
 _NET = FilePath("/proc/thread-self/net")
 
 
 def read(subject: Subject) -> dict[str, dict[str, int]]:
     """Host → counter (as "Ip.InReceives", "Ip6.InReceives") → count."""
-    topology = subject.path.topology
+    return read_all(subject.path.topology)
+
+
+def read_all(topology: Topology) -> dict[str, dict[str, int]]:
+    """The same of the namespaces of `topology`."""
     found = {}
     for host in topology.scenario.hosts:
         with inside(topology.netns(host)):

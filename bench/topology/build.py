@@ -31,6 +31,7 @@ class Traffic:
     """What a device has counted since it was made.
 
     tx_dropped: packets it was given to send and did not, such as those a full tun has no room for.
+    rx_dropped: packets it received that nobody took, such as those that a backlog has no room for.
     """
 
     rx_packets: int
@@ -38,6 +39,7 @@ class Traffic:
     tx_packets: int
     tx_bytes: int
     tx_dropped: int
+    rx_dropped: int
 
 
 class Topology:
@@ -102,6 +104,7 @@ class Topology:
                 stats["tx_packets"],
                 stats["tx_bytes"],
                 stats["tx_dropped"],
+                stats["rx_dropped"],
             )
         return counted
 

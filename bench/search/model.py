@@ -1,0 +1,146 @@
+"""What a search is told, and what it gives: kept with the results as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+LATE = 0.01
+"""Share of the asked rate that a sender may lack before its trial says nothing of the path."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How to search; the goals differ in their loss alone. The names are those of RFC 9971.
+
+    goals: shares of the datagrams that may be lost, rising.
+    first, final: seconds of the shortest trials, and of those that decide.
+    duration_sum: seconds of trials that a load needs to be judged.
+    exceed_ratio: share of these that may be bad at a rate that counts as passed.
+    width: relative, between the bounds in the end. preceding: coarser steps that lead there.
+    time_limit: seconds after which the search ends with what it has.
+    stability: trials at a tenth of what a flood brings, which must lose nothing.
+    buffer: bytes of socket buffer at the receiver. batch: see `traffic.Stream`.
+    gather: seconds; what falls due meanwhile is handed to the kernel at once, which cuts it apart
+        before the first device (0: each by itself).
+    cpus: those that sender and receiver are bound to; None: one each where there are two.
+    destinations: addresses that take turns, all of which must lead to the server; none: its own.
+    """
+
+    goals: tuple[float, ...] = (0.0, 0.001, 0.005)
+    first: float = 0.125
+    final: float = 0.25
+    duration_sum: float = 1.25
+    exceed_ratio: float = 0.5
+    width: float = 0.01
+    preceding: int = 2
+    expansion: int = 2
+    time_limit: float = 30.0
+    stability: int = 4
+    buffer: int = 4 << 20
+    batch: int = 32
+    gather: float = 40e-6
+    cpus: tuple[int, int] | None = None
+    destinations: tuple[str, ...] = ()
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One rate that was offered once.
+
+    purpose: "flood", "stability" or "search".
+    asked, offered: datagrams a second. seconds: that it was to last.
+    received: in the end; overdue: of these, what came so late that a queue must have been filling.
+    lost: place → datagrams that were dropped there.
+    discarded: said nothing, because the sender was late; it was tried again.
+    """
+
+    purpose: str = "search"
+    asked: float
+    offered: float
+    seconds: float
+    sent: int
+    received: int
+    overdue: int = 0
+    lost: dict[str, int] = {}
+    discarded: bool = False
+
+    @property
+    def missing(self) -> int:
+        """What did not arrive in time."""
+        return self.sent - self.received + self.overdue
+
+    @property
+    def late(self) -> bool:
+        """Whether less was offered than asked, so that the rate asked for was not tried."""
+        return self.offered < (1 - LATE) * self.asked
+
+    @property
+    def unsent(self) -> int:
+        """Datagrams that were asked for and not offered, where these matter."""
+        return max(0, round(self.asked * self.seconds) - self.sent) if self.late else 0
+
+    @property
+    def loss_ratio(self) -> float:
+        """What is held against a goal: what went missing, and what a late sender did not send."""
+        wanted = self.sent + self.unsent
+        return (self.missing + self.unsent) / wanted if wanted else 1.0
+
+
+Attempt = Callable[[float, float], Trial]
+"""Offers a rate (datagrams a second) for some seconds."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found for one goal.
+
+    goal: share that may be lost. rate: the conditional throughput, datagrams a second that arrive
+        where `lower` are offered; None where no rate satisfied the goal.
+    lower, upper: the relevant bounds; upper is None where nothing was too much.
+    limited_by: "path"; "sender": the path did not lose, but its work, done within the sender's
+        system calls, left the sender no time for more; "generator": the same is true without any
+        path; "nothing": no rate satisfied the goal.
+    """
+
+    goal: float
+    rate: float | None
+    lower: float | None
+    upper: float | None
+    limited_by: str
+
+
+class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search found, and all it saw.
+
+    generator_limit: datagrams a second that the generator sends where they are dropped at once;
+        None where that could not be found out, `reasons` says why.
+    stable: nothing was lost at a tenth of what a flood brings.
+    complete: the search came to its end; else the bounds are what there was when time was up.
+    """
+
+    options: Options
+    size: int
+    found: tuple[Found, ...]
+    generator_limit: float | None
+    stable: bool
+    complete: bool
+    trials: tuple[Trial, ...]
+    reasons: tuple[str, ...] = ()
+
+    def of(self, goal: float) -> Found:
+        """What was found for a goal."""
+        return next(found for found in self.found if found.goal == goal)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever reads the rates should know."""
+        name = f"packet rate of {self.size} bytes"
+        said = []
+        if not self.stable:
+            said.append(f"{name}: unstable, the path loses packets at a tenth of its rate")
+        if any(found.limited_by == "generator" for found in self.found):
+            said.append(f"{name}: generator-limited, the path may carry more")
+        if not self.complete:
+            said.append(f"{name}: the search ran out of time, its bounds are wider than asked")
+        for found in self.found:
+            if found.rate is None:
+                said.append(f"{name}: no rate was found at which at most {found.goal:.1%} are lost")
+        return tuple(said)

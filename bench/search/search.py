@@ -1,0 +1,147 @@
+"""From a path to its rates: what comes before the search, and what is made of its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from bench.errors import CannotMeasure
+from bench.probes.base import Path
+from bench.search import bounds, library
+from bench.search.limit import generator_limit
+from bench.search.model import Attempt, Found, Options, SearchResult, Trial
+from bench.search.tester import testing
+
+LOWEST = 1000.0
+"""Datagrams a second that every path is expected to carry."""
+_AGAIN = 2
+"""Times that a trial with a late sender is repeated."""
+_NEAR = 0.9
+"""Share of the generator's limit above which it may be what limits."""
+_MARGIN = 1.2
+"""How much more than a flood offered is worth trying."""
+
+
+def search_rates(path: Path, size: int = 64, options: Options | None = None) -> SearchResult:
+    """Search the rates of `size`-byte payloads that `path` carries from client to server.
+
+    Raises CannotMeasure, also where nothing of a flood arrives.
+    """
+    options = options or Options()
+    limit, reason = generator_limit(size, options)
+    with testing(path, size, options) as tester:
+        result = search(tester.run, options, limit)
+    return replace(result, size=size, reasons=(*result.reasons, *([reason] if reason else [])))
+
+
+def search(attempt: Attempt, options: Options, limit: float | None) -> SearchResult:
+    """The same of whatever `attempt` tries.
+
+    limit: datagrams a second that the generator reaches without a path, where it is known.
+    """
+    begin = time.monotonic()
+    log = _Log(attempt, max(options.goals))
+    flood = log.try_once("flood", limit or _FLOOD, options.final)
+    if flood.received == 0:
+        raise CannotMeasure("packet rate: nothing of what was sent arrived")
+    tenth = max(LOWEST, flood.received / flood.seconds / 10)
+    steady = [log.try_punctual("stability", tenth, options.final) for _ in range(options.stability)]
+    highest = min(_MARGIN * flood.offered, limit or _FLOOD)
+    highest = max(highest, flood.offered, 2 * LOWEST)
+    complete, reasons = True, list[str]()
+    answer: dict[float, library.Bounds] = {}
+    try:
+        left = options.time_limit - (time.monotonic() - begin)
+        answer = library.find(log.for_search, options, LOWEST, highest, max(left, 0.001))
+    except library.OutOfTime as error:
+        complete, reasons = False, [f"the search was ended: {error}"]
+    used = log.used()
+    return SearchResult(
+        options=options,
+        size=0,
+        found=tuple(
+            _found(goal, answer.get(goal) or _so_far(used, goal, options), used, limit)
+            for goal in options.goals
+        ),
+        generator_limit=limit,
+        stable=not any(trial.missing for trial in steady),
+        complete=complete,
+        trials=tuple(log.trials),
+        reasons=tuple(reasons),
+    )
+
+
+_FLOOD = 20e6
+"""Datagrams a second that no generator reaches."""
+
+
+class _Log:
+    """All trials, and which of them say something."""
+
+    def __init__(self, attempt: Attempt, most: float) -> None:
+        self.trials: list[Trial] = []
+        self._attempt, self._most = attempt, most
+        self._unreached = float("inf")
+
+    def used(self) -> list[Trial]:
+        """Those that the search went by."""
+        return [t for t in self.trials if t.purpose == "search" and not t.discarded]
+
+    def try_once(self, purpose: str, rate: float, seconds: float) -> Trial:
+        self.trials.append(replace(self._attempt(rate, seconds), purpose=purpose))
+        return self.trials[-1]
+
+    def try_punctual(self, purpose: str, rate: float, seconds: float) -> Trial:
+        """Try a rate, again where the sender was late: that is not the path's doing.
+
+        Unless it was late each time: then the sender cannot follow, and what it did not send counts
+        as if it had been lost. A path that lost more than any goal allows of less than was asked
+        has failed all the same.
+        """
+        again = _AGAIN if rate < self._unreached else 0
+        while True:
+            trial = self.try_once(purpose, rate, seconds)
+            if not trial.late or trial.missing > self._most * trial.sent:
+                return trial
+            if again == 0:
+                self._unreached = min(self._unreached, rate)
+                return trial
+            self.trials[-1] = replace(trial, discarded=True)
+            again -= 1
+
+    def for_search(self, rate: float, seconds: float) -> Trial:
+        """A trial that the library asks for."""
+        return self.try_punctual("search", rate, seconds)
+
+
+def _so_far(trials: Sequence[Trial], goal: float, options: Options) -> library.Bounds:
+    """What trials say that the library was not done with."""
+    lower, upper = bounds.relevant(trials, goal, options)
+    at_lower = [trial for trial in trials if trial.asked == lower]
+    rate = bounds.conditional_throughput(at_lower, options) if at_lower else None
+    return library.Bounds(lower, upper, rate)
+
+
+def _found(
+    goal: float, found: library.Bounds, trials: Sequence[Trial], limit: float | None
+) -> Found:
+    return Found(
+        goal=goal,
+        rate=found.throughput,
+        lower=found.lower,
+        upper=found.upper,
+        limited_by=_limit(found, trials, limit),
+    )
+
+
+def _limit(found: library.Bounds, trials: Sequence[Trial], limit: float | None) -> str:
+    """What kept the rate from being higher; see `Found`."""
+    if found.lower is None:
+        return "nothing"
+    if limit is not None and found.lower >= _NEAR * limit:
+        return "generator"
+    too_much = [trial for trial in trials if trial.asked == found.upper]
+    lost, unsent = sum(t.missing for t in too_much), sum(t.unsent for t in too_much)
+    return "path" if lost > unsent else "sender"

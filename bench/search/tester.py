@@ -1,0 +1,217 @@
+"""One trial after the other on a path: a rate offered for a while, and what arrived of it.
+
+The two processes stay for the whole search, so a trial of an eighth of a second does not cost more
+to prepare than to carry out. They are bound to different CPUs, where there are two: the sender
+spins between datagrams and would be in the receiver's way. The receiver naps instead of waiting on
+its socket (csrc/sink.c says why).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO
+
+from bench.endpoint import family_of
+from bench.native import traffic
+from bench.native.traffic import Received, Sent, Sink, Stream, Tally
+from bench.probes.base import Path
+from bench.process import Child, Send, spawn
+from bench.search import losses
+from bench.search.model import Options, Trial
+from bench.search.single import cut_before_device, gathered
+
+_PORT = 7008
+_TIMEOUT = 5.0
+_NAP_US = 100
+_DRAIN = 0.05
+"""Share of a trial's length within which everything must have arrived after its end."""
+_BURST = 128
+"""Datagrams that may be overdue; a sender that was kept from running does without the others."""
+_SETTLE = 0.03
+"""Seconds without any news after which what is missing counts as lost."""
+
+
+def sending_cpu(options: Options) -> set[int]:
+    """The CPUs that the sender may use."""
+    return _cpus(options)[0]
+
+
+def _cpus(options: Options) -> tuple[set[int], set[int]]:
+    """Those of the sender and of the receiver."""
+    if options.cpus:
+        return {options.cpus[0]}, {options.cpus[1]}
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) == 1:
+        return allowed, allowed
+    return {min(allowed)}, {max(allowed)}
+
+
+def stream_of(
+    options: Options,
+    size: int,
+    segments: int,
+    *,
+    seed: int,
+    id: int,  # noqa: A002 - as the field is called
+    rate: float,
+    seconds: float,
+) -> Stream:
+    """What the sender sends; segments: 0, or how many datagrams it hands over at once."""
+    return Stream(
+        seed,
+        id,
+        size,
+        segments=segments,
+        batch=_BURST // segments if segments else options.batch,
+        burst=_BURST,
+        rate=rate,
+        seconds=seconds,
+    )
+
+
+@dataclass
+class Tester:
+    """Carries out trials. Use through `testing`."""
+
+    path: Path
+    sender: Child
+    receiver: Child
+    sender_orders: IO[bytes]
+    receiver_orders: IO[bytes]
+    sent: Tally[Sent]
+    received: Tally[Received]
+    stop: int
+    before: losses.Counts
+    streams: int = 0
+
+    def run(self, rate: float, seconds: float) -> Trial:
+        """Offer `rate` datagrams a second for some seconds. Raises CannotMeasure."""
+        self.sent.clear()
+        self.received.clear()
+        self.streams += 1
+        _order(self.receiver_orders, {"id": self.streams})
+        self.receiver.receive(_TIMEOUT)
+        _order(self.sender_orders, {"id": self.streams, "rate": rate, "seconds": seconds})
+        self.sender.receive(seconds + _TIMEOUT)
+        sent = self.sent.read()
+        _sleep_until(sent.end_ns / 1e9 + _DRAIN * seconds)
+        in_time = self.received.read().unique
+        self._settle(sent.packets)
+        os.eventfd_write(self.stop, 1)
+        self.receiver.receive(_TIMEOUT)
+        received, before, self.before = self.received.read(), self.before, losses.count(self.path)
+        return Trial(
+            asked=rate,
+            offered=sent.rate,
+            seconds=seconds,
+            sent=sent.packets,
+            received=received.unique,
+            overdue=received.unique - in_time,
+            lost=losses.places(before, self.before, sent.packets - received.unique, received.drops),
+        )
+
+    def _settle(self, wanted: int) -> None:
+        """Wait until all has arrived, or nothing arrives any more."""
+        seen, news = -1, time.monotonic()
+        while (there := self.received.read()).unique < wanted:
+            if there.packets != seen:
+                seen, news = there.packets, time.monotonic()
+            elif time.monotonic() - news > _SETTLE:
+                return
+            time.sleep(0.001)
+
+
+@contextmanager
+def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
+    """Have sender and receiver wait at the ends of `path` for trials with `size`-byte payloads."""
+    sent, received = Tally(Sent), Tally(Received)
+    seed = random.getrandbits(63)
+    address = (path.server_address, _PORT)
+    ours, theirs = _cpus(options)
+
+    def receive(orders: IO[bytes], report: Send) -> None:
+        os.sched_setaffinity(0, theirs)
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
+            sock.bind(("", _PORT) if options.destinations else address)
+            for line in orders:
+                expected = Sink(seed, json.loads(line)["id"], size, options.buffer, nap_us=_NAP_US)
+                report({"ready": True})
+                traffic.sink(sock.fileno(), expected, received, stop)
+                os.eventfd_read(stop)
+                report({"done": True})
+
+    def send(orders: IO[bytes], report: Send) -> None:
+        os.sched_setaffinity(0, ours)
+        turns = [(destination, _PORT) for destination in options.destinations]
+        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
+            if not turns:
+                sock.connect(address)
+            gather = options.gather if single else 0.0
+            for line in orders:
+                order = json.loads(line)
+                segments = gathered(order["rate"], size, gather)
+                stream = stream_of(options, size, segments, seed=seed, **order)
+                try:
+                    traffic.send(sock.fileno(), stream, sent, never, turns)
+                except OSError as error:
+                    if not segments or error.errno not in (errno.EIO, errno.EINVAL):
+                        raise
+                    gather = 0.0  # not here: an old kernel, or a datagram above the MTU
+                    alone = stream_of(options, size, 0, seed=seed, **order)
+                    traffic.send(sock.fileno(), alone, sent, never, turns)
+                report({"done": True})
+
+    stop, never = os.eventfd(0), os.eventfd(0)
+    with ExitStack() as stack:
+        stack.callback(os.close, stop)
+        stack.callback(os.close, never)
+        single = stack.enter_context(cut_before_device(path)) and not options.destinations
+        taker = stack.enter_context(_obeying(path, path.server.host, "sink", receive, [stop]))
+        giver = stack.enter_context(_obeying(path, path.client.host, "generator", send, [never]))
+        yield Tester(
+            path, giver[0], taker[0], giver[1], taker[1], sent, received, stop, losses.count(path)
+        )
+
+
+Task = Callable[[IO[bytes], Send], None]
+
+
+@contextmanager
+def _obeying(
+    path: Path, host: str, name: str, task: Task, keep: list[int]
+) -> Iterator[tuple[Child, IO[bytes]]]:
+    """Run `task` on a host; it reads orders, a line of JSON each, that are written to what comes
+    second."""
+    reading, writing = os.pipe()
+
+    def obey(report: Send) -> None:
+        with os.fdopen(reading, "rb") as orders:
+            task(orders, report)
+
+    netns = path.topology.netns(host)
+    with (
+        os.fdopen(writing, "wb", buffering=0) as orders,
+        spawn(f"{host}: {name}", obey, netns=netns, keep=[reading, *keep]) as child,
+    ):
+        os.close(reading)
+        yield child, orders
+
+
+def _order(orders: IO[bytes], order: dict[str, float]) -> None:
+    # One that has died says so where its answer is waited for.
+    with suppress(BrokenPipeError):
+        orders.write(json.dumps(order).encode() + b"\n")
+
+
+def _sleep_until(moment: float) -> None:
+    left = moment - time.monotonic()
+    if left > 0:
+        time.sleep(left)

@@ -1,0 +1,175 @@
+"""The packet rate's bars: `python tests/bench_rate.py [ROUNDS] [PATH]` (`make bench-rate`).
+
+How long a search takes and how far ROUNDS of them lie apart; then, one after the other in turns on
+the same namespaces, our generator against iperf3 -u at full speed, and our loss-free rate against
+the highest rate that iperf3 and sockperf (where they are installed) are seen to carry without loss.
+Nothing is asserted: a bar is for a person to look at.
+"""
+
+# ruff: noqa: T201 - printing a table is what this script is for
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from statistics import mean, median, stdev
+
+from bench.errors import CannotMeasure
+from bench.forwarders import forwarding
+from bench.probes import PROBES, prove
+from bench.probes.base import Path, wait_for_listener
+from bench.process import Child, execute
+from bench.scenario import find, load
+from bench.search import Options, SearchResult, search_rates
+from bench.search.tester import testing
+from bench.topology import build
+
+SIZE = 64
+PORT = 5201
+SECONDS = 1
+STEP = 0.97
+"""From one rate that a tool tries to the next lower one."""
+FLOOD = 20e6
+
+
+def options(profile: str) -> Options:
+    return Options(**PROBES[f"packet_rate_{SIZE}"].settings[profile])
+
+
+def searches(name: str, rounds: int, profile: str) -> None:
+    """How long searches take, and how much their answers differ."""
+    [file] = find([name])
+    scenario = load(file).scenario
+    seconds: list[float] = []
+    results: list[SearchResult] = []
+    for turn in range(rounds):
+        with build(scenario) as topology, forwarding(topology) as forwarders:
+            path = prove(topology, name, forwarders)
+            begin = time.monotonic()
+            results.append(search_rates(path, SIZE, options(profile)))
+            seconds.append(time.monotonic() - begin)
+        print(
+            f"{turn + 1}/{rounds} {seconds[-1]:.1f} s, {len(results[-1].trials)} trials: "
+            + ", ".join(
+                f"{found.rate or 0:.0f} ({found.limited_by})" for found in results[-1].found
+            )
+            + "".join(f"; {warning}" for warning in results[-1].warnings()),
+            file=sys.stderr,
+        )
+    print(
+        f"{name}, {profile}: {rounds} searches of {median(seconds):.1f} s, "
+        f"at most {max(seconds):.1f} s"
+    )
+    for goal in results[0].options.goals:
+        rates = [rate for result in results if (rate := result.of(goal).rate)]
+        if len(rates) > 1:
+            print(
+                f"    loss goal {goal:.1%}: {mean(rates):.0f} packet/s, "
+                f"sd {stdev(rates) / mean(rates):.1%} of {len(rates)}; bar 3 %"
+            )
+
+
+# ---- others ---------------------------------------------------------------------------------
+
+
+def iperf3(path: Path, rate: float) -> tuple[float, float]:
+    """Datagrams a second of iperf3 when asked for `rate` (0: all it can), and the share lost."""
+    address, bits = path.server_address, int(rate * SIZE * 8)
+    server = ["iperf3", "-s", "-1", "-p", str(PORT)]
+    client = ["iperf3", "-c", address, "-p", str(PORT), "-u", "-l", str(SIZE), "-t", str(SECONDS)]
+    with _running(path, path.server.host, server) as serving:
+        wait_for_listener(path.topology.netns(path.server.host), serving, PORT, 5)
+        command = [*client, "-b", str(bits), "-J"]
+        with _running(path, path.client.host, command) as sending:
+            if sending.wait(SECONDS + 15) != 0:
+                raise CannotMeasure(f"iperf3: {sending.output()[-300:]}")
+            report = json.loads(sending.output())["end"]["sum"]
+    return report["packets"] / report["seconds"], report["lost_packets"] / max(1, report["packets"])
+
+
+def sockperf(path: Path, rate: float) -> tuple[float, float]:
+    """The same of sockperf's one-way throughput test."""
+    address = path.server_address
+    server = ["sockperf", "server", "-i", address, "-p", str(PORT)]
+    client = ["sockperf", "throughput", "-i", address, "-p", str(PORT), "-m", str(SIZE)]
+    with _running(path, path.server.host, server) as serving:
+        time.sleep(0.3)
+        mps = "max" if rate == 0 else str(int(rate))
+        with _running(path, path.client.host, [*client, "-t", str(SECONDS), "--mps", mps]) as child:
+            child.wait(SECONDS + 15)
+            said = child.output()
+        time.sleep(0.1)
+        serving.ask_to_end()
+        with suppress(CannotMeasure):
+            serving.wait(3)
+        took = re.search(r"received (\d+) messages", serving.output())
+    sent = re.search(r"Total of (\d+) messages sent in ([\d.]+) sec", said)
+    if not sent or not took:
+        raise CannotMeasure(f"sockperf: cannot read what it said: {said[-200:]}")
+    count = int(sent[1])
+    return count / float(sent[2]), max(0, count - int(took[1])) / count
+
+
+def _running(path: Path, host: str, command: list[str]) -> AbstractContextManager[Child]:
+    return execute(f"{host}: {command[0]}", command, netns=path.topology.netns(host))
+
+
+Tool = Callable[[Path, float], tuple[float, float]]
+TOOLS: dict[str, Tool] = {"iperf3": iperf3, "sockperf": sockperf}
+
+
+def loss_free(tool: Tool, path: Path) -> float:
+    """The highest rate of a tool of which nothing was lost, from its own maximum downwards."""
+    rate, lost = tool(path, 0)
+    while lost and rate > 1000:
+        rate, lost = tool(path, rate * STEP)
+    return rate
+
+
+def agree(name: str, rounds: int) -> None:
+    """Ours and theirs, in turns, in the same namespaces."""
+    [file] = find([name])
+    tools = {tool: run for tool, run in TOOLS.items() if shutil.which(tool)}
+    for tool in TOOLS.keys() - tools.keys():
+        print(f"{tool} is not installed: left out")
+    floods: dict[str, list[float]] = {"ours": [], **{tool: [] for tool in tools}}
+    rates: dict[str, list[float]] = {"ours": [], **{tool: [] for tool in tools}}
+    with build(load(file).scenario) as topology, forwarding(topology) as forwarders:
+        path = prove(topology, name, forwarders)
+        for _ in range(rounds):
+            with testing(path, SIZE, options("quick")) as tester:
+                flood = tester.run(FLOOD, SECONDS)
+                floods["ours"].append(flood.received / SECONDS)
+            found = search_rates(path, SIZE, options("quick")).of(0.0)
+            rates["ours"].append(found.rate or 0)
+            for tool, run in tools.items():
+                try:
+                    sent, lost = run(path, 0)
+                    floods[tool].append(sent * (1 - lost))
+                    rates[tool].append(loss_free(run, path))
+                except CannotMeasure as error:
+                    print(error)
+    for what, values in (("at full speed, arrived", floods), ("without loss", rates)):
+        ours = median(values["ours"])
+        print(f"{name}, {what}: ours {ours:.0f} packet/s")
+        for tool in tools:
+            if values[tool]:
+                theirs = median(values[tool])
+                print(f"    {tool} {theirs:.0f} packet/s: ours is {ours / theirs:.2f}x")
+
+
+def main(rounds: int, name: str) -> None:
+    print(f"{os.cpu_count()} CPUs")
+    searches(name, rounds, "quick")
+    searches(name, rounds, "standard")
+    agree(name, max(1, rounds // 4))
+
+
+if __name__ == "__main__":
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 20, sys.argv[2] if len(sys.argv) > 2 else "veth"
+    )

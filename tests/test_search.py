@@ -1,0 +1,186 @@
+"""The search finds the rates that a path carries, and says what kept them from being higher."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from files import shipped
+from live import live
+
+from bench.errors import CannotMeasure
+from bench.probes.base import Path
+from bench.search import Options, SearchResult, Trial, bounds, search, search_rates
+from bench.search.limit import generator_limit
+from bench.topology import Arm
+
+CAPACITY = 200_000.0
+"""Datagrams a second that the paths below carry."""
+OPTIONS = Options(first=0.125, final=0.25, duration_sum=0.75, time_limit=60)
+QUICK = Options(first=0.0625, final=0.0625, duration_sum=0.1875, width=0.1, preceding=1)
+
+
+def path_of(
+    capacity: float, sender: float = 1e6, unlucky: Callable[[], bool] = lambda: False
+) -> Callable[[float, float], Trial]:
+    """A path that loses what exceeds its capacity, and a sender with a limit of its own."""
+
+    def attempt(rate: float, seconds: float) -> Trial:
+        offered = min(rate, sender)
+        sent = round(offered * seconds)
+        received = min(sent, int(capacity * seconds)) - unlucky()
+        return Trial(asked=rate, offered=offered, seconds=seconds, sent=sent, received=received)
+
+    return attempt
+
+
+# ---- paths of which everything is known -----------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [0.1, 0.03, 0.01])
+@pytest.mark.parametrize("capacity", [7000.0, CAPACITY, 790_000.0])
+def test_the_bounds_enclose_what_the_path_carries_and_are_as_close_as_asked(
+    capacity: float, width: float
+) -> None:
+    options = Options(width=width, time_limit=60)
+    found = search(path_of(capacity), options, None).of(0.0)
+    assert found.lower is not None
+    assert found.upper is not None
+    assert found.lower <= capacity * 1.0001
+    assert found.upper >= capacity * 0.9999
+    assert found.lower >= found.upper * (1 - width)
+    assert found.rate == found.lower
+    assert found.limited_by == "path"
+
+
+def test_a_goal_that_allows_loss_is_offered_more_and_carries_what_the_path_can() -> None:
+    result = search(path_of(CAPACITY), OPTIONS, None)
+    none, some, more = (result.of(goal) for goal in OPTIONS.goals)
+    assert none.lower
+    assert more.lower
+    assert more.lower > none.lower
+    assert more.lower == pytest.approx(CAPACITY / (1 - 0.005), rel=OPTIONS.width)
+    assert some.rate == pytest.approx(CAPACITY, rel=OPTIONS.width)
+
+
+def test_a_sender_that_cannot_go_faster_is_told_from_a_path_that_loses() -> None:
+    found = search(path_of(CAPACITY, sender=150_000), OPTIONS, 400_000).of(0.0)
+    assert found.limited_by == "sender"
+    assert found.rate == pytest.approx(150_000, rel=0.02)
+
+
+def test_a_rate_near_what_the_generator_can_do_without_a_path_is_labelled() -> None:
+    result = search(path_of(CAPACITY, sender=150_000), OPTIONS, 155_000)
+    assert result.of(0.0).limited_by == "generator"
+    assert any("generator-limited" in warning for warning in result.warnings())
+
+
+def test_a_sender_that_is_late_now_and_then_is_asked_again_and_does_not_lower_the_rate() -> None:
+    draw = random.Random(1)
+    punctual = path_of(CAPACITY)
+
+    def attempt(rate: float, seconds: float) -> Trial:
+        share = 0.5 if draw.random() < 0.2 else 1.0
+        trial = punctual(rate * share, seconds)
+        return Trial(
+            asked=rate,
+            offered=trial.offered,
+            seconds=seconds,
+            sent=trial.sent,
+            received=trial.received,
+        )
+
+    result = search(attempt, OPTIONS, None)
+    found = result.of(0.0)
+    assert found.rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
+    assert found.limited_by == "path"
+    assert any(trial.discarded for trial in result.trials)
+
+
+def test_a_tenth_of_the_trials_may_be_unlucky_without_changing_the_answer() -> None:
+    draw = random.Random(1)
+    result = search(path_of(CAPACITY, unlucky=lambda: draw.random() < 0.1), OPTIONS, None)
+    assert result.of(0.0).rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
+
+
+def test_a_path_that_loses_at_any_rate_is_unstable_and_has_no_rate_without_loss() -> None:
+    result = search(path_of(CAPACITY, unlucky=lambda: True), OPTIONS, None)
+    assert not result.stable
+    assert result.of(0.0).rate is None
+    assert any("unstable" in warning for warning in result.warnings())
+    assert any("at most 0.0% are lost" in warning for warning in result.warnings())
+
+
+def test_a_path_that_carries_nothing_is_given_up_at_once() -> None:
+    with pytest.raises(CannotMeasure, match="nothing of what was sent arrived"):
+        search(path_of(0), OPTIONS, None)
+
+
+def test_the_library_and_the_trials_say_the_same() -> None:
+    for seed in range(5):
+        draw = random.Random(seed)
+        jitter = path_of(CAPACITY, unlucky=lambda draw=draw: draw.random() < 0.3)  # type: ignore[misc]
+        result = search(jitter, OPTIONS, None)
+        used = [t for t in result.trials if t.purpose == "search" and not t.discarded]
+        for found in result.found:
+            assert bounds.relevant(used, found.goal, OPTIONS) == (found.lower, found.upper)
+            if found.lower is not None:
+                at_lower = [trial for trial in used if trial.asked == found.lower]
+                rate = bounds.conditional_throughput(at_lower, OPTIONS)
+                assert rate == pytest.approx(found.rate, rel=1e-6)
+
+
+def test_a_search_that_runs_out_of_time_says_so_and_gives_what_it_has() -> None:
+    result = search(path_of(CAPACITY), Options(time_limit=1e-9), None)
+    assert not result.complete
+    assert any("out of time" in warning for warning in result.warnings())
+
+
+# ---- live paths -----------------------------------------------------------------------------
+
+
+def searched(name: str, arm: Arm = Arm.NATIVE, options: Options = QUICK) -> SearchResult:
+    with live(shipped(name).scenario, arm) as topology:
+        return search_rates(Path(topology, name), 64, options)
+
+
+@pytest.mark.usefixtures("tuns")
+@pytest.mark.parametrize("name", ["veth", "tun-relay"])
+def test_a_live_path_has_a_rate_and_every_lost_packet_a_place(name: str) -> None:
+    result = searched(name)
+    found = result.of(0.005)
+    assert found.rate is not None
+    assert found.rate > 1000
+    assert found.limited_by in {"path", "sender", "generator"}
+    for trial in result.trials:
+        assert trial.received <= trial.sent
+        if missing := trial.sent - trial.received:
+            assert sum(trial.lost.values()) >= missing
+            assert trial.lost.get("elsewhere", 0) <= 0.01 * trial.sent
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_loss_at_the_receiving_socket_is_told() -> None:
+    options = Options(first=0.0625, final=0.0625, duration_sum=0.0625, width=0.3, buffer=1 << 12)
+    result = searched("veth", options=options)
+    lossy = [trial for trial in result.trials if trial.sent > trial.received]
+    assert lossy
+    for trial in lossy:
+        assert trial.lost["socket"] == pytest.approx(trial.sent - trial.received, rel=0.01)
+
+
+@pytest.mark.usefixtures("tuns")
+def test_loss_in_front_of_a_pump_is_told() -> None:
+    result = searched("tun-relay")
+    flood = result.trials[0]
+    assert flood.purpose == "flood"
+    assert flood.lost.get("tun queue", 0) > 0.5 * (flood.sent - flood.received)
+
+
+@pytest.mark.usefixtures("tuns")
+def test_the_generator_is_faster_where_nothing_has_to_arrive() -> None:
+    limit, reason = generator_limit(64, QUICK)
+    assert limit is not None, reason
+    with live(shipped("vxlan").scenario) as topology:
+        found = search_rates(Path(topology, "vxlan"), 64, QUICK).of(0.005)
+    assert found.rate is not None
+    assert found.rate < limit
