@@ -3,7 +3,7 @@
 The two processes stay for the whole search, so a trial of an eighth of a second does not cost more
 to prepare than to carry out. They are bound to different CPUs, where there are two: the sender
 spins between datagrams and would be in the receiver's way. The receiver naps instead of waiting on
-its socket (csrc/sink.c says why).
+its socket (csrc/sink.c says why). Both sockets are connected, as those of iperf3 are.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import json
 import os
 import random
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 from bench.endpoint import family_of
 from bench.native import traffic
@@ -31,6 +32,7 @@ from bench.search.single import cut_before_device, gathered
 _PORT = 7008
 _TIMEOUT = 5.0
 _NAP_US = 100
+_SO_MEMINFO, _MEMINFO_DROPS = 55, 8
 _DRAIN = 0.05
 """Share of a trial's length within which everything must have arrived after its end."""
 _BURST = 128
@@ -90,6 +92,7 @@ class Tester:
     received: Tally[Received]
     stop: int
     before: losses.Counts
+    source: list[str | int] | None
     streams: int = 0
 
     def run(self, rate: float, seconds: float) -> Trial:
@@ -97,7 +100,7 @@ class Tester:
         self.sent.clear()
         self.received.clear()
         self.streams += 1
-        _order(self.receiver_orders, {"id": self.streams})
+        _order(self.receiver_orders, {"id": self.streams, "sender": self.source})
         self.receiver.receive(_TIMEOUT)
         _order(self.sender_orders, {"id": self.streams, "rate": rate, "seconds": seconds})
         self.sender.receive(seconds + _TIMEOUT)
@@ -106,7 +109,7 @@ class Tester:
         in_time = self.received.read().unique
         self._settle(sent.packets)
         os.eventfd_write(self.stop, 1)
-        self.receiver.receive(_TIMEOUT)
+        dropped = self.receiver.receive(_TIMEOUT)["drops"]
         received, before, self.before = self.received.read(), self.before, losses.count(self.path)
         return Trial(
             asked=rate,
@@ -115,7 +118,7 @@ class Tester:
             sent=sent.packets,
             received=received.unique,
             overdue=received.unique - in_time,
-            lost=losses.places(before, self.before, sent.packets - received.unique, received.drops),
+            lost=losses.places(before, self.before, sent.packets - received.unique, dropped),
         )
 
     def _settle(self, wanted: int) -> None:
@@ -142,11 +145,15 @@ def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             sock.bind(("", _PORT) if options.destinations else address)
             for line in orders:
-                expected = Sink(seed, json.loads(line)["id"], size, options.buffer, nap_us=_NAP_US)
+                order = json.loads(line)
+                if order["sender"] and order["id"] == 1:
+                    sock.connect(tuple(order["sender"]))
+                expected = Sink(seed, order["id"], size, options.buffer, nap_us=_NAP_US)
+                before = _drops(sock)  # the sink's own count may begin when packets come already
                 report({"ready": True})
                 traffic.sink(sock.fileno(), expected, received, stop)
                 os.eventfd_read(stop)
-                report({"done": True})
+                report({"drops": _drops(sock) - before & 0xFFFFFFFF})
 
     def send(orders: IO[bytes], report: Send) -> None:
         os.sched_setaffinity(0, ours)
@@ -154,6 +161,7 @@ def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             if not turns:
                 sock.connect(address)
+            report({"sender": None if turns else sock.getsockname()[:2]})
             gather = options.gather if single else 0.0
             for line in orders:
                 order = json.loads(line)
@@ -177,7 +185,16 @@ def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
         taker = stack.enter_context(_obeying(path, path.server.host, "sink", receive, [stop]))
         giver = stack.enter_context(_obeying(path, path.client.host, "generator", send, [never]))
         yield Tester(
-            path, giver[0], taker[0], giver[1], taker[1], sent, received, stop, losses.count(path)
+            path,
+            sender=giver[0],
+            receiver=taker[0],
+            sender_orders=giver[1],
+            receiver_orders=taker[1],
+            sent=sent,
+            received=received,
+            stop=stop,
+            before=losses.count(path),
+            source=giver[0].receive(_TIMEOUT)["sender"],
         )
 
 
@@ -205,10 +222,16 @@ def _obeying(
         yield child, orders
 
 
-def _order(orders: IO[bytes], order: dict[str, float]) -> None:
+def _order(orders: IO[bytes], order: dict[str, Any]) -> None:
     # One that has died says so where its answer is waited for.
     with suppress(BrokenPipeError):
         orders.write(json.dumps(order).encode() + b"\n")
+
+
+def _drops(sock: socket.socket) -> int:
+    """What the kernel has dropped at a socket so far."""
+    info = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    return int(struct.unpack("=9I", info)[_MEMINFO_DROPS])
 
 
 def _sleep_until(moment: float) -> None:
