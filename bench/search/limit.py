@@ -15,7 +15,7 @@ from bench.native.traffic import Sent, Tally
 from bench.process import spawn
 from bench.search.model import Options
 from bench.search.single import gathered
-from bench.search.tester import sending_cpu, stream_of
+from bench.search.tester import hold, sending_cpu, stream_of
 
 _DEVICE, _HERE, _THERE = "null", "10.9.9.1", "10.9.9.2"
 _ATTEMPTS, _SECONDS = 4, 0.1
@@ -43,7 +43,7 @@ def _flood(size: int, options: Options) -> dict[str, float]:
         [index] = ip.link_lookup(ifname=_DEVICE)
         ip.addr("add", index=index, address=_HERE, prefixlen=30)
         ip.link("set", index=index, state="up")
-    os.sched_setaffinity(0, sending_cpu(options))
+    hold(sending_cpu())
     rates, never = list[float](), os.eventfd(0)
     segments = gathered(math.inf, size, options.gather)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

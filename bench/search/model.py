@@ -23,7 +23,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     buffer: bytes of socket buffer at the receiver. batch: see `traffic.Stream`.
     gather: seconds; what falls due meanwhile is handed to the kernel at once, which cuts it apart
         before the first device (0: each by itself).
-    cpus: those that sender and receiver are bound to; None: one each where there are two.
     destinations: addresses that take turns, all of which must lead to the server; none: its own.
     """
 
@@ -40,7 +39,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     buffer: int = 4 << 20
     batch: int = 32
     gather: float = 40e-6
-    cpus: tuple[int, int] | None = None
     destinations: tuple[str, ...] = ()
 
 
@@ -114,6 +112,7 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     generator_limit: datagrams a second that the generator sends where they are dropped at once;
         None where that could not be found out, `reasons` says why.
     stable: nothing was lost at a tenth of what a flood brings.
+    realtime: sender and receiver ran ahead of everything else on their CPUs.
     complete: the search came to its end; else the bounds are what there was when time was up.
     """
 
@@ -122,6 +121,7 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[Found, ...]
     generator_limit: float | None
     stable: bool
+    realtime: bool = False
     complete: bool
     trials: tuple[Trial, ...]
     reasons: tuple[str, ...] = ()
@@ -138,6 +138,8 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
             said.append(f"{name}: unstable, the path loses packets at a tenth of its rate")
         if any(found.limited_by == "generator" for found in self.found):
             said.append(f"{name}: generator-limited, the path may carry more")
+        if not self.realtime:
+            said.append(f"{name}: without real-time priority (root has it) the rates vary more")
         if not self.complete:
             said.append(f"{name}: the search ran out of time, its bounds are wider than asked")
         for found in self.found:

@@ -21,7 +21,7 @@ _AGAIN = 2
 _NEAR = 0.9
 """Share of the generator's limit above which it may be what limits."""
 _MARGIN = 1.2
-"""How much more than a flood offered is worth trying."""
+"""How much more than a flood offered is worth trying, where the limit is not known."""
 
 
 def search_rates(path: Path, size: int = 64, options: Options | None = None) -> SearchResult:
@@ -33,7 +33,12 @@ def search_rates(path: Path, size: int = 64, options: Options | None = None) -> 
     limit, reason = generator_limit(size, options)
     with testing(path, size, options) as tester:
         result = search(tester.run, options, limit)
-    return replace(result, size=size, reasons=(*result.reasons, *([reason] if reason else [])))
+        return replace(
+            result,
+            size=size,
+            realtime=tester.realtime,
+            reasons=(*result.reasons, *([reason] if reason else [])),
+        )
 
 
 def search(attempt: Attempt, options: Options, limit: float | None) -> SearchResult:
@@ -48,8 +53,7 @@ def search(attempt: Attempt, options: Options, limit: float | None) -> SearchRes
         raise CannotMeasure("packet rate: nothing of what was sent arrived")
     tenth = max(LOWEST, flood.received / flood.seconds / 10)
     steady = [log.try_punctual("stability", tenth, options.final) for _ in range(options.stability)]
-    highest = min(_MARGIN * flood.offered, limit or _FLOOD)
-    highest = max(highest, flood.offered, 2 * LOWEST)
+    highest = max(limit or _MARGIN * flood.offered, flood.offered, 2 * LOWEST)
     complete, reasons = True, list[str]()
     answer: dict[float, library.Bounds] = {}
     try:

@@ -39,21 +39,32 @@ _BURST = 128
 """Datagrams that may be overdue; a sender that was kept from running does without the others."""
 _SETTLE = 0.03
 """Seconds without any news after which what is missing counts as lost."""
+_PATIENCE = 1.0
+"""And with news: it came too late anyway."""
 
 
-def sending_cpu(options: Options) -> set[int]:
+def hold(cpus: set[int]) -> bool:
+    """Have this process keep to `cpus`, ahead of everything else there; returns whether it is.
+
+    A sender that spins shares its CPU fairly with nobody: what is not ahead of it waits, and what
+    is makes it late. So that the scheduler does not decide that anew in each trial, nothing is,
+    where that is permitted. With one CPU for all, whoever moves the packets would starve.
+    """
+    several = len(os.sched_getaffinity(0)) > 1
+    os.sched_setaffinity(0, cpus)
+    with suppress(OSError):
+        if several:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    return os.sched_getscheduler(0) == os.SCHED_FIFO
+
+
+def sending_cpu() -> set[int]:
     """The CPUs that the sender may use."""
-    return _cpus(options)[0]
+    return {min(os.sched_getaffinity(0))}
 
 
-def _cpus(options: Options) -> tuple[set[int], set[int]]:
-    """Those of the sender and of the receiver."""
-    if options.cpus:
-        return {options.cpus[0]}, {options.cpus[1]}
-    allowed = os.sched_getaffinity(0)
-    if len(allowed) == 1:
-        return allowed, allowed
-    return {min(allowed)}, {max(allowed)}
+def _receiving_cpu() -> set[int]:
+    return {max(os.sched_getaffinity(0))}
 
 
 def stream_of(
@@ -93,6 +104,7 @@ class Tester:
     stop: int
     before: losses.Counts
     source: list[str | int] | None
+    realtime: bool
     streams: int = 0
 
     def run(self, rate: float, seconds: float) -> Trial:
@@ -123,8 +135,11 @@ class Tester:
 
     def _settle(self, wanted: int) -> None:
         """Wait until all has arrived, or nothing arrives any more."""
-        seen, news = -1, time.monotonic()
+        seen, begin = -1, time.monotonic()
+        news = begin
         while (there := self.received.read()).unique < wanted:
+            if time.monotonic() - begin > _PATIENCE:
+                return
             if there.packets != seen:
                 seen, news = there.packets, time.monotonic()
             elif time.monotonic() - news > _SETTLE:
@@ -138,10 +153,9 @@ def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
     sent, received = Tally(Sent), Tally(Received)
     seed = random.getrandbits(63)
     address = (path.server_address, _PORT)
-    ours, theirs = _cpus(options)
 
     def receive(orders: IO[bytes], report: Send) -> None:
-        os.sched_setaffinity(0, theirs)
+        hold(_receiving_cpu())
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             sock.bind(("", _PORT) if options.destinations else address)
             for line in orders:
@@ -156,12 +170,12 @@ def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
                 report({"drops": _drops(sock) - before & 0xFFFFFFFF})
 
     def send(orders: IO[bytes], report: Send) -> None:
-        os.sched_setaffinity(0, ours)
+        realtime = hold(sending_cpu())
         turns = [(destination, _PORT) for destination in options.destinations]
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             if not turns:
                 sock.connect(address)
-            report({"sender": None if turns else sock.getsockname()[:2]})
+            report({"sender": None if turns else sock.getsockname()[:2], "realtime": realtime})
             gather = options.gather if single else 0.0
             for line in orders:
                 order = json.loads(line)
@@ -184,6 +198,7 @@ def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
         single = stack.enter_context(cut_before_device(path)) and not options.destinations
         taker = stack.enter_context(_obeying(path, path.server.host, "sink", receive, [stop]))
         giver = stack.enter_context(_obeying(path, path.client.host, "generator", send, [never]))
+        begun = giver[0].receive(_TIMEOUT)
         yield Tester(
             path,
             sender=giver[0],
@@ -194,7 +209,8 @@ def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
             received=received,
             stop=stop,
             before=losses.count(path),
-            source=giver[0].receive(_TIMEOUT)["sender"],
+            source=begun["sender"],
+            realtime=begun["realtime"],
         )
 
 
