@@ -42,7 +42,7 @@ def test_the_bounds_enclose_what_the_path_carries_and_are_as_close_as_asked(
     capacity: float, width: float
 ) -> None:
     options = Options(width=width, time_limit=60)
-    found = search(path_of(capacity), options, None).of(0.0)
+    found = search(path_of(capacity), options, lambda: None).of(0.0)
     assert found.lower is not None
     assert found.upper is not None
     assert found.lower <= capacity * 1.0001
@@ -53,7 +53,7 @@ def test_the_bounds_enclose_what_the_path_carries_and_are_as_close_as_asked(
 
 
 def test_a_goal_that_allows_loss_is_offered_more_and_carries_what_the_path_can() -> None:
-    result = search(path_of(CAPACITY), OPTIONS, None)
+    result = search(path_of(CAPACITY), OPTIONS, lambda: None)
     none, some, more = (result.of(goal) for goal in OPTIONS.goals)
     assert none.lower
     assert more.lower
@@ -63,13 +63,13 @@ def test_a_goal_that_allows_loss_is_offered_more_and_carries_what_the_path_can()
 
 
 def test_a_sender_that_cannot_go_faster_is_told_from_a_path_that_loses() -> None:
-    found = search(path_of(CAPACITY, sender=150_000), OPTIONS, 400_000).of(0.0)
+    found = search(path_of(CAPACITY, sender=150_000), OPTIONS, lambda: 400_000).of(0.0)
     assert found.limited_by == "sender"
     assert found.rate == pytest.approx(150_000, rel=0.02)
 
 
 def test_a_rate_near_what_the_generator_can_do_without_a_path_is_labelled() -> None:
-    result = search(path_of(CAPACITY, sender=150_000), OPTIONS, 155_000)
+    result = search(path_of(CAPACITY, sender=150_000), OPTIONS, lambda: 155_000)
     assert result.of(0.0).limited_by == "generator"
     assert any("generator-limited" in warning for warning in result.warnings())
 
@@ -89,7 +89,7 @@ def test_a_sender_that_is_late_now_and_then_is_asked_again_and_does_not_lower_th
             received=trial.received,
         )
 
-    result = search(attempt, OPTIONS, None)
+    result = search(attempt, OPTIONS, lambda: None)
     found = result.of(0.0)
     assert found.rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
     assert found.limited_by == "path"
@@ -98,12 +98,12 @@ def test_a_sender_that_is_late_now_and_then_is_asked_again_and_does_not_lower_th
 
 def test_a_tenth_of_the_trials_may_be_unlucky_without_changing_the_answer() -> None:
     draw = random.Random(1)
-    result = search(path_of(CAPACITY, unlucky=lambda: draw.random() < 0.1), OPTIONS, None)
+    result = search(path_of(CAPACITY, unlucky=lambda: draw.random() < 0.1), OPTIONS, lambda: None)
     assert result.of(0.0).rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
 
 
 def test_a_path_that_loses_at_any_rate_is_unstable_and_has_no_rate_without_loss() -> None:
-    result = search(path_of(CAPACITY, unlucky=lambda: True), OPTIONS, None)
+    result = search(path_of(CAPACITY, unlucky=lambda: True), OPTIONS, lambda: None)
     assert not result.stable
     assert result.of(0.0).rate is None
     assert any("unstable" in warning for warning in result.warnings())
@@ -112,14 +112,14 @@ def test_a_path_that_loses_at_any_rate_is_unstable_and_has_no_rate_without_loss(
 
 def test_a_path_that_carries_nothing_is_given_up_at_once() -> None:
     with pytest.raises(CannotMeasure, match="nothing of what was sent arrived"):
-        search(path_of(0), OPTIONS, None)
+        search(path_of(0), OPTIONS, lambda: None)
 
 
 def test_the_library_and_the_trials_say_the_same() -> None:
     for seed in range(5):
         draw = random.Random(seed)
         jitter = path_of(CAPACITY, unlucky=lambda draw=draw: draw.random() < 0.3)  # type: ignore[misc]
-        result = search(jitter, OPTIONS, None)
+        result = search(jitter, OPTIONS, lambda: None)
         used = [t for t in result.trials if t.purpose == "search" and not t.discarded]
         for found in result.found:
             assert bounds.relevant(used, found.goal, OPTIONS) == (found.lower, found.upper)
@@ -130,7 +130,7 @@ def test_the_library_and_the_trials_say_the_same() -> None:
 
 
 def test_a_search_that_runs_out_of_time_says_so_and_gives_what_it_has() -> None:
-    result = search(path_of(CAPACITY), Options(time_limit=1e-9), None)
+    result = search(path_of(CAPACITY), Options(time_limit=1e-9), lambda: None)
     assert not result.complete
     assert any("out of time" in warning for warning in result.warnings())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -30,23 +30,33 @@ def search_rates(path: Path, size: int = 64, options: Options | None = None) -> 
     Raises CannotMeasure, also where nothing of a flood arrives.
     """
     options = options or Options()
-    limit, reason = generator_limit(size, options)
+    reasons: list[str] = []
+
+    def limit() -> float | None:
+        rate, reason = generator_limit(size, options)
+        reasons.extend([reason] if reason else [])
+        return rate
+
     with testing(path, size, options) as tester:
         result = search(tester.run, options, limit)
         return replace(
             result,
             size=size,
             realtime=tester.realtime,
-            reasons=(*result.reasons, *([reason] if reason else [])),
+            reasons=(*result.reasons, *reasons),
         )
 
 
-def search(attempt: Attempt, options: Options, limit: float | None) -> SearchResult:
+def search(
+    attempt: Attempt, options: Options, measured_limit: Callable[[], float | None]
+) -> SearchResult:
     """The same of whatever `attempt` tries.
 
-    limit: datagrams a second that the generator reaches without a path, where it is known.
+    measured_limit: datagrams a second that the generator reaches without a path, where that can be
+        known; asked again where it seems to be near, for the machine may have been slow.
     """
     begin = time.monotonic()
+    limit = measured_limit()
     log = _Log(attempt, max(options.goals))
     flood = log.try_once("flood", limit or _FLOOD, options.final)
     if flood.received == 0:
@@ -62,13 +72,13 @@ def search(attempt: Attempt, options: Options, limit: float | None) -> SearchRes
     except library.OutOfTime as error:
         complete, reasons = False, [f"the search was ended: {error}"]
     used = log.used()
+    bounds_of = {goal: answer.get(goal) or _so_far(used, goal, options) for goal in options.goals}
+    if limit is not None and any(_is_near(found, limit) for found in bounds_of.values()):
+        limit = max(limit, measured_limit() or 0.0)
     return SearchResult(
         options=options,
         size=0,
-        found=tuple(
-            _found(goal, answer.get(goal) or _so_far(used, goal, options), used, limit)
-            for goal in options.goals
-        ),
+        found=tuple(_found(goal, found, used, limit) for goal, found in bounds_of.items()),
         generator_limit=limit,
         stable=not any(trial.missing for trial in steady),
         complete=complete,
@@ -140,11 +150,15 @@ def _found(
     )
 
 
+def _is_near(found: library.Bounds, limit: float) -> bool:
+    return found.lower is not None and found.lower >= _NEAR * limit
+
+
 def _limit(found: library.Bounds, trials: Sequence[Trial], limit: float | None) -> str:
     """What kept the rate from being higher; see `Found`."""
     if found.lower is None:
         return "nothing"
-    if limit is not None and found.lower >= _NEAR * limit:
+    if limit is not None and _is_near(found, limit):
         return "generator"
     too_much = [trial for trial in trials if trial.asked == found.upper]
     lost, unsent = sum(t.missing for t in too_much), sum(t.unsent for t in too_much)
