@@ -15,11 +15,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from statistics import mean, median, stdev
 
 from bench.errors import CannotMeasure
 from bench.forwarders import forwarding
+from bench.ledger import snmp
+from bench.ledger.observers import minus
 from bench.probes import PROBES, prove
 from bench.probes.base import Path, wait_for_listener
 from bench.process import Child, execute
@@ -31,8 +33,8 @@ from bench.topology import build
 SIZE = 64
 PORT = 5201
 SECONDS = 1
-STEP = 0.97
-"""From one rate that a tool tries to the next lower one."""
+STEP, TRIES = 0.9, 12
+"""From one rate that a tool tries to the next lower one, and how many."""
 FLOOD = 20e6
 
 
@@ -92,26 +94,26 @@ def iperf3(path: Path, rate: float) -> tuple[float, float]:
 
 
 def sockperf(path: Path, rate: float) -> tuple[float, float]:
-    """The same of sockperf's one-way throughput test."""
+    """The same of sockperf's one-way throughput test, counted by the UDP layers of both ends."""
     address = path.server_address
     server = ["sockperf", "server", "-i", address, "-p", str(PORT)]
     client = ["sockperf", "throughput", "-i", address, "-p", str(PORT), "-m", str(SIZE)]
+    mps = "max" if rate == 0 else str(int(rate))
     with _running(path, path.server.host, server) as serving:
         time.sleep(0.3)
-        mps = "max" if rate == 0 else str(int(rate))
+        before = snmp.read_all(path.topology)
         with _running(path, path.client.host, [*client, "-t", str(SECONDS), "--mps", mps]) as child:
-            child.wait(SECONDS + 15)
+            if child.wait(SECONDS + 15) != 0 or not serving.alive():
+                raise CannotMeasure(f"sockperf: {child.output()[-300:]}")
             said = child.output()
         time.sleep(0.1)
-        serving.ask_to_end()
-        with suppress(CannotMeasure):
-            serving.wait(3)
-        took = re.search(r"received (\d+) messages", serving.output())
-    sent = re.search(r"Total of (\d+) messages sent in ([\d.]+) sec", said)
-    if not sent or not took:
+        counted = minus(snmp.read_all(path.topology), before)
+    found = re.search(r"Message Rate is (\d+)", said)
+    if not found:
         raise CannotMeasure(f"sockperf: cannot read what it said: {said[-200:]}")
-    count = int(sent[1])
-    return count / float(sent[2]), max(0, count - int(took[1])) / count
+    sent = counted[path.client.host]["Udp.OutDatagrams"]
+    taken = counted[path.server.host]["Udp.InDatagrams"]
+    return float(found[1]), max(0, sent - taken) / sent
 
 
 def _running(path: Path, host: str, command: list[str]) -> AbstractContextManager[Child]:
@@ -123,11 +125,16 @@ TOOLS: dict[str, Tool] = {"iperf3": iperf3, "sockperf": sockperf}
 
 
 def loss_free(tool: Tool, path: Path) -> float:
-    """The highest rate of a tool of which nothing was lost, from its own maximum downwards."""
+    """The highest rate of a tool of which nothing was lost, from its own maximum downwards.
+
+    0: it lost something at each of them.
+    """
     rate, lost = tool(path, 0)
-    while lost and rate > 1000:
+    for _ in range(TRIES):
+        if not lost:
+            return rate
         rate, lost = tool(path, rate * STEP)
-    return rate
+    return rate if not lost else 0.0
 
 
 def agree(name: str, rounds: int) -> None:
@@ -159,7 +166,8 @@ def agree(name: str, rounds: int) -> None:
         for tool in tools:
             if values[tool]:
                 theirs = median(values[tool])
-                print(f"    {tool} {theirs:.0f} packet/s: ours is {ours / theirs:.2f}x")
+                times = f"{ours / theirs:.2f}x" if theirs else "without compare"
+                print(f"    {tool} {theirs:.0f} packet/s: ours is {times}", flush=True)
 
 
 def main(rounds: int, name: str) -> None:

@@ -107,3 +107,13 @@ def test_a_probe_whose_program_is_missing_is_skipped(
     results, _ = run_with(probe, tmp_path, monkeypatch, blocks=1)
     assert [(f.reason, f.missing) for f in results.run.failures] == [("there is no iperf3", True)]
     assert [sample.metric for sample in results.samples] == ["rtt"]
+
+
+def test_what_a_probe_warns_of_is_a_warning_of_the_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(path: NetPath, settings: Mapping[str, Any]) -> Measurement:
+        return Measurement({"tcp_goodput": [1.0]}, warnings=("half of it was guessed",))
+
+    results, _ = run_with({"measure": measure}, tmp_path, monkeypatch, blocks=2)
+    assert results.run.warnings.count("veth: half of it was guessed") == 1
