@@ -43,6 +43,7 @@ enum {
 	COALESCED_MAX = 65535,
 	WINDOW = 1 << 20, /* sequence numbers; a power of two */
 	NAP_MAX_US = 999999,
+	REST_MAX = 1024, /* batches: more than a buffer holds, so that it ends in any case */
 	LINE = 64,        /* between buffers, so that their beginnings do not share a cache set */
 };
 
@@ -218,20 +219,26 @@ static bool is_idle(const struct receiver *receiver)
 }
 
 /* Sleep a while (0), or until it is time to end (1), or -errno. */
-static int nap(struct receiver *receiver, struct stop_watch *stop)
+static int nap(const struct receiver *receiver, struct stop_watch *stop)
 {
 	struct timespec length = {.tv_nsec = receiver->sink->nap_us * 1000L};
 	struct pollfd fd = {.fd = stop->fd, .events = POLLIN};
-	int ready = ppoll(&fd, 1, &length, NULL), result;
+	int ready = ppoll(&fd, 1, &length, NULL);
 
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
 	stop_was_seen(stop);
-	if (ready == 0)
-		return is_idle(receiver);
-	while ((result = receive_batch(receiver)) > 0)
-		; /* what is there already belongs to the stream, even behind a stop */
-	return result < 0 ? result : stop_from_poll(fd.revents);
+	return ready ? stop_from_poll(fd.revents) : is_idle(receiver);
+}
+
+/* Take what is there already, behind a stop: it belongs to the stream. Returns 0 or -errno. */
+static int take_rest(struct receiver *receiver)
+{
+	int result = 1;
+
+	for (int i = 0; i < REST_MAX && result > 0; i++)
+		result = receive_batch(receiver);
+	return result < 0 ? result : 0;
 }
 
 /* Sleep until there is a datagram (0) or it is time to end (1), or -errno. */
@@ -345,6 +352,8 @@ int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received,
 		else if (result > 0)
 			result = stop_is_due(&stop) ? stop_is_asked(&stop) : 0;
 	} while (result == 0);
+	if (result > 0 && sink->nap_us)
+		result = take_rest(receiver);
 	memory_info(fd, after);
 	received->drops += after[SK_MEMINFO_DROPS] - before[SK_MEMINFO_DROPS];
 	received->buffer = after[SK_MEMINFO_RCVBUF];
