@@ -27,7 +27,7 @@ from bench.probes.base import Path, wait_for_listener
 from bench.process import Child, execute
 from bench.scenario import find, load
 from bench.search import Options, SearchResult, search_rates
-from bench.search.tester import testing
+from bench.search.tester import ready_for_trials
 from bench.topology import build
 
 SIZE = 64
@@ -148,7 +148,7 @@ def agree(name: str, rounds: int) -> None:
     with build(load(file).scenario) as topology, forwarding(topology) as forwarders:
         path = prove(topology, name, forwarders)
         for _ in range(rounds):
-            with testing(path, SIZE, options("quick")) as tester:
+            with ready_for_trials(path, SIZE, options("quick")) as tester:
                 flood = tester.run(FLOOD, SECONDS)
                 floods["ours"].append(flood.received / SECONDS)
             found = search_rates(path, SIZE, options("quick")).of(0.0)

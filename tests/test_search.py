@@ -3,15 +3,18 @@
 import random
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from files import shipped
 from live import live
 
 from bench.errors import CannotMeasure
+from bench.probes import PROBES
 from bench.probes.base import Path
 from bench.search import Options, SearchResult, Trial, bounds, search, search_rates
 from bench.search.limit import generator_limit
-from bench.topology import Arm
+from bench.search.tester import ready_for_trials
+from bench.topology import Arm, facts
 
 CAPACITY = 200_000.0
 """Datagrams a second that the paths below carry."""
@@ -136,6 +139,34 @@ def test_a_search_that_runs_out_of_time_says_so_and_gives_what_it_has() -> None:
 
 
 # ---- live paths -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_the_probe_gives_a_value_for_each_goal_and_keeps_every_trial() -> None:
+    probe = PROBES["packet_rate_512"]
+    with live(shipped("veth").scenario) as topology:
+        settings = {"first": 0.0625, "final": 0.0625, "duration_sum": 0.1, "width": 0.2}
+        measured = probe.measure(Path(topology, "veth"), settings)
+    assert set(measured.samples) == set(probe.metrics)
+    result = msgspec.json.decode(measured.raw["packet_rate_512"], type=SearchResult)
+    assert result.size == 512
+    assert [[found.rate] for found in result.found] == list(measured.samples.values())
+    assert {trial.purpose for trial in result.trials} == {"flood", "stability", "search"}
+    assert measured.warnings == result.warnings()
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_datagrams_are_single_packets_on_the_first_device_and_its_offload_is_put_back() -> None:
+    with live(shipped("veth").scenario) as topology:
+        before = facts(topology)
+        with ready_for_trials(Path(topology, "veth"), 64, QUICK) as tester:
+            counted = topology.traffic("client")["eth0"].tx_packets
+            trial = tester.run(200_000, 0.1)
+            counted = topology.traffic("client")["eth0"].tx_packets - counted
+        calls = tester.sent.read().calls
+        assert facts(topology) == before
+    assert 0 < trial.sent <= counted <= trial.sent + 10
+    assert calls < trial.sent / 2
 
 
 def searched(name: str, arm: Arm = Arm.NATIVE, options: Options = QUICK) -> SearchResult:

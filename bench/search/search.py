@@ -12,7 +12,7 @@ from bench.probes.base import Path
 from bench.search import bounds, library
 from bench.search.limit import generator_limit
 from bench.search.model import Attempt, Found, Options, SearchResult, Trial
-from bench.search.tester import testing
+from bench.search.tester import ready_for_trials
 
 LOWEST = 1000.0
 """Datagrams a second that every path is expected to carry."""
@@ -37,7 +37,7 @@ def search_rates(path: Path, size: int = 64, options: Options | None = None) -> 
         reasons.extend([reason] if reason else [])
         return rate
 
-    with testing(path, size, options) as tester:
+    with ready_for_trials(path, size, options) as tester:
         result = search(tester.run, options, limit)
         return replace(
             result,

@@ -95,7 +95,7 @@ def stream_of(
 
 @dataclass
 class Tester:
-    """Carries out trials. Use through `testing`."""
+    """Carries out trials. Use through `ready_for_trials`."""
 
     path: Path
     sender: Child
@@ -156,7 +156,7 @@ class Tester:
 
 
 @contextmanager
-def testing(path: Path, size: int, options: Options) -> Iterator[Tester]:
+def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester]:
     """Have sender and receiver wait at the ends of `path` for trials with `size`-byte payloads."""
     sent, received = Tally(Sent), Tally(Received)
     seed = random.getrandbits(63)
