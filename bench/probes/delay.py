@@ -21,16 +21,29 @@ from typing import Any
 
 import msgspec
 
-from bench.lossless import lossless_rate
+from bench.errors import CannotMeasure
 from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, delay_id
 from bench.native.delay import bucket_bounds
 from bench.percentiles import SLICES, Counts, estimate, pooled, share_within
 from bench.probes.base import Measurement, Path, Probe
 from bench.probes.echo import PAYLOAD
-from bench.probes.paced import PATIENCE, RESTS, Found, Offer, both_cpus, offer
+from bench.probes.paced import PATIENCE, RESTS, Found, Offer, offer
 
 BASE_RATE = "base_rate"
 """The condition: datagrams a second of which a load is so many per cent."""
+_LOSS = 0.001
+"""Share of the datagrams that may be lost at the packet rate."""
+_SEARCH: dict[str, Any] = {
+    "first": 0.125,
+    "final": 0.125,
+    "duration_sum": 0.375,
+    "width": 0.03,
+    "preceding": 1,
+    "time_limit": 15.0,
+    "gather": 0.0,
+}
+"""Fields of `bench.search.Options`: a quick search, with datagrams handed over one by one as the
+probe does it."""
 _BEYOND = 10
 """Datagrams that must lie beyond a percentile, at the least."""
 _FLOOD, _FLOOD_RATE = 20_000, 1e8
@@ -90,15 +103,12 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
 
 def base_rate(path: Path) -> float:
     """Datagrams a second that the path carries, of which the loads are so many per cent."""
-    found = lossless_rate(
-        path,
-        size=PAYLOAD,
-        goal=0.001,
-        seconds=0.25,
-        precision=0.1,
-        confirmations=1,
-        cpus=both_cpus(),
-    )
+    # Imported here: the search uses other probes.
+    from bench.search import Options, search_rates  # noqa: PLC0415
+
+    found = search_rates(path, PAYLOAD, Options(**_SEARCH, goals=(_LOSS,))).of(_LOSS)
+    if found.rate is None:
+        raise CannotMeasure("delay: no packet rate was found of which to take a share")
     return float(round(found.rate))
 
 

@@ -10,7 +10,6 @@ import os
 import random
 import socket
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from bench.endpoint import family_of
@@ -27,6 +26,7 @@ from bench.native.delay import (
 )
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts
+from bench.probes.ahead import hold
 from bench.probes.base import Path, client, server
 from bench.probes.echo import PAYLOAD
 from bench.process import Send
@@ -90,7 +90,7 @@ def offer(path: Path, wanted: Offer) -> Found:
     stop = os.eventfd(0)
 
     def receive(report: Send) -> dict[str, bool]:
-        _go_first(cpus[1])
+        hold({cpus[1]})
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             sock.bind(address)
             report({"ready": True})
@@ -99,7 +99,7 @@ def offer(path: Path, wanted: Offer) -> Found:
         return {"done": True}
 
     def send(_: Send) -> dict[str, bool]:
-        first = _go_first(cpus[0])
+        first = hold({cpus[0]})
         rhythm = Rhythm(wanted.rate, wanted.poisson, wanted.seed, _PIECE_NS, _REST_NS)
         schedule = Schedule(wanted.count, rhythm)
         patience = round(PATIENCE * 1e9)
@@ -151,17 +151,3 @@ def both_cpus() -> tuple[int, int]:
     """
     cpus = sorted(os.sched_getaffinity(0))
     return cpus[-2:][0], cpus[-1]
-
-
-def _go_first(cpu: int) -> bool:
-    """Have this process go before all others on a CPU, where that is permitted; returns whether.
-
-    What else wants that CPU is not the path's, and would be in the delay. With one CPU for all,
-    a sender that spins would let nobody else move the packets.
-    """
-    several = len(os.sched_getaffinity(0)) > 1
-    os.sched_setaffinity(0, {cpu})
-    if several:
-        with suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    return os.sched_getscheduler(0) == os.SCHED_FIFO

@@ -12,10 +12,11 @@ from bench import native
 from bench.errors import CannotMeasure
 from bench.native import traffic
 from bench.native.traffic import Sent, Tally
+from bench.probes.ahead import hold
 from bench.process import spawn
 from bench.search.model import Options
 from bench.search.single import gathered
-from bench.search.tester import hold, sending_cpu, stream_of
+from bench.search.tester import sending_cpu, stream_of
 
 _DEVICE, _HERE, _THERE = "null", "10.9.9.1", "10.9.9.2"
 _ATTEMPTS, _SECONDS = 4, 0.1

@@ -23,6 +23,7 @@ from typing import IO, Any
 from bench.endpoint import family_of
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
+from bench.probes.ahead import hold
 from bench.probes.base import Path
 from bench.process import Child, Send, spawn
 from bench.search import losses
@@ -44,21 +45,6 @@ _SETTLE = 0.15
 may hold a forwarder back for a while."""
 _PATIENCE = 1.0
 """And with news: it came too late anyway."""
-
-
-def hold(cpus: set[int]) -> bool:
-    """Have this process keep to `cpus`, ahead of everything else there; returns whether it is.
-
-    A sender that spins shares its CPU fairly with nobody: what is not ahead of it waits, and what
-    is makes it late. So that the scheduler does not decide that anew in each trial, nothing is,
-    where that is permitted. With one CPU for all, whoever moves the packets would starve.
-    """
-    several = len(os.sched_getaffinity(0)) > 1
-    os.sched_setaffinity(0, cpus)
-    with suppress(OSError):
-        if several:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    return os.sched_getscheduler(0) == os.SCHED_FIFO
 
 
 def sending_cpu() -> set[int]:
