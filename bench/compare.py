@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
+from bench.counts import TOLERANCES, CountRow, judge_counts
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.quality.words import notes as quality_notes
@@ -20,6 +21,9 @@ from bench.verdict import Pair, Row, judge
 
 Key = tuple[str, str, str]
 """Variant, arm and probe: what is planned, before it is known which cells come of it."""
+
+Family = Callable[[str], tuple[str, float]]
+"""Metric → the family of cells that its cells are judged with, and that family's margin."""
 
 MARGIN = 0.05
 _SHOWN_FACTS = 10
@@ -37,8 +41,9 @@ class LeftOut(msgspec.Struct, frozen=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """All of it.
 
-    refused: cells that are not the same thing in both sets. failed: what was not measured in one
-    of the sets, or failed more often in the new one. unknown: metrics of a later version.
+    rows: what was timed. counts: what was counted. refused: cells that are not the same thing in
+    both sets. failed: what was not measured in one of the sets, or failed more often in the new
+    one. unknown: metrics of a later version.
     differences: of the machines and of what was found inside the namespaces.
     """
 
@@ -47,6 +52,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     new: str
     margin: float
     rows: list[Row]
+    counts: list[CountRow]
     refused: list[LeftOut]
     failed: list[LeftOut]
     unknown: list[LeftOut]
@@ -57,16 +63,27 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     def exit_code(self, *, strict: bool) -> int:
         """0 no regression shown, 1 regression, 3 something has no verdict that should have one."""
-        verdicts = {row.verdict for row in self.rows}
-        if "slower" in verdicts:
+        verdicts: set[str] = {row.verdict for row in self.rows}
+        verdicts |= {row.verdict for row in self.counts}
+        if verdicts & {"slower", "worse"}:
             return 1
         if self.refused or self.failed:
             return 3
         return 3 if strict and (self.unknown or "cannot tell" in verdicts) else 0
 
 
-def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Comparison:
-    """Compare `new` with `old`. margin: changes up to this fraction do not matter.
+def compare(
+    old: ResultSet,
+    new: ResultSet,
+    margin: float = MARGIN,
+    *,
+    family: Family | None = None,
+    changed: bool = False,
+) -> Comparison:
+    """Compare `new` with `old`. margin: changes of times up to this fraction do not matter.
+
+    family: how the timed cells are divided for the correction, by default not at all.
+    changed: also compare what a scenario's file says otherwise now, and list that as a difference.
 
     Raises UsageError if a set is unfinished or they have nothing comparable in common.
     """
@@ -82,7 +99,7 @@ def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Compariso
     for cell in (cell for cell in before if cell in after):
         if cell.metric not in METRICS:
             unknown.append(LeftOut(str(cell), "not a metric this vnetbench knows"))
-        elif problem := _unlike(cell, old, new, before[cell], after[cell]):
+        elif problem := _unlike(cell, old, new, before[cell], after[cell], changed=changed):
             refused.append(LeftOut(str(cell), problem))
         else:
             kept.append(cell)
@@ -91,12 +108,15 @@ def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Compariso
     if not kept and not absent:
         reasons = dict.fromkeys(item.reason for item in (*refused, *unknown))
         raise UsageError(f"{old.path} and {new.path} are not comparable: {'; '.join(reasons)}")
-    rows, judged = judge([Pair(cell, before[cell], after[cell]) for cell in kept], margin)
+    pairs = [Pair(cell, before[cell], after[cell]) for cell in kept]
+    timed = [pair for pair in pairs if pair.cell.metric not in TOLERANCES]
+    rows, judged = _judged(timed, family or (lambda _: ("", margin)))
     return Comparison(
         old=str(old.path),
         new=str(new.path),
         margin=margin,
         rows=rows,
+        counts=judge_counts([pair for pair in pairs if pair.cell.metric in TOLERANCES]),
         refused=refused,
         failed=[
             LeftOut("{2}[{0},{1}]".format(*key), reason)
@@ -105,9 +125,27 @@ def compare(old: ResultSet, new: ResultSet, margin: float = MARGIN) -> Compariso
         unknown=unknown,
         only_old=[str(c) for c in before if c not in after and _key(c, before) not in absent],
         only_new=[str(c) for c in after if c not in before and _key(c, after) not in absent],
-        differences=[*_environment_differences(old, new), *_fact_differences(old, new)],
+        differences=[
+            *(_changed_scenarios(kept, old, new) if changed else ()),
+            *_environment_differences(old, new),
+            *_fact_differences(old, new),
+        ],
         notes=[*notes, *judged, *quality_notes(old.run, new.run)],
     )
+
+
+def _judged(pairs: list[Pair], family: Family) -> tuple[list[Row], list[str]]:
+    """Judge each family by itself; rows in the order of `pairs`."""
+    families: dict[tuple[str, float], list[Pair]] = {}
+    for pair in pairs:
+        families.setdefault(family(pair.cell.metric), []).append(pair)
+    rows: dict[Cell, Row] = {}
+    notes: list[str] = []
+    for (_, margin), members in families.items():
+        found, said = judge(members, margin)
+        rows |= {pair.cell: row for pair, row in zip(members, found, strict=True)}
+        notes += said
+    return [rows[pair.cell] for pair in pairs], notes
 
 
 # ---- what is comparable -------------------------------------------------------------------------
@@ -147,24 +185,41 @@ def _whole_blocks(results: ResultSet, notes: list[str]) -> dict[Cell, Series]:
     return {cell: series for cell, series in whole_blocks.items() if series.blocks}
 
 
-def _unlike(cell: Cell, old: ResultSet, new: ResultSet, a: Series, b: Series) -> str | None:
+def _unlike(
+    cell: Cell, old: ResultSet, new: ResultSet, a: Series, b: Series, *, changed: bool
+) -> str | None:
     """Why the cell is not the same thing in both sets."""
-    mine, other = old.run.variants[cell.variant], new.run.variants[cell.variant]
     settings = [results.run.asked.settings.get(a.probe, {}) for results in (old, new)]
-    given = [record.conditions.get(cell.arm, {}).get(a.probe, {}) for record in (mine, other)]
+    records = [results.run.variants[cell.variant] for results in (old, new)]
+    given = [record.conditions.get(cell.arm, {}).get(a.probe, {}) for record in records]
     unit = METRICS[cell.metric].unit
+    counted = cell.metric in TOLERANCES
     problems = {
-        f"the scenario file of {cell.variant} has changed": mine.sha256 != other.sha256,
-        f"{cell.variant} has other parameters: {_changes(mine.parameters, other.parameters)}": (
-            mine.parameters != other.parameters
-        ),
+        **({} if changed else dict.fromkeys(_scenario_changes(cell.variant, old, new), True)),
         f"{cell.metric} is in {a.unit} and {b.unit}, expected {unit}": {a.unit, b.unit} != {unit},
         f"{cell.metric} was measured by {a.probe} and by {b.probe}": a.probe != b.probe,
         f"{a.probe} was done otherwise: {_changes(*settings)}": settings[0] != settings[1],
         f"{a.probe} was done under other conditions: {_changes(*given)}": not _alike(*given),
-        "a value of 0 or less has no ratio": min(*a.blocks.values(), *b.blocks.values()) <= 0,
+        "a value of 0 or less has no ratio": not counted
+        and min(*a.blocks.values(), *b.blocks.values()) <= 0,
     }
     return next((text for text, is_so in problems.items() if is_so), None)
+
+
+def _scenario_changes(variant: str, old: ResultSet, new: ResultSet) -> list[str]:
+    """What the scenario's file says otherwise now."""
+    mine, other = old.run.variants[variant], new.run.variants[variant]
+    changes = _changes(mine.parameters, other.parameters)
+    problems = {
+        f"the scenario file of {variant} has changed": mine.sha256 != other.sha256,
+        f"{variant} has other parameters: {changes}": bool(changes),
+    }
+    return [text for text, is_so in problems.items() if is_so]
+
+
+def _changed_scenarios(cells: list[Cell], old: ResultSet, new: ResultSet) -> list[str]:
+    variants = dict.fromkeys(cell.variant for cell in cells)
+    return [text for variant in variants for text in _scenario_changes(variant, old, new)]
 
 
 def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -154,6 +154,14 @@ METRICS: dict[str, Metric] = {
             description="of the ledger: bytes of those copies, headers included",
         ),
         Metric(
+            id="memory_copies",
+            unit="1/packet",
+            better="lower",
+            title="copies in memory",
+            description="of the ledger: copies of a packet that the pumps make within their own "
+            "memory, as they count them; a pump without handicaps makes none",
+        ),
+        Metric(
             id="traversals",
             unit="1/packet",
             better="lower",

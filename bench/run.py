@@ -83,13 +83,20 @@ def plan_trials(
     variants: Sequence[str], arms: Sequence[Arm], probes: Sequence[str], blocks: int, seed: int
 ) -> list[PlannedTrial]:
     """Every (variant, arm, probe) once in each block, each block in an order of its own."""
+    return plan_cells(
+        [(v, str(a), p) for v in variants for a in arms for p in probes], blocks, seed
+    )
+
+
+def plan_cells(cells: Sequence[tuple[str, str, str]], blocks: int, seed: int) -> list[PlannedTrial]:
+    """The same for some (variant, arm, probe) only."""
     shuffle = random.Random(seed).shuffle
     trials: list[PlannedTrial] = []
     for block in range(1, blocks + 1):
-        cells = [(v, a, p) for v in variants for a in arms for p in probes]
-        shuffle(cells)
-        for variant, arm, probe in cells:
-            trials.append(PlannedTrial(len(trials) + 1, block, variant, str(arm), probe))
+        order = list(cells)
+        shuffle(order)
+        for cell in order:
+            trials.append(PlannedTrial(len(trials) + 1, block, *cell))
     return trials
 
 

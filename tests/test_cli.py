@@ -44,6 +44,8 @@ def vnetbench(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedP
         (["compare", LONG, LONG], "File name too long"),
         (["trend"], "Missing argument 'DIR..."),
         (["trend", LONG], "is not a folder; expected result sets, or what holds them"),
+        (["gate", "--baseline", LONG], "File name too long"),
+        (["export", "csv", "results"], "'csv' is not one of"),
         (["run", "veth", "-o", LONG], "File name too long"),
         (["run", "veth", "-o", "/proc/1/nothing"], "/proc/1/nothing"),
         (["run", "--resume", "nowhere"], "there is no run to resume"),

@@ -318,7 +318,13 @@ def test_the_probe_gives_no_sample_of_what_is_not_observed(monkeypatch: pytest.M
     settings = {"kind": "udp", "packets": 500, "size": 64, "rate": 5000.0}
     for path in proved("tun-relay"):
         measured = PROBES["ledger"].measure(path, settings)
-    assert measured.samples.keys() == {"syscalls", "copies", "copied_bytes", "traversals"}
+    assert measured.samples.keys() == {
+        "syscalls",
+        "copies",
+        "memory_copies",
+        "copied_bytes",
+        "traversals",
+    }
     assert measured.samples["copies"] == [pytest.approx(4, rel=0.01)]
     assert b'"wakeups":"bpftrace is not installed"' in measured.raw["ledger"]
 

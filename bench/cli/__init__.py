@@ -18,6 +18,8 @@ import click
 from bench import __version__
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
+from bench.cli.export import export
+from bench.cli.gate import gate
 from bench.cli.ledger import ledger
 from bench.cli.live import capture, shell
 from bench.cli.pump import pump
@@ -37,13 +39,16 @@ def cli() -> None:
     """Measure Linux virtual-network paths: veth, bridge, routes, VXLAN, tun and tap forwarding.
 
     \b
-    Exit status: 0 success (compare: no regression shown), 1 regression (doctor: something is
+    Exit status: 0 success (compare, gate: no regression shown), 1 regression (doctor: something is
     wrong), 2 bad usage or input, 3 something could not be measured, 130 interrupted, 70 a defect
     of vnetbench itself.
     """
 
 
-for command in (list_, show, run, compare, trend, why, ledger, capture, shell, pump, doctor):
+for command in (
+    *(list_, show, run, compare, trend, gate, export),
+    *(why, ledger, capture, shell, pump, doctor),
+):
     cli.add_command(command)
 
 

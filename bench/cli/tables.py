@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -17,6 +17,7 @@ from bench.units import format_value, significant
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
+    from bench.counts import CountRow
     from bench.results import CellSummary, ResultSet
     from bench.summary import Entry
     from bench.verdict import Row
@@ -26,7 +27,8 @@ ARMS = {
     "parity": "segmentation and receive offload off on every device",
 }
 """What every table says of the arms it shows."""
-_STYLES = {"faster": "green", "slower": "bold red", "cannot tell": "dim"}
+_TIMED = {"faster": "green", "slower": "bold red", "cannot tell": "dim"}
+_COUNTED = {"better": "green", "worse": "bold red", "same": "", "cannot tell": "dim"}
 
 
 class _Notes:
@@ -118,8 +120,10 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
             if (row.metric, row.arm) == (metric, arm):
                 table.add_row(Text(row.variant), *_compared(row))
         console.print(table)
+    _render_counts(comparison.counts, console)
     console.print()
-    arms = dict.fromkeys(row.arm for row in comparison.rows)
+    timed, counted = [row.arm for row in comparison.rows], [row.arm for row in comparison.counts]
+    arms = dict.fromkeys([*timed, *counted])
     print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
     print_lines(
         console, (f"Not comparable: {item.name}: {item.reason}" for item in comparison.refused)
@@ -132,19 +136,44 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     print_lines(console, (f"Only in {comparison.new}: {name}" for name in comparison.only_new))
     print_lines(console, (f"Differs: {text}" for text in comparison.differences))
     print_lines(console, (f"Note: {text}" for text in comparison.notes))
-    verdicts: Counter[str] = Counter(row.verdict for row in comparison.rows)
-    reasons = Counter(row.reason for row in comparison.rows if row.reason)
-    print_lines(console, (f"Cannot tell: {text} ({n} cells)." for text, n in reasons.items()))
-    print_lines(
-        console,
-        [
-            f"Old {comparison.old}, new {comparison.new}: "
-            + ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in _STYLES)
-            + ".",
+    print_lines(console, _totals(comparison))
+
+
+def _totals(comparison: Comparison) -> Iterator[str]:
+    """What the tables come to, and how to read them."""
+    old_and_new = f"Old {comparison.old}, new {comparison.new}: "
+    if comparison.counts:
+        judged: Counter[str] = Counter(row.verdict for row in comparison.counts)
+        reasons = Counter(row.reason for row in comparison.counts if row.reason)
+        yield from (f"Cannot tell: {text} ({n} counts)." for text, n in reasons.items())
+        totals = ", ".join(f"{judged[verdict]} {verdict}" for verdict in _COUNTED)
+        yield f"{old_and_new}{totals} of what was counted, beyond its tolerance."
+    if comparison.rows or not comparison.counts:
+        verdicts: Counter[str] = Counter(row.verdict for row in comparison.rows)
+        reasons = Counter(row.reason for row in comparison.rows if row.reason)
+        yield from (f"Cannot tell: {text} ({n} cells)." for text, n in reasons.items())
+        yield old_and_new + ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in _TIMED) + "."
+        yield (
             f"Ratio new/old with its 95 % interval; margin {100 * comparison.margin:g} %; "
-            "visible: the smallest change that would have had a verdict.",
-        ],
-    )
+            "visible: the smallest change that would have had a verdict."
+        )
+
+
+def _render_counts(rows: Sequence[CountRow], console: Console) -> None:
+    """Print what was counted: a row for each cell."""
+    for arm in dict.fromkeys(row.arm for row in rows):
+        table = table_of(f"Counts of the ledger, {arm}")
+        table.add_column("count", no_wrap=True)
+        for heading in ("old", "new", "change", "tolerance"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for row in rows:
+            if row.arm == arm:
+                figures = [f"{v:.2f}" for v in (row.old, row.new)]
+                change = [f"{row.change:+.2f}", f"{row.tolerance:.2f}"]
+                cells = [row.variant, METRICS[row.metric].title, *figures, *change]
+                table.add_row(*map(Text, cells), Text(row.verdict, style=_COUNTED[row.verdict]))
+        console.print(table)
 
 
 def _compared(row: Row) -> list[Text]:
@@ -155,7 +184,7 @@ def _compared(row: Row) -> list[Text]:
         Text(f"{row.ratio:.3f}"),
         Text("-" if unknown else f"{row.low:.3f} {row.high:.3f}"),
         Text("never" if row.visible is None else f"{row.visible:.0%}"),
-        Text(row.verdict, style=_STYLES[row.verdict]),
+        Text(row.verdict, style=_TIMED[row.verdict]),
     ]
 
 

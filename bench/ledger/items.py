@@ -107,6 +107,13 @@ def _copied_bytes(evidence: Evidence) -> Iterator[Part]:
             yield Part(c.process.host, c.process, c.bytes, c.source)
 
 
+def _memory_copies(evidence: Evidence) -> Iterator[Part]:
+    evidence.observed("pumps")
+    for process, counted in evidence.pumps():
+        copies = counted["copy.hot"] + counted["copy.cold"]
+        yield Part(process.host, process, copies, COUNTERS)
+
+
 def _traversals(evidence: Evidence) -> Iterator[Part]:
     for host in evidence.subject.hosts.values():
         passes = evidence.snmp(host, "Ip.OutRequests") + evidence.snmp(host, "Ip.InReceives")
@@ -169,6 +176,7 @@ ITEMS: dict[str, Item] = {
         Item("copies_out", "copies kernel to user", "1", _copies("out")),
         Item("copies", "copies, both ways", "1", _copies("in", "out")),
         Item("copied_bytes", "bytes copied", "B", _copied_bytes),
+        Item("memory_copies", "copies in a pump's memory", "1", _memory_copies),
         Item("traversals", "IP-layer traversals", "1", _traversals),
         Item("device_hops", "device hops", "1", _device_hops),
         Item("switches", "context switches", "1", _switches),

@@ -21,6 +21,7 @@ _METRICS: dict[str, tuple[str, ...]] = {
     "syscalls": _CALLS,
     "copies": ("copies",),
     "copied_bytes": ("copied_bytes",),
+    "memory_copies": ("memory_copies",),
     "traversals": ("traversals",),
     "wakeups": ("wakeups",),
     "segments_per_skb": ("segments_per_skb",),

@@ -1,0 +1,237 @@
+"""`vnetbench gate`: for CI, did anything get worse than it was?"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from rich.console import Console
+
+from bench.cli.export import write
+from bench.cli.measuring import INTERRUPTED, carry_out, default_folder
+from bench.errors import UsageError
+from bench.export import EXPORTS
+from bench.gate.plan import confirmation, measure_again
+from bench.gate.rules import MARGIN
+from bench.probes import PROBES
+from bench.process import Send, spawn
+from bench.results import ResultSet, ResultWriter, Run, load
+from bench.topology import enter_user_namespace_if_needed
+
+if TYPE_CHECKING:
+    from bench.compare import Key
+    from bench.gate.decide import Decision
+    from bench.scenario import Variant
+
+_LEDGER = "ledger"
+_STDOUT = Path("-")
+_COMPARING = 600.0
+"""Seconds that a comparison may take."""
+
+
+def _exports(
+    _: click.Context, __: click.Parameter, texts: tuple[str, ...]
+) -> list[tuple[str, Path]]:
+    """Each format with its file."""
+    found = []
+    for text in texts:
+        format_, _equals, file = text.partition("=")
+        if format_ not in EXPORTS or not file:
+            known = ", ".join(EXPORTS)
+            raise UsageError(f"--export {text}: expected FORMAT=FILE, FORMAT one of {known}")
+        found.append((format_, Path(file)))
+    return found
+
+
+@click.command(
+    epilog="Example: vnetbench gate --baseline results/main --markdown gate.md -o results/now"
+)
+@click.option(
+    "--baseline",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The result set of vnetbench run to be as good as.",
+)
+@click.option(
+    "-o",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the result set goes [default: results/TIME-gate]; a second look goes to DIR-again.",
+)
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    type=click.Choice(list(PROBES)),
+    help="Only this of the baseline's probes [all].",
+)
+@click.option("--ledger-only", is_flag=True, help="The same as --probe ledger.")
+@click.option(
+    "--margin",
+    type=click.FloatRange(0),
+    default=100 * MARGIN,
+    show_default=True,
+    metavar="PERCENT",
+    help="Changes of times up to this do not matter; two sessions drift apart by some.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MINUTES",
+    help="Measure fewer blocks than the baseline has if all would take longer.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
+@click.option(
+    "--markdown",
+    metavar="FILE",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write the report as Markdown; -: instead of the table.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    callback=_exports,
+    help=f"Write what was measured for another tool. FORMAT: {', '.join(EXPORTS)}.",
+)
+@click.pass_context
+def gate(
+    context: click.Context,
+    baseline: Path,
+    folder: Path | None,
+    probes: tuple[str, ...],
+    ledger_only: bool,
+    margin: float,
+    budget: float | None,
+    seed: int | None,
+    markdown: Path | None,
+    as_json: bool,
+    exports: list[tuple[str, Path]],
+) -> None:
+    """Measure what a baseline measured, as it is now, and fail if anything got worse.
+
+    Counts of the ledger decide first, then instructions, then times; tails only advise. What got
+    worse is measured once more, and fails the gate only if it is worse again. docs/ci.md has a
+    workflow that is ready for use.
+
+    \b
+    Exit status: 0 passed, 1 a regression was confirmed, 2 bad usage or no usable baseline,
+    3 nothing got worse, but something could not be measured or compared.
+    """
+    if ledger_only and probes:
+        raise UsageError("--ledger-only is --probe ledger; give one of them")
+    if as_json and markdown == _STDOUT:
+        raise UsageError("--json and --markdown - both print; give the Markdown a file")
+    folder = folder or default_folder("gate")
+    if _again(folder).exists():
+        raise UsageError(f"{_again(folder)}: exists, and is never overwritten; name another")
+    enter_user_namespace_if_needed()
+    before = load(baseline)
+    chosen, run = measure_again(
+        before,
+        (_LEDGER,) if ledger_only else tuple(dict.fromkeys(probes)),
+        seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
+        budget=None if budget is None else 60 * budget,
+    )
+    now = _measure(chosen, run, folder)
+    again = _second_look(before, now, chosen, run, margin / 100)
+    # Imported here: all is measured, and numpy's threads do no harm any more.
+    from bench.gate.decide import decide  # noqa: PLC0415
+
+    decision = decide(before, now, again, margin / 100)
+    _Report(decision, markdown, as_json).give(os.environ)
+    for format_, file in exports:
+        write(file, EXPORTS[format_](now))
+    context.exit(decision.exit_code)
+
+
+def _second_look(
+    baseline: ResultSet, now: ResultSet, chosen: dict[str, Variant], run: Run, margin: float
+) -> ResultSet | None:
+    """Measure what got worse once more; None where nothing did."""
+    keys = _suspects(baseline, now, margin)
+    if not keys:
+        return None
+    click.echo(f"{len(keys)} of what was measured got worse; measuring that once more", err=True)
+    return _measure(chosen, confirmation(run, keys, run.asked.seed + 1), _again(now.path))
+
+
+def _suspects(baseline: ResultSet, now: ResultSet, margin: float) -> set[Key]:
+    """What got worse, found out by a child: it needs numpy, whose threads a fork must not meet."""
+
+    def compare(_: Send) -> dict[str, Any]:
+        from bench.gate.decide import suspects  # noqa: PLC0415
+
+        try:
+            return {"keys": sorted(suspects(baseline, now, margin))}
+        except UsageError:  # nothing is comparable: the decision says so
+            return {"keys": []}
+
+    with spawn("comparison", compare) as child:
+        found = child.receive(_COMPARING)["keys"]
+    return {(variant, arm, probe) for variant, arm, probe in found}
+
+
+def _again(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}-again")
+
+
+def _measure(chosen: dict[str, Variant], run: Run, folder: Path) -> ResultSet:
+    console = Console(stderr=True)
+    with ResultWriter.create(folder, run) as writer:
+        path, interrupted = carry_out(chosen, writer, console)
+    if interrupted:
+        console.print(f"interrupted, nothing was decided; what there is: {path}", soft_wrap=True)
+        sys.exit(INTERRUPTED)
+    return load(path)
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Where the decision is said: on standard output, in files, and to GitHub where it runs us."""
+
+    decision: Decision
+    markdown: Path | None
+    as_json: bool
+
+    def give(self, environment: Mapping[str, str]) -> None:
+        """Say it everywhere."""
+        from bench.cli.gate_table import render_decision  # noqa: PLC0415
+        from bench.gate.github import workflow_commands  # noqa: PLC0415
+        from bench.gate.markdown import markdown  # noqa: PLC0415
+
+        text = markdown(self.decision)
+        on_screen = self.markdown == _STDOUT
+        if self.markdown is not None and not on_screen:
+            write(self.markdown, text)
+        if summary := environment.get("GITHUB_STEP_SUMMARY"):
+            _append(Path(summary), text)
+        if self.as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(self.decision), indent=1))
+        elif on_screen:
+            click.echo(text, nl=False)
+        else:
+            render_decision(self.decision, Console(highlight=False))
+        if environment.get("GITHUB_ACTIONS") == "true":
+            # GitHub reads both streams; the document on standard output stays whole.
+            for line in workflow_commands(self.decision):
+                click.echo(line, err=self.as_json or on_screen)
+
+
+def _append(file: Path, text: str) -> None:
+    try:
+        with file.open("a") as summary:
+            summary.write(text)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written: {error.strerror}") from None

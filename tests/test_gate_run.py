@@ -1,0 +1,163 @@
+"""The gate on real paths: what one more of anything in the pump does to it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from capabilities import require
+from files import ROOT, text_of
+from msgspec.structs import replace
+from sets import a_run
+
+from bench import run as runner
+from bench.ledger import trace
+from bench.results import ResultWriter, load
+from bench.scenario import load as load_scenario
+
+pytestmark = pytest.mark.usefixtures("tuns")
+
+LEDGER = {"kind": "udp", "packets": 1000, "size": 64, "rate": 4000.0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tracing() -> None:
+    """Skip where the tracer cannot work; in CI that is a failure."""
+    require(trace.missing() is None, f"needs to trace: {trace.missing()}")
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    """A scenario file of one's own, with a pump."""
+    file = tmp_path / "mine.toml"
+    file.write_text(text_of("tun-relay"))
+    return file
+
+
+@pytest.fixture
+def baseline(scenario: Path, tmp_path: Path) -> Path:
+    """Its ledger, measured."""
+    variant = load_scenario(scenario)
+    run = a_run(
+        variants=("mine",),
+        arms=("native",),
+        probes=("ledger",),
+        blocks=1,
+        settings={"ledger": LEDGER},
+    )
+    run = replace(
+        run,
+        asked=replace(run.asked, scenarios=(str(scenario),)),
+        variants=runner.records({"mine": variant}),
+    )
+    with ResultWriter.create(tmp_path / "old", run) as writer:
+        runner.run({"mine": variant}, {"ledger": LEDGER}, writer, lambda *_: None)
+        results = load(writer.finish())
+    assert not results.run.failures
+    return results.path
+
+
+def gate(
+    *arguments: object, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
+    return subprocess.run(
+        (sys.executable, "-m", "bench", "gate", *map(str, arguments)),
+        env={**inherited, "PYTHONPATH": str(ROOT), "CI": "", **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def handicapped(scenario: Path, handicap: str) -> None:
+    """Change the scenario's file as somebody would whose pump now does more for each packet."""
+    text = scenario.read_text()
+    assert "[parameters]\n" in text
+    scenario.write_text(text.replace("[parameters]\n", f"[parameters]\n{handicap} = 1\n"))
+
+
+def test_what_has_not_changed_passes(baseline: Path, tmp_path: Path) -> None:
+    done = gate("--baseline", baseline, "--ledger-only", "-o", tmp_path / "new")
+    assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stdout + done.stderr
+    assert "Gate passed: no regression shown in 7 cells." in done.stdout
+    assert not (tmp_path / "new-again").exists()
+    assert load(tmp_path / "new").run.asked.settings == {"ledger": LEDGER}
+
+
+@pytest.mark.parametrize(
+    ("handicap", "metrics"),
+    [
+        ("hot_copies", {"memory_copies"}),
+        ("null_calls", {"syscalls"}),
+        ("handoffs", {"syscalls", "wakeups"}),
+    ],
+)
+def test_one_more_of_anything_for_each_packet_fails(
+    handicap: str, metrics: set[str], baseline: Path, scenario: Path, tmp_path: Path
+) -> None:
+    handicapped(scenario, handicap)
+    done = gate("--baseline", baseline, "--json", "-o", tmp_path / "new")
+    assert done.returncode == 1, done.stdout + done.stderr
+    decision = json.loads(done.stdout)
+    assert (decision["verdict"], decision["decided_by"]) == ("failed", "ledger")
+    assert {f["metric"] for f in decision["findings"] if f["confirmed"]} == metrics
+    assert f"mine has other parameters: {handicap} 0 → 1" in decision["differences"]
+    assert load(tmp_path / "new-again").run.asked.seed == load(tmp_path / "new").run.asked.seed + 1
+
+
+def test_on_github_it_annotates_summarises_and_exports(
+    baseline: Path, scenario: Path, tmp_path: Path
+) -> None:
+    handicapped(scenario, "null_calls")
+    summary, report, bencher = (tmp_path / name for name in ("summary", "gate.md", "bencher.json"))
+    summary.write_text("before\n")
+    done = gate(
+        *("--baseline", baseline, "-o", tmp_path / "new", "--markdown", report),
+        *("--export", f"bencher={bencher}"),
+        environment={"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)},
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "\n::error title=vnetbench%3A regression::syscalls[mine,native]: " in done.stdout
+    assert summary.read_text() == "before\n" + report.read_text()
+    assert report.read_text().startswith("### vnetbench gate failed: 1 confirmed regression")
+    assert json.loads(bencher.read_text())["mine/native"]["syscalls"]["value"] > 1
+
+
+def test_where_the_tracer_is_missing_it_says_what_is_not_observed(
+    baseline: Path, tmp_path: Path
+) -> None:
+    done = gate(*("--baseline", baseline, "-o", tmp_path / "new"), environment={"PATH": os.devnull})
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Not judged: wakeups[mine,native]: " in done.stdout
+    assert "Gate incomplete: 2 things could not be measured or compared" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "Missing option '--baseline'"),
+        (("--baseline", "nowhere"), "nowhere: is not a folder; expected a result set"),
+        (("--baseline", "x", "--ledger-only", "--probe", "rtt"), "give one of them"),
+        (("--baseline", "x", "--json", "--markdown", "-"), "both print"),
+        (("--baseline", "x", "--export", "csv=a"), "expected FORMAT=FILE, FORMAT one of github"),
+    ],
+)
+def test_a_mistake_is_one_line_with_status_2(arguments: tuple[str, ...], says: str) -> None:
+    done = gate(*arguments)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert says in line
+
+
+def test_a_changed_scenario_that_has_gone_is_one_line(
+    baseline: Path, scenario: Path, tmp_path: Path
+) -> None:
+    scenario.unlink()
+    done = gate("--baseline", baseline, "-o", tmp_path / "new")
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "mine.toml" in line
