@@ -36,16 +36,18 @@ class Tolerance:
 
 
 TOLERANCES: dict[str, Tolerance] = {
-    # What the path makes of a packet.
+    # What the path makes of a packet, whenever it gets to it.
+    "working_calls": Tolerance(0.1),
     "copies": Tolerance(0.1),
     "memory_copies": Tolerance(0.1),
     "copied_bytes": Tolerance(8.0),
     "traversals": Tolerance(0.1),
     "segments_per_skb": Tolerance(0.02),
     # What also hangs on when a program gets a CPU: one that is late finds two packets at once,
-    # and sleeps and polls once for both.
-    "syscalls": Tolerance(0.4, 0.02),
-    "wakeups": Tolerance(0.4, 0.05),
+    # and sleeps and polls once for both. On two CPUs with six others who want them, blocks of
+    # system calls lay 13 % apart, of wake-ups 35 %, and always below those of a quiet machine.
+    "syscalls": Tolerance(0.2, 0.05),
+    "wakeups": Tolerance(0.4, 0.1),
 }
 """Metric → its tolerance. All other metrics are compared by the statistics of their blocks."""
 

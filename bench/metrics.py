@@ -139,6 +139,14 @@ METRICS: dict[str, Metric] = {
             "datagrams; useful ones, those in vain (EAGAIN) and the others",
         ),
         Metric(
+            id="working_calls",
+            unit="1/packet",
+            better="lower",
+            title="working calls",
+            description="of the ledger: those system calls that neither wait (poll, …) nor come "
+            "back in vain; unlike the others they do not hang on when a program gets a CPU",
+        ),
+        Metric(
             id="copies",
             unit="1/packet",
             better="lower",

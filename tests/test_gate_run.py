@@ -19,7 +19,7 @@ from bench.scenario import load as load_scenario
 
 pytestmark = pytest.mark.usefixtures("tuns")
 
-LEDGER = {"kind": "udp", "packets": 1000, "size": 64, "rate": 4000.0}
+LEDGER = {"kind": "udp", "packets": 300, "size": 64, "rate": 1000.0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,13 +38,13 @@ def scenario(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def baseline(scenario: Path, tmp_path: Path) -> Path:
-    """Its ledger, measured."""
+    """Its ledger, measured; twice, for a busy machine hides some counts from the tracer."""
     variant = load_scenario(scenario)
     run = a_run(
         variants=("mine",),
         arms=("native",),
         probes=("ledger",),
-        blocks=1,
+        blocks=2,
         settings={"ledger": LEDGER},
     )
     run = replace(
@@ -83,7 +83,7 @@ def handicapped(scenario: Path, handicap: str) -> None:
 def test_what_has_not_changed_passes(baseline: Path, tmp_path: Path) -> None:
     done = gate("--baseline", baseline, "--ledger-only", "-o", tmp_path / "new")
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stdout + done.stderr
-    assert "Gate passed: no regression shown in 7 cells." in done.stdout
+    assert "Gate passed: no regression shown in 8 cells." in done.stdout
     assert not (tmp_path / "new-again").exists()
     assert load(tmp_path / "new").run.asked.settings == {"ledger": LEDGER}
 
@@ -92,8 +92,8 @@ def test_what_has_not_changed_passes(baseline: Path, tmp_path: Path) -> None:
     ("handicap", "metrics"),
     [
         ("hot_copies", {"memory_copies"}),
-        ("null_calls", {"syscalls"}),
-        ("handoffs", {"syscalls", "wakeups"}),
+        ("null_calls", {"syscalls", "working_calls"}),
+        ("handoffs", {"syscalls", "working_calls", "wakeups"}),
     ],
 )
 def test_one_more_of_anything_for_each_packet_fails(

@@ -192,6 +192,31 @@ def test_handicaps_appear_in_the_ledger_by_their_number() -> None:
     assert calls.right_count == pytest.approx(1500, abs=3)
 
 
+def test_what_a_pumps_threads_tell_each_other_is_no_packet() -> None:
+    found = observed("tun-relay", "handoffs=1", load=Load(packets=500, rate=1000))
+    ledger = assemble(found, LOAD)
+    assert ledger.sound, ledger.disagreements()
+    assert ledger.per_packet["copies"] == pytest.approx(4, rel=0.02)
+    assert ledger.per_packet["memory_copies"] == 0
+
+
+def test_copies_in_a_pumps_memory_are_counted_by_themselves() -> None:
+    found = observed(
+        "tun-relay", "hot_copies=2", "cold_copies=1", load=Load(packets=500, rate=1000)
+    )
+    ledger = assemble(found, LOAD)
+    assert ledger.sound, ledger.disagreements()
+    assert ledger.per_packet["memory_copies"] == pytest.approx(3, rel=0.02)
+    assert ledger.per_packet["copies"] == pytest.approx(4, rel=0.02)
+
+
+def test_a_load_of_which_much_is_lost_is_no_measurement_of_the_probe() -> None:
+    settings = {"kind": "udp", "packets": 20_000, "size": 64, "rate": 500_000.0}
+    for path in proved("tun-udp"):
+        with pytest.raises(CannotMeasure, match=r"of 20000 datagrams were lost"):
+            PROBES["ledger"].measure(path, settings)
+
+
 def test_with_io_uring_copies_come_from_the_pump_and_the_ledger_says_so() -> None:
     found = observed("tun-udp", "io=uring", "readiness=on", load=Load(packets=500, rate=2000))
     ledger = assemble(found, LOAD)

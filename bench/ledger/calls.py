@@ -15,6 +15,13 @@ DATA_CALLS = frozenset(
     }
 )
 """Those that move data when they return more than 0."""
+WAITING_CALLS = frozenset(
+    {
+        *("poll", "select", "pselect6", "epoll_wait", "io_uring_enter"),
+        *("futex", "nanosleep", "clock_nanosleep", "sched_yield"),
+    }
+)
+"""Those that wait. How many a packet takes hangs on when a program gets a CPU, too."""
 
 _NUMBERS: dict[str, dict[str, int]] = {
     "x86_64": {

@@ -18,6 +18,8 @@ TRACE, COUNTERS, TALLIES = "trace", "pump counters", "tallies"
 MISSED_MOST = 0.001
 """Share of the events that a count in interrupts may lack."""
 _DEVICE_CALLS = {"in": ("write", "writev"), "out": ("read", "readv")}
+_TOLD_PER_HANDOFF, _EVENT = 2, 8
+"""Writes to eventfds (and as many reads) of a handicap's hand-off, and the bytes of each."""
 _VIRTIO_HEADER = 10
 """Bytes that lead each packet of a tun or tap with offload; the pump counts without them."""
 
@@ -104,6 +106,9 @@ class Evidence:
         numbers = [number for number, name in self.names().items() if name in wanted]
         count = sum(trace.calls.get((process.pid, n, "moved"), 0) for n in numbers)
         moved = sum(trace.moved.get((process.pid, n), 0) for n in numbers)
+        # A hand-off is told and answered through eventfds, by the same calls.
+        told = _TOLD_PER_HANDOFF * (self.seen.pumps or {}).get(process.pid, {}).get("handoff", 0)
+        count, moved = count - told, moved - _EVENT * told
         header = _VIRTIO_HEADER if process.pump and process.pump.switches["tun_offload"] else 0
         return count, moved - header * count
 

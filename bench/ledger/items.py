@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bench.ledger.calls import DATA_CALLS
+from bench.ledger.calls import DATA_CALLS, WAITING_CALLS
 from bench.ledger.evidence import COUNTERS, TALLIES, TRACE, Evidence
 from bench.ledger.model import Unseen
 from bench.ledger.subject import Process
@@ -92,6 +92,13 @@ def _is_other(process: Process, name: str, outcome: str) -> bool:
     )
 
 
+def _is_working(process: Process, name: str, outcome: str) -> bool:
+    """Of a forwarder those that neither wait nor come back in vain; of the ends the useful ones."""
+    if process.calls is not None:
+        return _is_useful(process, name, outcome)
+    return outcome != "eagain" and name not in WAITING_CALLS
+
+
 def _copies(*directions: str) -> Callable[[Evidence], Iterator[Part]]:
     def count(evidence: Evidence) -> Iterator[Part]:
         for direction in directions:
@@ -172,6 +179,7 @@ ITEMS: dict[str, Item] = {
         Item("useful_calls", "system calls that moved data", "1", _calls(_is_useful)),
         Item("vain_calls", "system calls in vain (EAGAIN)", "1", _calls(_is_vain)),
         Item("other_calls", "other system calls", "1", _calls(_is_other)),
+        Item("working_calls", "calls neither waiting nor in vain", "1", _calls(_is_working)),
         Item("copies_in", "copies user to kernel", "1", _copies("in")),
         Item("copies_out", "copies kernel to user", "1", _copies("out")),
         Item("copies", "copies, both ways", "1", _copies("in", "out")),
