@@ -2,8 +2,8 @@
 
 What is counted and not timed (the ledger) scatters by next to nothing, may be nothing at all, and
 has no distribution worth a test: a packet that is copied once more is copied once more in every
-block. So no logarithms and no intervals here. A count has changed where the medians differ by more
-than its tolerance *and* the two sessions have no value in common between them.
+block. So no logarithms and no intervals here. A count has changed where all of one session's blocks
+lie beyond all of the other's by more than its tolerance.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CountVerdict = Literal["better", "worse", "same", "cannot tell"]
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far two counts of the same thing may lie apart: `absolute` + `relative` · the old one."""
+    """How far counts of the same thing may lie apart: `absolute` + `relative` · the old one."""
 
     absolute: float
     relative: float = 0.01
@@ -55,7 +55,8 @@ TOLERANCES: dict[str, Tolerance] = {
 class CountRow(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of counts compared. `old` and `new` are medians of block values, in `unit`.
 
-    change: new - old. tolerance: what it must exceed, and so the smallest change that is seen.
+    change: new - old. tolerance: by so much all new blocks must lie beyond all old ones to be told
+    from them, and so the smallest change that is seen.
     reason: why there is no verdict, else empty.
     """
 
@@ -84,7 +85,8 @@ def _judge(pair: Pair) -> CountRow:
     tolerance = TOLERANCES[pair.cell.metric].of(old)
     verdict: CountVerdict = "same"
     if abs(new - old) > tolerance:
-        apart = min(after) > max(before) if new > old else max(after) < min(before)
+        gap = max(min(after) - max(before), min(before) - max(after))
+        apart = gap > tolerance
         verdict = _direction(pair.cell.metric, new - old) if apart else "cannot tell"
     return CountRow(
         **pair.cell._asdict(),
@@ -96,7 +98,7 @@ def _judge(pair: Pair) -> CountRow:
         change=new - old,
         tolerance=tolerance,
         verdict=verdict,
-        reason="the blocks of the two sessions overlap" if verdict == "cannot tell" else "",
+        reason="some blocks of the two sessions are alike" if verdict == "cannot tell" else "",
     )
 
 

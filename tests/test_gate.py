@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from bench.compare import compare
 from bench.counts import TOLERANCES
 from bench.errors import UsageError
 from bench.gate.decide import Decision, decide, suspects
+from bench.gate.drift import slowdown
 from bench.gate.github import workflow_commands
 from bench.gate.markdown import markdown
 from bench.gate.plan import confirmation, measure_again
@@ -202,6 +205,36 @@ def test_tails_advise_and_never_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(
         line.startswith("::notice title=vnetbench%3A tails") for line in workflow_commands(decision)
     )
+
+
+def a_session(*canaries: dict[str, float]) -> Any:
+    """All that the drift is read from."""
+    return SimpleNamespace(
+        run=SimpleNamespace(canaries=[SimpleNamespace(values=values) for values in canaries])
+    )
+
+
+def test_the_margin_grows_by_what_the_canaries_slowed_down() -> None:
+    quiet = {"memcpy": 8e9, "system_call": 1e-7, "loopback": 5e-6}
+    baseline = a_session(quiet, quiet, quiet)
+    assert slowdown(baseline, baseline) == 0
+    assert slowdown(baseline, a_session(quiet, {**quiet, "loopback": 9e-6}, quiet)) == 0
+    slower = {"memcpy": 4e9, "system_call": 1.1e-7, "loopback": 4e-6}
+    assert slowdown(baseline, a_session(slower, slower)) == pytest.approx(1.0)
+    assert slowdown(a_session(slower), a_session(quiet)) == pytest.approx(0.25)
+    assert slowdown(a_session(), baseline) == slowdown(timed("old"), timed("new")) == 0
+
+
+def test_a_slowdown_that_the_machine_itself_had_passes_and_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = timed("old")
+    new, again = timed("new", 2, rtt=1.4), timed("again", 3, rtt=1.4)
+    assert decide(old, new, again).exit_code == 1
+    monkeypatch.setattr("bench.gate.decide.slowdown", lambda *_: 0.3)
+    decision = decide(old, new, again)
+    assert decision.exit_code == 0
+    assert "the machine itself was 30% slower" in decision.notes[0]
 
 
 # ---- what cannot be judged ----------------------------------------------------------------------

@@ -345,6 +345,7 @@ def test_the_probe_gives_no_sample_of_what_is_not_observed(monkeypatch: pytest.M
         measured = PROBES["ledger"].measure(path, settings)
     assert measured.samples.keys() == {
         "syscalls",
+        "working_calls",
         "copies",
         "memory_copies",
         "copied_bytes",

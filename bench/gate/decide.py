@@ -14,6 +14,7 @@ import msgspec
 from bench.compare import Comparison, Key, LeftOut, compare
 from bench.counts import CountRow
 from bench.errors import UsageError
+from bench.gate.drift import slowdown
 from bench.gate.rules import MARGIN, STAGES, stage_of
 from bench.results import Cell, ResultSet
 from bench.verdict import Row
@@ -125,17 +126,30 @@ def decide(
         differences=comparison.differences,
         notes=[
             *comparison.notes,
+            *_drifts(baseline, new, confirmation),
             *(f"not gated: {item.name}: {item.reason}" for item in comparison.unknown),
         ],
     )
 
 
 def _compared(baseline: ResultSet, new: ResultSet, margin: float) -> Comparison:
+    covering = (1 + margin) * (1 + slowdown(baseline, new)) - 1
+
     def family(metric: str) -> tuple[str, float]:
         stage = stage_of(metric)
-        return stage.id, margin if stage.margin is None else stage.margin
+        return stage.id, covering if stage.margin is None else stage.margin
 
     return compare(baseline, new, margin, family=family, changed=True)
+
+
+def _drifts(baseline: ResultSet, *sessions: ResultSet | None) -> list[str]:
+    """Where the margin of times is wider than was asked for, and why."""
+    return [
+        f"{session.path}: the machine itself was {slower:.0%} slower than in the baseline's "
+        "session, as its canaries say; the margin of times was widened by that"
+        for session in sessions
+        if session is not None and (slower := slowdown(baseline, session))
+    ]
 
 
 def _confirmed(
