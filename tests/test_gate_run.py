@@ -149,6 +149,7 @@ def test_where_the_tracer_is_missing_it_says_what_is_not_observed(
         (("--baseline", "nowhere"), "nowhere: is not a folder; expected a result set"),
         (("--baseline", "x", "--ledger-only", "--probe", "rtt"), "give one of them"),
         (("--baseline", "x", "--json", "--markdown", "-"), "both print"),
+        (("--baseline", "x", "--margin", "nan"), "--margin nan: expected a finite number"),
         (("--baseline", "x", "--export", "csv=a"), "expected FORMAT=FILE, FORMAT one of github"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sys
@@ -133,6 +134,8 @@ def gate(
         raise UsageError("--ledger-only is --probe ledger; give one of them")
     if as_json and markdown == _STDOUT:
         raise UsageError("--json and --markdown - both print; give the Markdown a file")
+    if not margin < math.inf:
+        raise UsageError(f"--margin {margin:g}: expected a finite number")
     folder = folder or default_folder("gate")
     if _again(folder).exists():
         raise UsageError(f"{_again(folder)}: exists, and is never overwritten; name another")
