@@ -62,6 +62,9 @@ class Outcome:
 Report = Callable[[Outcome, float], None]
 """Told of each trial as it ends, and the seconds that the remaining ones will probably take."""
 
+Enough = Callable[[int], bool]
+"""Asked after each block, by its number: is that all that need be measured?"""
+
 
 class _Taken(NamedTuple):
     """What one try at a trial gave.
@@ -138,6 +141,7 @@ def run(
     settings: Mapping[str, Mapping[str, Any]],
     writer: ResultWriter,
     report: Report,
+    enough: Enough = lambda _: False,
 ) -> None:
     """Carry out the trials that `writer` still has to do, recording each as it ends.
 
@@ -194,6 +198,8 @@ def run(
                 estimate.learn(trial.probe, seconds)
         remaining = trials[position + 1 :]
         report(Outcome(trial, seconds, problem), estimate.of(remaining))
+        if remaining and remaining[0].block != trial.block and enough(trial.block):
+            break
     if block is not None:
         _sing(writer, block + 1)
 

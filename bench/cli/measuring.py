@@ -24,21 +24,29 @@ _STEAL_WORTH_A_WARNING = 0.01
 
 
 def carry_out(
-    chosen: dict[str, Variant], writer: ResultWriter, console: Console
+    chosen: dict[str, Variant],
+    writer: ResultWriter,
+    console: Console,
+    enough: runner.Enough = lambda _: False,
 ) -> tuple[Path, bool]:
-    """Run what is pending. Returns where it is kept now, and whether it was interrupted."""
+    """Run what is pending, until it is `enough`.
+
+    Returns where it is kept now, and whether it was interrupted.
+    """
     settings = writer.run.asked.settings
     before = environment.cpu_times()
     interrupted = False
     try:
         with _progress(console, writer, settings) as report:
-            runner.run(chosen, settings, writer, report)
+            runner.run(chosen, settings, writer, report, enough)
     except KeyboardInterrupt:
         interrupted = True
     with runner.undisturbed():
         _warn_about_steal(writer, before)
         if text := warning(writer.run):
             writer.warn(text)
+        if not interrupted:
+            writer.curtail()
         return writer.finish("interrupted" if interrupted else "complete"), interrupted
 
 

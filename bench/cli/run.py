@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench import environment, forwarders
 from bench import run as runner
+from bench.ab.model import PROFILE as AB
 from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
 from bench.cli.options import also_given, override_option
 from bench.cli.tables import render_summary
@@ -25,6 +26,8 @@ from bench.why.experiment import PROFILE as WHY
 
 _DEFAULT_PROBES = tuple(id_ for id_, probe in PROBES.items() if probe.default)
 _ARMS = [str(arm) for arm in Arm]
+_OWN_COMMAND = {WHY: "why", AB: "ab"}
+"""Profiles whose runs are gone on with by another command."""
 
 
 @click.command(
@@ -95,8 +98,8 @@ def run(
     if resume is not None:
         _refuse_other_options()
         begun = load_unfinished(resume).run
-        if begun.asked.profile == WHY:
-            raise UsageError(f"{resume}: go on with vnetbench why --resume {resume}")
+        if own := _OWN_COMMAND.get(begun.asked.profile):
+            raise UsageError(f"{resume}: go on with vnetbench {own} --resume {resume}")
         chosen = _variants_of(begun)
         with resumed(resume) as writer:
             _measure(chosen, writer)

@@ -211,6 +211,11 @@ class ResultWriter:
         if text not in self.run.warnings:
             self._update(warnings=(*self.run.warnings, text))
 
+    def curtail(self) -> None:
+        """Take what is pending out of the plan: nobody needs it any more."""
+        if self.pending():
+            self._update(plan=tuple(self.run.ended()))
+
     def finish(self, status: Literal["complete", "interrupted"] = "complete") -> Path:
         """Write the derived files, give the set its final name, and return that.
 

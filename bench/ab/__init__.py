@@ -1,0 +1,1 @@
+"""`ab`: two variants or two revisions, measured in the same blocks until the answer is clear."""

@@ -1,0 +1,110 @@
+"""What is asked of an A/B comparison, and what comes of it: the structure of the two JSON files.
+
+Unknown keys are ignored on reading, as in `run.json`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from bench.errors import CannotMeasure, UsageError
+from bench.probes import PROBES
+from bench.sequential import ALARM, INTERVAL, MISS, Answer, Limits, Look, plan_looks
+
+PROFILE = "ab"
+"""What a result set of two variants has for a profile."""
+ASKED, ANSWER = "ab-asked.json", "ab.json"
+PROBE_SETTINGS = "quick"
+"""The profile whose settings the probes have: many short trials say more than few long ones."""
+
+Kind = Literal["variants", "revisions"]
+
+
+class AbAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is compared and how. `old` and `new` are as the user wrote them.
+
+    scenarios: what is measured of two revisions; of two variants none. minutes: None for no limit.
+    """
+
+    format: int = 1
+    kind: Kind
+    old: str
+    new: str
+    scenarios: tuple[str, ...] = ()
+    probes: tuple[str, ...]
+    arms: tuple[str, ...]
+    margin: float
+    look_for: float
+    max_blocks: int
+    minutes: float | None
+    seed: int
+
+    @property
+    def limits(self) -> Limits:
+        """What matters. Raises UsageError."""
+        return Limits(self.margin, self.look_for)
+
+    def looks(self) -> tuple[Look, ...]:
+        """When the answer is looked for. Raises UsageError where there are too few blocks."""
+        metrics = sum(len(PROBES[probe].metrics) for probe in self.probes)
+        return plan_looks(self.max_blocks, metrics * len(self.arms) * max(1, len(self.scenarios)))
+
+
+class NotMeasured(msgspec.Struct, frozen=True):
+    """What has no figures on one side at least, or failed more often on the new one."""
+
+    name: str
+    reason: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it.
+
+    old, new: with the commit they stood for. answers: of every metric. looks: how many were taken.
+    blocks: after how many the last of them was. stopped: why no more was measured. alarm, miss,
+    interval: the budgets of error, over all looks.
+    """
+
+    format: int = 1
+    results: str
+    asked: AbAsked
+    old: str
+    new: str
+    blocks: int
+    looks: int
+    planned_looks: list[int]
+    stopped: str
+    seconds: float
+    answers: list[Answer]
+    failed: list[NotMeasured]
+    alarm: float = float(ALARM)
+    miss: float = float(MISS)
+    interval: float = float(INTERVAL)
+
+    def exit_code(self) -> int:
+        """0 no regression shown, 1 regression, 3 something could not be measured."""
+        if any(answer.verdict == "slower" for answer in self.answers):
+            return 1
+        return CannotMeasure.exit_code if self.failed or not self.answers else 0
+
+
+def read_asked(folder: Path) -> AbAsked:
+    """What a comparison in `folder` was asked for. Raises UsageError."""
+    file = folder / ASKED
+    try:
+        asked = msgspec.json.decode(file.read_bytes(), type=AbAsked)
+    except FileNotFoundError:
+        raise UsageError(f"{folder}: has no {ASKED}, so it is not of vnetbench ab") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read: {error}") from None
+    if unknown := [probe for probe in asked.probes if probe not in PROBES]:
+        raise UsageError(f"{', '.join(unknown)}: not a probe of this vnetbench; measure anew")
+    return asked
+
+
+def write(file: Path, what: AbAsked | Report) -> None:
+    """Write one of the two files."""
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(what), indent=1) + b"\n")

@@ -1,0 +1,109 @@
+"""Measuring until the answer is clear, and what is said then."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from bench import run as runner
+from bench.ab import revisions
+from bench.ab.model import AbAsked, Report
+from bench.ab.pairs import Side, not_measured, pairs
+from bench.process import spawn
+from bench.sequential import Conclusion, Limits, Look, Paired, cut_short
+
+_STATISTICS = 120.0
+"""Seconds granted to the statistics of a look."""
+
+Sides = tuple[Side, Side]
+
+
+def look(found: Sequence[Paired], looks: Sequence[Look], limits: Limits) -> Conclusion:
+    """Take the looks, in a process of its own: numpy's threads must not be here when we fork."""
+
+    def task(_: object) -> dict[str, object]:
+        from bench.paired import conclude  # noqa: PLC0415
+
+        concluded: dict[str, object] = msgspec.to_builtins(conclude(found, looks, limits))
+        return concluded
+
+    with spawn("statistics", task) as child:
+        return msgspec.convert(child.receive(_STATISTICS), Conclusion)
+
+
+def stopping(asked: AbAsked, measured: Callable[[], Sides]) -> runner.Enough:
+    """Whether what was `measured` until the end of a block is enough."""
+    looks = asked.looks()
+    deadline = None if asked.minutes is None else time.monotonic() + 60 * asked.minutes
+
+    def enough(block: int) -> bool:
+        if deadline is not None and time.monotonic() > deadline:
+            return True
+        taken = [planned for planned in looks if planned.blocks <= block]
+        if not taken or taken[-1].blocks != block:
+            return False
+        return bool(look(pairs(*measured()), taken, asked.limits).stopped)
+
+    return enough
+
+
+def measure_revisions(
+    asked: AbAsked,
+    folder: Path,
+    sides: tuple[revisions.Built, revisions.Built],
+    tell: Callable[[str], None],
+) -> None:
+    """Measure what `folder` has not, block by block, each side in turn in random order."""
+    done = revisions.whole_blocks(folder, asked)
+    enough = stopping(asked, lambda: revisions.sides(folder, asked, done))
+    for block in range(1, asked.max_blocks + 1):
+        if block in done:
+            continue
+        order = list(sides)
+        random.Random(f"{asked.seed} {block} order").shuffle(order)
+        for side in order:
+            tell(f"block {block} of at most {asked.max_blocks}: {side.label}")
+            revisions.measure_block(side, asked, folder, block)
+        done = sorted([*done, block])
+        if enough(block):
+            return
+
+
+def conclude(
+    asked: AbAsked,
+    names: tuple[str, str],
+    results: Path,
+    sides: Sides,
+    blocks: int,
+    *,
+    seconds: float,
+    interrupted: bool,
+) -> Report:
+    """What `blocks` whole blocks say. Where nothing planned ended it, all budgets are spent now."""
+    planned = asked.looks()
+    found = pairs(*sides)
+    taken = [each for each in planned if each.blocks <= blocks]
+    concluded = Conclusion(answers=[], looks=0, blocks=blocks, stopped="")
+    if taken:
+        concluded = look(found, taken, asked.limits)
+    if not concluded.stopped and blocks:
+        why = "it was interrupted" if interrupted else "the time was up"
+        concluded = look(found, cut_short(planned, blocks), asked.limits)
+        concluded = msgspec.structs.replace(concluded, stopped=why)
+    return Report(
+        results=str(results),
+        asked=asked,
+        old=names[0],
+        new=names[1],
+        blocks=concluded.blocks,
+        looks=concluded.looks,
+        planned_looks=[each.blocks for each in planned],
+        stopped=concluded.stopped,
+        seconds=seconds,
+        answers=concluded.answers,
+        failed=not_measured(*sides),
+    )

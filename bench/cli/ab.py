@@ -1,0 +1,251 @@
+"""`vnetbench ab`: two variants or revisions, measured side by side until the answer is clear."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from bench import run as runner
+from bench.ab import revisions
+from bench.ab.kinds import DEFAULT_SCENARIO, kind_of
+from bench.ab.model import ANSWER, ASKED, PROFILE, AbAsked, Report, read_asked, write
+from bench.ab.session import conclude, measure_revisions, stopping
+from bench.ab.variants import chosen_variants, new_run, sides
+from bench.cli.ab_table import render_report
+from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, resumed, telling
+from bench.cli.options import ARMS, also_given
+from bench.errors import CannotMeasure, UsageError
+from bench.probes import PROBES
+from bench.results import ResultWriter, load, partial_of
+from bench.scenario import Variant
+from bench.topology import enter_user_namespace_if_needed
+
+_DEFAULT_PROBES = ("rtt", "tcp_goodput")
+
+
+@click.command(epilog="Example: vnetbench ab flannel-udp 'flannel-udp[batch=16]' --probe rtt")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    help=f"What to measure two revisions by [{DEFAULT_SCENARIO}].",
+)
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    type=click.Choice(list(PROBES)),
+    help=f"[{', '.join(_DEFAULT_PROBES)}]",
+)
+@click.option("--arm", "arms", multiple=True, type=click.Choice(ARMS), help=f"[{ARMS[0]}]")
+@click.option(
+    "--margin",
+    type=float,
+    default=1.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Changes up to this do not matter.",
+)
+@click.option(
+    "--look-for",
+    type=float,
+    default=5.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Stop when a slowdown as large as this is ruled out for every metric.",
+)
+@click.option("--max-blocks", type=click.IntRange(1, 1000), default=60, show_default=True)
+@click.option(
+    "--minutes", type=click.FloatRange(0, min_open=True), help="Begin no block after so long."
+)
+@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
+@click.option(
+    "-o",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the results go [default: results/TIME-ab].",
+)
+@click.option(
+    "--resume",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Go on with a comparison that was interrupted or killed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+def ab(
+    old: str | None,
+    new: str | None,
+    scenarios: tuple[str, ...],
+    probes: tuple[str, ...],
+    arms: tuple[str, ...],
+    margin: float,
+    look_for: float,
+    max_blocks: int,
+    minutes: float | None,
+    seed: int | None,
+    folder: Path | None,
+    resume: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare NEW with OLD, both measured in every block, until the answer is clear.
+
+    Two variants, as tables name them: a scenario, or "scenario[parameter=value,…]". Or two
+    revisions of this project: whatever git knows as a commit, or "." for the working tree as it is
+    built; these are checked out elsewhere and built first. A name of a shipped scenario or of a
+    .toml file is a variant, unless --scenario says that revisions are meant.
+
+    \b
+    Exit status: 0 no regression shown, 1 regression, 2 bad usage, 3 something could not be
+    measured, 130 interrupted (what was measured is kept, and what it says is printed).
+    """
+    if resume is not None:
+        if others := also_given("resume", "as_json"):
+            raise UsageError(f"--resume goes on as it began; leave out {', '.join(others)}")
+        _go_on(resume, as_json)
+        return
+    if old is None or new is None:
+        raise UsageError("ab: name two variants or two revisions, OLD and NEW")
+    kind = kind_of(old, new, scenarios)
+    asked = AbAsked(
+        kind=kind,
+        old=old,
+        new=new,
+        scenarios=(scenarios or (DEFAULT_SCENARIO,)) if kind == "revisions" else (),
+        probes=tuple(dict.fromkeys(probes or _DEFAULT_PROBES)),
+        arms=tuple(dict.fromkeys(arms or ARMS[:1])),
+        margin=margin / 100,
+        look_for=look_for / 100,
+        max_blocks=max_blocks,
+        minutes=minutes,
+        seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
+    )
+    _refuse_impossible(asked)
+    folder = folder or default_folder(PROFILE)
+    if kind == "variants":
+        _begin_variants(asked, folder, as_json)
+    else:
+        _begin_revisions(asked, folder, as_json)
+
+
+def _refuse_impossible(asked: AbAsked) -> None:
+    _ = asked.limits, asked.looks()
+    missing = {id_: reason for id_ in asked.probes if (reason := PROBES[id_].missing())}
+    if len(missing) == len(asked.probes):
+        raise CannotMeasure("; ".join(f"{id_}: {reason}" for id_, reason in missing.items()))
+
+
+def _go_on(folder: Path, as_json: bool) -> None:
+    partial = partial_of(folder)
+    asked = read_asked(partial if partial.is_dir() else folder)
+    if asked.kind == "revisions":
+        _measure_revisions(asked, folder, as_json)
+        return
+    enter_user_namespace_if_needed()
+    chosen = chosen_variants(asked)
+    with resumed(folder) as writer:
+        runner.refuse_changed(writer.run, chosen)
+        _measure_variants(asked, chosen, writer, as_json)
+
+
+# ---- variants -----------------------------------------------------------------------------------
+
+
+def _begin_variants(asked: AbAsked, folder: Path, as_json: bool) -> None:
+    enter_user_namespace_if_needed()
+    chosen = chosen_variants(asked)
+    with ResultWriter.create(folder, new_run(asked, chosen)) as writer:
+        write(partial_of(writer.directory) / ASKED, asked)
+        _measure_variants(asked, chosen, writer, as_json)
+
+
+def _measure_variants(
+    asked: AbAsked, chosen: dict[str, Variant], writer: ResultWriter, as_json: bool
+) -> None:
+    console, names = Console(stderr=True), list(chosen)
+    partial, started = partial_of(writer.directory), time.monotonic()
+    enough = stopping(asked, lambda: sides(load(partial), names))
+    folder, interrupted = carry_out(chosen, writer, console, enough)
+    results = load(folder)
+    pending = {trial.block for trial in results.run.pending()}
+    blocks = len({trial.block for trial in results.run.ended()} - pending)
+    report = conclude(
+        asked,
+        (names[0], names[1]),
+        folder,
+        sides(results, names),
+        blocks,
+        seconds=time.monotonic() - started,
+        interrupted=interrupted,
+    )
+    _finish(report, interrupted, as_json)
+
+
+# ---- revisions ----------------------------------------------------------------------------------
+
+
+def _begin_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
+    if folder.exists():
+        raise UsageError(f"{folder}: exists, and is never overwritten; name another")
+    try:
+        folder.mkdir(parents=True)
+        write(folder / ASKED, asked)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be created: {error.strerror}") from None
+    _measure_revisions(asked, folder, as_json)
+
+
+def _measure_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
+    folder = folder.absolute()
+    names = (_revision(asked.old), _revision(asked.new))
+    interrupted, started = False, time.monotonic()
+    try:
+        with telling(Console(stderr=True)) as tell, revisions.built(*names, tell) as ready:
+            measure_revisions(asked, folder, ready, tell)
+    except KeyboardInterrupt:
+        interrupted = True
+    blocks = revisions.whole_blocks(folder, asked)
+    report = conclude(
+        asked,
+        (str(names[0]), str(names[1])),
+        folder,
+        revisions.sides(folder, asked, blocks),
+        len(blocks),
+        seconds=time.monotonic() - started,
+        interrupted=interrupted,
+    )
+    _finish(report, interrupted, as_json)
+
+
+def _revision(text: str) -> revisions.Revision:
+    found = revisions.revision(text)
+    if found is None:
+        raise UsageError(f"{text}: is no revision of this project any more")
+    return found
+
+
+# ---- what both do -------------------------------------------------------------------------------
+
+
+def _finish(report: Report, interrupted: bool, as_json: bool) -> None:
+    """Keep the report, print it, and exit with what came of it."""
+    folder = Path(report.results)
+    write(folder / ANSWER, report)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=1).decode())
+    else:
+        render_report(report, Console(highlight=False))
+    context = click.get_current_context()
+    if interrupted:
+        text = f"interrupted; go on with: vnetbench ab --resume {folder}"
+        Console(stderr=True).print(text, soft_wrap=True, markup=False)
+        context.exit(INTERRUPTED)
+    context.exit(report.exit_code())

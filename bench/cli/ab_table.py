@@ -1,0 +1,71 @@
+"""The table of an A/B comparison. It fits 80 columns and survives pasting."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from bench.ab.model import Report
+from bench.cli.tables import ARMS, print_lines, table_of
+from bench.metrics import METRICS
+from bench.sequential import Answer
+from bench.units import format_value
+
+_STYLES = {"faster": "green", "slower": "bold red", "no slower": "green", "cannot tell": "dim"}
+
+
+def render_report(report: Report, console: Console) -> None:
+    """Print what came of a comparison: a row for each metric, arm and path."""
+    many = len({(answer.variant, answer.arm) for answer in report.answers}) > 1
+    table = table_of(f"{report.old} → {report.new}", "metric")
+    for heading in ("old", "new", "ratio", "interval", "visible"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("answer", no_wrap=True)
+    for answer in report.answers:
+        name = METRICS[answer.metric].title
+        if many:
+            name = f"{name}, {answer.variant}, {answer.arm}"
+        table.add_row(Text(name), *_cells(answer))
+    if report.answers:
+        console.print(table)
+    console.print()
+    asked = report.asked
+    print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in asked.arms))
+    print_lines(console, (f"Not measured: {item.name}: {item.reason}" for item in report.failed))
+    looked_for = f"{100 * asked.look_for:g} %"
+    print_lines(
+        console,
+        [
+            f"{report.blocks} blocks, of {asked.max_blocks} that were allowed, in "
+            f"{report.seconds / 60:.1f} min; it ended because {_ending(report)}.",
+            f'Margin {100 * asked.margin:g} %. "no slower": a slowdown of {looked_for} or more is '
+            "ruled out; visible: the smallest slowdown that would have been shown.",
+            f"Looks after {', '.join(map(str, report.planned_looks))} blocks; over all of them and "
+            f"all metrics, a false alarm in at most {report.alarm:.1%} of comparisons.",
+            "Ratio new/old of paired blocks, with an interval that holds at all looks with "
+            f"{1 - report.interval:.0%}.",
+            f"Results: {report.results}",
+        ],
+    )
+
+
+def _ending(report: Report) -> str:
+    if report.blocks == 0:
+        return "no block was finished"
+    if report.stopped.startswith("as many"):
+        return "those were all"
+    return report.stopped
+
+
+def _cells(answer: Answer) -> list[Text]:
+    unknown = answer.low is None or answer.high is None
+    word = answer.verdict
+    text = "no slower" if word == "cannot tell" and answer.cleared else word
+    return [
+        Text(format_value(answer.old, answer.unit)),
+        Text(format_value(answer.new, answer.unit)),
+        Text(f"{answer.ratio:.3f}"),
+        Text("-" if unknown else f"{answer.low:.3f} {answer.high:.3f}"),
+        Text("never" if answer.visible is None else f"{answer.visible:.1%}"),
+        Text(text, style=_STYLES[text]),
+    ]

@@ -1,0 +1,200 @@
+"""`vnetbench ab`: when it stops, what it says, and how it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from capabilities import require_program
+from files import ROOT
+from sets import a_run, noisy, write_set
+
+from bench.ab.pairs import Side, not_measured, pairs
+from bench.results import PlannedTrial, load
+
+SERIAL = ("--probe", "serial", "--seed", "1")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "bench", "ab", *map(str, arguments)]
+
+
+def ab(*arguments: object, status: int, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(*arguments),
+        env=ENVIRONMENT,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr + done.stdout
+    return done
+
+
+# ---- variants -----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("tuns")
+def test_a_large_slowdown_is_shown_at_the_first_look(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    slow = "tun-relay[null_calls=300]"
+    done = ab("tun-relay", slow, *SERIAL, "-o", folder, "--json", status=1)
+    report = json.loads(done.stdout)
+    assert report == json.loads((folder / "ab.json").read_text())
+    [answer] = report["answers"]
+    assert (answer["metric"], answer["verdict"]) == ("packet_time", "slower")
+    assert answer["ratio"] > 1.2
+    assert report["stopped"] == "a regression is shown"
+    assert report["blocks"] == report["planned_looks"][0] < 60
+    results = load(folder)
+    assert results.run.status == "complete"
+    assert len(results.run.plan) == 2 * report["blocks"]
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_the_same_against_itself_is_no_regression(tmp_path: Path) -> None:
+    done = ab("veth", "veth", *SERIAL, "--max-blocks", 10, "-o", tmp_path / "out", status=0)
+    assert "veth → veth (again)" in done.stdout
+    assert "slower " not in done.stdout.replace("no slower", "")
+    blocks: dict[int, list[str]] = {}
+    for trial in load(tmp_path / "out").run.plan:
+        blocks.setdefault(trial.block, []).append(trial.variant)
+    assert {frozenset(names) for names in blocks.values()} == {frozenset({"veth", "veth (again)"})}
+    assert len({tuple(names) for names in blocks.values()}) == 2, "in both orders"
+
+
+@pytest.mark.usefixtures("tuns")
+def test_ctrl_c_keeps_what_was_measured_says_what_it_says_and_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    partial = tmp_path / "out.partial" / "samples.csv"
+    asked = command("veth", "flannel-udp", *SERIAL, "--max-blocks", 9, "-o", folder)
+    with subprocess.Popen(
+        asked, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        deadline = time.monotonic() + 60
+        while not (partial.exists() and partial.read_text().count("packet_time,s,3") > 0):
+            assert program.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        program.send_signal(signal.SIGINT)
+        printed, said = program.communicate(timeout=30)
+    assert program.returncode == 130
+    assert "it ended because it was interrupted" in printed
+    assert "2 blocks, of 9" in printed or "3 blocks, of 9" in printed
+    assert f"interrupted; go on with: vnetbench ab --resume {folder}" in said
+    assert load(folder).run.status == "interrupted"
+
+    refused = subprocess.run(
+        [sys.executable, "-m", "bench", "run", "--resume", folder],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert f"go on with vnetbench ab --resume {folder}" in refused.stderr
+
+    report = json.loads(ab("--resume", folder, "--json", status=1).stdout)
+    assert report["blocks"] == 9
+    assert report["answers"][0]["verdict"] == "slower", "a tunnel costs something"
+
+
+# ---- revisions ----------------------------------------------------------------------------------
+
+
+def worktrees() -> str:
+    done = subprocess.run(
+        ["git", "-C", ROOT, "worktree", "list"], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_revision_is_built_apart_measured_beside_the_working_tree_and_removed(
+    tmp_path: Path,
+) -> None:
+    require_program("git")
+    require_program("cc")
+    before, folder = worktrees(), tmp_path / "out"
+    few = ("--scenario", "veth", "--minutes", 0.001, "-o", folder)
+    report = json.loads(ab("HEAD", ".", *SERIAL, *few, "--json", status=0).stdout)
+    assert worktrees() == before
+    assert report["stopped"] == "the time was up"
+    assert (report["blocks"], report["new"]) == (1, ". (the working tree)")
+    assert report["answers"][0]["verdict"] == "cannot tell"
+    head = subprocess.run(
+        ["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    old = load(folder / "old/block-1/0").run.environment["git_revision"]
+    assert old == head
+
+
+# ---- what there is of both sides ----------------------------------------------------------------
+
+
+def two_sides(tmp_path: Path, failing: set[int]) -> tuple[Side, Side]:
+    value = noisy(1)
+
+    def some(trial: PlannedTrial) -> list[float] | str:
+        return "no" if trial.block in failing and trial.variant == "vxlan" else value(trial)
+
+    results = write_set(tmp_path / "a", a_run(arms=("native",), probes=("rtt",)), some)
+    old, new = Side(), Side()
+    old.add(results, {"veth": "new"})
+    new.add(results, {"vxlan": "new"})
+    return old, new
+
+
+def test_pairs_are_of_the_blocks_that_both_sides_have(tmp_path: Path) -> None:
+    [pair] = pairs(*two_sides(tmp_path, {2}))
+    assert pair.shared == [1, 3, 4]
+    assert str(pair.cell) == "rtt[new,native]"
+
+
+def test_what_fails_more_often_on_the_new_side_is_said(tmp_path: Path) -> None:
+    [item] = not_measured(*two_sides(tmp_path, {2}))
+    assert (item.name, item.reason) == ("rtt[new,native]", "new: 1 of 4 trials failed: no")
+
+
+def test_what_has_no_figures_on_one_side_is_said(tmp_path: Path) -> None:
+    sides = two_sides(tmp_path, {1, 2, 3, 4})
+    assert pairs(*sides) == []
+    [item] = not_measured(*sides)
+    assert item.reason == "new: no"
+
+
+# ---- mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["veth"], "name two variants or two revisions"),
+        (["veth", "attic"], "attic is neither a scenario (veth, bridge, "),
+        (["veth", "HEAD"], "veth is one of two variants, HEAD one of two revisions"),
+        (["HEAD", "attic", "--scenario", "veth"], "attic is no revision of "),
+        (["HEAD", "--scenario", "veth", "--", "-x"], "-x is no revision of "),
+        (["HEAD", ".", "--scenario", "attic"], 'no scenario "attic"'),
+        (["veth", "veth[batch=2]"], 'no selected scenario has a parameter "batch"'),
+        (["veth", "veth[mtu=1400"], 'expected a scenario, or "scenario[parameter=value'),
+        (["veth", "bridge", "--max-blocks", "5"], "5 blocks can show nothing of 2 metrics"),
+        (["veth", "bridge", "--margin", "7"], "margin 7 %, look for 5 %: expected 0 <= margin"),
+        (["veth", "bridge", "--probe", "dns"], "'dns' is not one of"),
+        (["--resume", "nowhere"], "nowhere: has no ab-asked.json"),
+        (["veth", "--resume", "nowhere"], "--resume goes on as it began; leave out OLD"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+    done = ab(*arguments, status=2, cwd=tmp_path)
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("vnetbench: ")
+    assert says in line
+    assert list(tmp_path.iterdir()) == []
