@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-gate test setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-gate test setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -20,6 +20,9 @@ why: setup-trace ## why UDP overlays are slow: prices, counts, a picture (under 
 gate-ledger: setup-trace ## whether the pump does more for a packet than it did: counts, under a minute
 	@$(BIN)/vnetbench gate --baseline results/ledger-baseline --ledger-only $(ARGS) || \
 		{ status=$$?; test $$status -eq 3 && echo 'skipped: not everything could be counted, see above'; }
+
+selftest: setup ## how often ab cries wolf here, and catches what is planted (17 minutes)
+	@$(BIN)/vnetbench selftest $(ARGS)
 
 bench-setup: setup ## how long scenarios, and stars of up to 64 hosts, take to come and go
 	@PYTHONPATH=tests $(BIN)/python tests/bench_setup.py $(ARGS)

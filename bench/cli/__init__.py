@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from bench import __version__
+from bench.cli.ab import ab
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.export import export
@@ -25,6 +26,7 @@ from bench.cli.live import capture, shell
 from bench.cli.pump import pump
 from bench.cli.run import run
 from bench.cli.scenarios import list_, show
+from bench.cli.selftest import selftest
 from bench.cli.trend import trend
 from bench.cli.why import why
 from bench.errors import UsageError, VnetbenchError
@@ -39,14 +41,14 @@ def cli() -> None:
     """Measure Linux virtual-network paths: veth, bridge, routes, VXLAN, tun and tap forwarding.
 
     \b
-    Exit status: 0 success (compare, gate: no regression shown), 1 regression (doctor: something is
+    Exit status: 0 success (compare, gate, ab: no regression), 1 regression (doctor: something is
     wrong), 2 bad usage or input, 3 something could not be measured, 130 interrupted, 70 a defect
     of vnetbench itself.
     """
 
 
 for command in (
-    *(list_, show, run, compare, trend, gate, export),
+    *(list_, show, run, compare, ab, gate, trend, export, selftest),
     *(why, ledger, capture, shell, pump, doctor),
 ):
     cli.add_command(command)

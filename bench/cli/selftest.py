@@ -1,0 +1,204 @@
+"""`vnetbench selftest`: how far `ab` can be trusted on this machine."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from bench.ab.kinds import DEFAULT_SCENARIO
+from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, telling
+from bench.cli.options import also_given
+from bench.cli.tables import new_table, print_lines
+from bench.errors import CannotMeasure, UsageError
+from bench.metrics import METRICS
+from bench.probes import PROBES
+from bench.results import ResultSet, ResultWriter, load
+from bench.selftest.design import ARM, calibration, calls_for, main_run, path_of
+from bench.selftest.model import ANSWER, PLANTED, PROFILE, Planted, Rate, Selftest
+from bench.sequential import Limits
+from bench.topology import enter_user_namespace_if_needed
+
+_DEFAULT_PROBES = ("serial", "rtt")
+_BARS_NOT_MET = 1
+
+
+@click.command(epilog="Example: vnetbench selftest --minutes 15 --probe rtt -o results/selftest")
+@click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, metavar="NAME")
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    type=click.Choice(list(PROBES)),
+    help=f"[{', '.join(_DEFAULT_PROBES)}]",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=15.0,
+    show_default=True,
+    help="To measure for; the statistics take one or two more.",
+)
+@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
+@click.option(
+    "-o",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the results go [default: results/TIME-selftest].",
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Draw from what was measured before, instead of measuring.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+@click.pass_context
+def selftest(
+    context: click.Context,
+    scenario: str,
+    probes: tuple[str, ...],
+    minutes: float,
+    seed: int | None,
+    folder: Path | None,
+    source: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure how often `ab` raises a false alarm here, and how often it catches what is planted.
+
+    A path is measured against itself, and against itself with a handicap of about 5 %; hundreds of
+    comparisons are then drawn from these blocks and decided as `ab` decides. docs/method.md says
+    how far that goes.
+
+    \b
+    Exit status: 0 at most 1 % false alarms, and what was planted caught in 95 %; 1 if not so;
+    2 bad usage; 3 something could not be measured; 130 interrupted.
+    """
+    if source is not None:
+        if others := also_given("source", "as_json"):
+            raise UsageError(f"--from takes nothing but --json; leave out {', '.join(others)}")
+        results = load(source)
+        if results.run.asked.profile != PROFILE:
+            raise UsageError(f"{source}: is not of vnetbench selftest; run it anew")
+        context.exit(_report(results, _seconds(source), as_json))
+    enter_user_namespace_if_needed()
+    seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+    chosen = tuple(dict.fromkeys(probes or _DEFAULT_PROBES))
+    folder = folder or default_folder(PROFILE)
+    results, seconds, interrupted = _measure(scenario, chosen, 60 * minutes, seed, folder)
+    status = _report(results, seconds, as_json)
+    context.exit(INTERRUPTED if interrupted else status)
+
+
+def _measure(
+    scenario: str, probes: tuple[str, ...], seconds: float, seed: int, folder: Path
+) -> tuple[ResultSet, float, bool]:
+    """Calibrate, then measure until the time is up.
+
+    Returns also how long the latter took, and whether it was interrupted.
+    """
+    begun = time.monotonic()
+    for probe in probes:
+        if reason := PROBES[probe].missing():
+            raise CannotMeasure(f"{probe}: {reason}")
+    console, path = Console(stderr=True), path_of(scenario)
+    run, chosen = calibration(path, probes, seed)
+    with ResultWriter.create(folder.with_name(f"{folder.name}-calibration"), run) as writer:
+        where, interrupted = carry_out(chosen, writer, console)
+    if interrupted:
+        click.get_current_context().exit(INTERRUPTED)
+    run, chosen = main_run(path, calls_for(load(where), probes), seconds, seed)
+    started = time.monotonic()
+    with ResultWriter.create(folder, run) as writer:
+        where, interrupted = carry_out(
+            chosen, writer, console, lambda _: time.monotonic() - begun > seconds
+        )
+    return load(where), time.monotonic() - started, interrupted
+
+
+def _report(results: ResultSet, seconds: float, as_json: bool) -> int:
+    """Examine, keep the answer beside the results, print it, and return the exit status."""
+    # Imported here: numpy's threads must not be there while we measure.
+    from bench.selftest.redraw import examine  # noqa: PLC0415
+
+    notes = [*results.run.warnings, *{failure.reason for failure in results.run.failures}]
+    limits = Limits(look_for=PLANTED)
+    with telling(Console(stderr=True)) as tell:
+        found = examine(results, limits, seconds, tell, notes)
+    text = msgspec.json.format(msgspec.json.encode(found), indent=1)
+    (results.path / ANSWER).write_bytes(text + b"\n")
+    if as_json:
+        click.echo(text.decode())
+    else:
+        _render(found, Console(highlight=False))
+    return 0 if found.passed() else _BARS_NOT_MET
+
+
+def _seconds(folder: Path) -> float:
+    """How long measuring took, from the answer that was given then."""
+    try:
+        return msgspec.json.decode((folder / ANSWER).read_bytes(), type=Selftest).seconds
+    except (OSError, msgspec.DecodeError):
+        raise UsageError(f"{folder / ANSWER}: cannot be read; run the self-test anew") from None
+
+
+def _render(found: Selftest, console: Console) -> None:
+    table = new_table(f"False alarms: {found.scenario} against itself")
+    for heading in ("comparisons", "alarms", "rate", "95 % interval", "blocks"):
+        table.add_column(heading, justify="left" if heading == "comparisons" else "right")
+    table.add_row("each of blocks of its own", *_rate(found.fresh))
+    table.add_row("drawn again from the same blocks", *_rate(found.redrawn))
+    console.print(table)
+    table = new_table("Caught: the same with something planted in one metric")
+    for heading in ("metric", "planted", "slowdown", "caught", "95 % interval", "blocks", "time"):
+        left = heading in ("metric", "planted")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    for planted in found.planted:
+        table.add_row(*_planted(planted, found.seconds_per_block))
+    console.print(table)
+    console.print()
+    print_lines(
+        console,
+        [
+            f"{found.blocks} blocks were measured in {found.seconds / 60:.1f} min; a comparison "
+            f"uses up to {found.most} of them, in a row, so {found.independent} of those drawn "
+            "again can be without a block in common. Their intervals are for the noise of this "
+            "session, not for another day's.",
+            f"Margin {100 * found.margin:g} %, budget for false alarms {found.alarm:.1%}. "
+            f"{ARM}: offloads as each path ships them. Blocks and time: the median.",
+            *(f"Note: {text}" for text in found.notes),
+            f"Results: {found.results} ({ANSWER})",
+        ],
+    )
+
+
+def _rate(rate: Rate) -> list[Text]:
+    return [
+        Text(f"{rate.hits} of {rate.comparisons}"),
+        Text(f"{rate.rate:.1%}"),
+        Text(f"{rate.low:.1%} to {rate.high:.1%}"),
+        Text(f"{rate.median_blocks:g}"),
+    ]
+
+
+def _planted(planted: Planted, each: float) -> list[Text]:
+    size = f"{planted.size:.1%}"
+    if planted.low is not None and planted.high is not None:
+        size += f" ({100 * planted.low:.1f} {100 * planted.high:.1f})"
+    caught = planted.caught
+    return [
+        Text(METRICS[planted.metric].title),
+        Text(planted.how.partition("[")[2].removesuffix("]") or planted.how),
+        Text(size),
+        Text(f"{caught.rate:.1%}"),
+        Text(f"{caught.low:.1%} to {caught.high:.1%}"),
+        Text(f"{caught.median_blocks:g}"),
+        Text(f"{caught.median_blocks * each:.0f} s"),
+    ]

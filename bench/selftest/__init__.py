@@ -1,0 +1,1 @@
+"""`selftest`: how often `ab` cries wolf on this machine, and how often it catches something."""

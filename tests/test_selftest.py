@@ -1,0 +1,124 @@
+"""`vnetbench selftest`: what it draws from real blocks, and what it says of them."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from files import ROOT
+from sets import a_run, write_set
+
+from bench.errors import CannotMeasure
+from bench.results import PlannedTrial, ResultSet
+from bench.selftest import redraw
+from bench.selftest.redraw import binomial_interval, examine
+from bench.sequential import Limits
+
+ROLES = ("path", "path (again)", "path[null_calls=9]")
+
+
+def measured(folder: Path, blocks: int, *, planted: float, spread: float = 0.01) -> ResultSet:
+    """A run of a self-test of `rtt`: three variants in every block."""
+    noise = random.Random(3)
+
+    def value(trial: PlannedTrial) -> list[float]:
+        return [(1 + planted * (trial.variant == ROLES[2])) * noise.lognormvariate(0, spread)]
+
+    run = a_run(variants=ROLES, arms=("native",), probes=("rtt",), blocks=blocks)
+    return write_set(folder / "a", run, value)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer comparisons than are shipped: what they show takes no more."""
+    monkeypatch.setattr(redraw, "AA_COMPARISONS", 100)
+    monkeypatch.setattr(redraw, "PLANTED_COMPARISONS", 50)
+    monkeypatch.setattr(redraw, "FACTORS", (1.02, 1.1))
+
+
+def test_the_interval_of_a_rate_is_the_tabulated_one() -> None:
+    # Clopper and Pearson 1934, and the rule of three.
+    assert binomial_interval(0, 300) == (0, pytest.approx(0.01222, abs=1e-5))
+    assert binomial_interval(10, 10) == (pytest.approx(0.69150, abs=1e-5), 1)
+    assert binomial_interval(3, 10) == pytest.approx((0.06674, 0.65245), abs=1e-5)
+
+
+def test_what_is_planted_is_caught_and_what_is_not_raises_no_alarm(tmp_path: Path) -> None:
+    results = measured(tmp_path, 60, planted=0.05)
+    found = examine(results, Limits(), 600.0, lambda _: None)
+    assert found.redrawn.comparisons == 100
+    assert found.redrawn.hits <= 1
+    assert found.fresh.hits == 0
+    assert (found.blocks, found.most, found.independent) == (60, 60, 1)
+    real, little, much = found.planted
+    assert real.how == ROLES[2]
+    assert real.low is not None
+    assert real.high is not None
+    assert real.low < 0.05 < real.high
+    assert real.size == pytest.approx(0.05, abs=0.01)
+    assert real.caught.rate == much.caught.rate == 1
+    assert much.caught.median_blocks <= real.caught.median_blocks
+    assert little.caught.rate < 1
+    assert found.passed()
+
+
+def test_a_machine_too_noisy_to_catch_it_does_not_pass(tmp_path: Path) -> None:
+    results = measured(tmp_path, 60, planted=0.05, spread=0.2)
+    found = examine(results, Limits(), 600.0, lambda _: None)
+    assert found.planted[0].caught.rate < 0.5
+    assert not found.passed()
+
+
+def test_fresh_comparisons_have_no_block_in_common(tmp_path: Path) -> None:
+    metrics = redraw.measured(measured(tmp_path, 100, planted=0.05))
+    draw = redraw.Redraw(metrics, Limits())
+    used = [concluded.blocks for concluded in draw.fresh()]
+    assert len(used) > 2
+    assert sum(used) <= 100
+
+
+def test_too_few_blocks_are_said_with_how_many_it_takes(tmp_path: Path) -> None:
+    results = measured(tmp_path, 5, planted=0.05)
+    with pytest.raises(CannotMeasure, match=r"5 blocks are too few .* it takes 8"):
+        examine(results, Limits(), 60.0, lambda _: None)
+
+
+def selftest(*arguments: object, status: int) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "selftest", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr + done.stdout
+    return done
+
+
+def test_a_path_without_a_pump_is_refused() -> None:
+    done = selftest("--scenario", "veth", status=2)
+    assert done.stderr == (
+        "vnetbench: veth: has no pump, so nothing can be planted in it; name another\n"
+    )
+
+
+def test_the_answer_comes_again_from_what_was_measured(tmp_path: Path) -> None:
+    results = measured(tmp_path, 20, planted=0.05)
+    file = results.path / "run.json"
+    file.write_text(file.read_text().replace('"profile": "quick"', '"profile": "selftest"'))
+    refused = selftest("--from", results.path, status=2)
+    assert "selftest.json: cannot be read" in refused.stderr
+    found = examine(results, Limits(), 600.0, lambda _: None)
+    (results.path / "selftest.json").write_bytes(msgspec.json.encode(found))
+    table = selftest("--from", results.path, status=0).stdout
+    assert "False alarms: path against itself" in table
+    again = json.loads((results.path / "selftest.json").read_bytes())
+    assert again["seconds"] == 600
+    assert again["redrawn"]["comparisons"] == 1000
+    assert math.isclose(again["planted"][0]["size"], 0.05, abs_tol=0.01)
