@@ -18,6 +18,7 @@ from bench.ab.model import PROBE_SETTINGS
 from bench.ab.variants import again, plan
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
+from bench.quality.rule import REPEATS
 from bench.results import Asked, ResultSet, Run
 from bench.scenario import Variant, variants
 from bench.selftest.model import PLANTED, PROFILE
@@ -108,6 +109,7 @@ def _run(
             arms=(ARM,),
             blocks=blocks,
             seed=seed,
+            repeats=REPEATS,
         ),
         variants=runner.records(chosen),
         environment=msgspec.to_builtins(environment.fingerprint()),
