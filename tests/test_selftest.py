@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 from files import ROOT
 from sets import a_run, write_set
@@ -112,13 +111,11 @@ def test_the_answer_comes_again_from_what_was_measured(tmp_path: Path) -> None:
     results = measured(tmp_path, 20, planted=0.05)
     file = results.path / "run.json"
     file.write_text(file.read_text().replace('"profile": "quick"', '"profile": "selftest"'))
-    refused = selftest("--from", results.path, status=2)
-    assert "selftest.json: cannot be read" in refused.stderr
-    found = examine(results, Limits(), 600.0, lambda _: None)
-    (results.path / "selftest.json").write_bytes(msgspec.json.encode(found))
+    refused = selftest("--from", tmp_path, status=2)
+    assert "has no run.json" in refused.stderr
     table = selftest("--from", results.path, status=0).stdout
     assert "False alarms: path against itself" in table
     again = json.loads((results.path / "selftest.json").read_bytes())
-    assert again["seconds"] == 600
+    assert 0 <= again["seconds"] < 60
     assert again["redrawn"]["comparisons"] == 1000
     assert math.isclose(again["planted"][0]["size"], 0.05, abs_tol=0.01)

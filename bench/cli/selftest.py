@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -18,7 +19,8 @@ from bench.cli.tables import new_table, print_lines
 from bench.errors import CannotMeasure, UsageError
 from bench.metrics import METRICS
 from bench.probes import PROBES
-from bench.results import ResultSet, ResultWriter, load
+from bench.results import ResultSet, ResultWriter, Run, load
+from bench.results.model import now
 from bench.selftest.design import ARM, calibration, calls_for, main_run, path_of
 from bench.selftest.model import ANSWER, PLANTED, PROFILE, Planted, Rate, Selftest
 from bench.sequential import Limits
@@ -87,23 +89,20 @@ def selftest(
         results = load(source)
         if results.run.asked.profile != PROFILE:
             raise UsageError(f"{source}: is not of vnetbench selftest; run it anew")
-        context.exit(_report(results, _seconds(source), as_json))
+        context.exit(_report(results, as_json))
     enter_user_namespace_if_needed()
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     chosen = tuple(dict.fromkeys(probes or _DEFAULT_PROBES))
     folder = folder or default_folder(PROFILE)
-    results, seconds, interrupted = _measure(scenario, chosen, 60 * minutes, seed, folder)
-    status = _report(results, seconds, as_json)
+    results, interrupted = _measure(scenario, chosen, 60 * minutes, seed, folder)
+    status = _report(results, as_json)
     context.exit(INTERRUPTED if interrupted else status)
 
 
 def _measure(
     scenario: str, probes: tuple[str, ...], seconds: float, seed: int, folder: Path
-) -> tuple[ResultSet, float, bool]:
-    """Calibrate, then measure until the time is up.
-
-    Returns also how long the latter took, and whether it was interrupted.
-    """
+) -> tuple[ResultSet, bool]:
+    """Calibrate, then measure until the time is up; returns also whether it was interrupted."""
     begun = time.monotonic()
     for probe in probes:
         if reason := PROBES[probe].missing():
@@ -115,15 +114,14 @@ def _measure(
     if interrupted:
         click.get_current_context().exit(INTERRUPTED)
     run, chosen = main_run(path, calls_for(load(where), probes), seconds, seed)
-    started = time.monotonic()
     with ResultWriter.create(folder, run) as writer:
         where, interrupted = carry_out(
             chosen, writer, console, lambda _: time.monotonic() - begun > seconds
         )
-    return load(where), time.monotonic() - started, interrupted
+    return load(where), interrupted
 
 
-def _report(results: ResultSet, seconds: float, as_json: bool) -> int:
+def _report(results: ResultSet, as_json: bool) -> int:
     """Examine, keep the answer beside the results, print it, and return the exit status."""
     # Imported here: numpy's threads must not be there while we measure.
     from bench.selftest.redraw import examine  # noqa: PLC0415
@@ -131,7 +129,7 @@ def _report(results: ResultSet, seconds: float, as_json: bool) -> int:
     notes = [*results.run.warnings, *{failure.reason for failure in results.run.failures}]
     limits = Limits(look_for=PLANTED)
     with telling(Console(stderr=True)) as tell:
-        found = examine(results, limits, seconds, tell, notes)
+        found = examine(results, limits, _seconds(results.run), tell, notes)
     text = msgspec.json.format(msgspec.json.encode(found), indent=1)
     (results.path / ANSWER).write_bytes(text + b"\n")
     if as_json:
@@ -141,12 +139,10 @@ def _report(results: ResultSet, seconds: float, as_json: bool) -> int:
     return 0 if found.passed() else _BARS_NOT_MET
 
 
-def _seconds(folder: Path) -> float:
-    """How long measuring took, from the answer that was given then."""
-    try:
-        return msgspec.json.decode((folder / ANSWER).read_bytes(), type=Selftest).seconds
-    except (OSError, msgspec.DecodeError):
-        raise UsageError(f"{folder / ANSWER}: cannot be read; run the self-test anew") from None
+def _seconds(run: Run) -> float:
+    """How long measuring took."""
+    begun, ended = (datetime.fromisoformat(text) for text in (run.started, run.finished or now()))
+    return (ended - begun).total_seconds()
 
 
 def _render(found: Selftest, console: Console) -> None:
