@@ -152,13 +152,15 @@ def _render(found: Selftest, console: Console) -> None:
     table.add_row("each of blocks of its own", *_rate(found.fresh))
     table.add_row("drawn again from the same blocks", *_rate(found.redrawn))
     console.print(table)
-    table = new_table("Caught: the same with something planted in one metric")
-    for heading in ("metric", "planted", "slowdown", "caught", "95 % interval", "blocks", "time"):
-        left = heading in ("metric", "planted")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
-    for planted in found.planted:
-        table.add_row(*_planted(planted, found.seconds_per_block))
-    console.print(table)
+    for metric in dict.fromkeys(planted.metric for planted in found.planted):
+        table = new_table(f"Caught: the same with something planted in {METRICS[metric].title}")
+        table.add_column("planted", no_wrap=True)
+        for heading in ("slowdown", "caught", "95 % interval", "blocks", "time"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for planted in found.planted:
+            if planted.metric == metric:
+                table.add_row(*_planted(planted, found.seconds_per_block))
+        console.print(table)
     console.print()
     print_lines(
         console,
@@ -190,7 +192,6 @@ def _planted(planted: Planted, each: float) -> list[Text]:
         size += f" ({100 * planted.low:.1f} {100 * planted.high:.1f})"
     caught = planted.caught
     return [
-        Text(METRICS[planted.metric].title),
         Text(planted.how.partition("[")[2].removesuffix("]") or planted.how),
         Text(size),
         Text(f"{caught.rate:.1%}"),
