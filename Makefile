@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-gate test setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate test setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -44,6 +44,9 @@ bench-trend: setup ## how long trend takes over 1,000 result sets of realistic s
 
 bench-rate: setup ## how long packet-rate searches take and how far they agree, and iperf3 and sockperf
 	@PYTHONPATH=tests $(BIN)/python tests/bench_rate.py $(ARGS)
+
+bench-agreement: setup ## our goodput beside iperf3's, our round-trip time beside sockperf's
+	@PYTHONPATH=tests $(BIN)/python tests/bench_agreement.py $(ARGS)
 
 bench-gate: setup ## how often the gate errs, by simulation, as the table of docs/method.md (minutes)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate.py $(ARGS)

@@ -29,7 +29,7 @@ from bench.quality import canary
 from bench.quality.repeats import Repeats
 from bench.quality.rule import judge
 from bench.quality.watch import watching
-from bench.results import Attempt, PlannedTrial, ResultSet, ResultWriter, Run, VariantRecord
+from bench.results import Attempt, PlannedTrial, ResultWriter, Run, VariantRecord
 from bench.scenario import Variant
 from bench.topology import Arm, build, facts
 
@@ -113,17 +113,13 @@ def records(variants: Mapping[str, Variant]) -> dict[str, VariantRecord]:
     }
 
 
-def go_by(begun: Run, other: ResultSet) -> Run:
-    """A run that measures under the conditions of another one, where that had the same variants.
-
-    Raises UsageError where it found none.
-    """
-    theirs = other.run.variants
-    found = {name: theirs[name].conditions for name in begun.variants if name in theirs}
-    if not any(found.values()):
-        raise UsageError(f"{other.path}: has no loads of any of these scenarios")
+def go_by(begun: Run, other: Run) -> Run:
+    """A run that measures under the conditions of another one, where that had the same variants."""
+    theirs = other.variants
     variants = {
-        name: msgspec.structs.replace(record, conditions=found.get(name, {}))
+        name: msgspec.structs.replace(record, conditions=theirs[name].conditions)
+        if name in theirs
+        else record
         for name, record in begun.variants.items()
     }
     return msgspec.structs.replace(begun, variants=variants)

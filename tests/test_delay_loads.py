@@ -12,7 +12,6 @@ from sets import a_run, noisy, write_set
 
 from bench import run as runner
 from bench.compare import compare
-from bench.errors import UsageError
 from bench.forwarders import forwarding
 from bench.probes import PROBES, Measurement, Path, delay, prove
 from bench.probes.delay import BASE_RATE, Delay
@@ -113,12 +112,22 @@ def test_a_trial_all_of_whose_figures_were_left_out_is_no_trial_that_was_not_rea
 
 def test_a_run_may_go_by_the_loads_of_another(tmp_path: FilePath) -> None:
     other = write_set(tmp_path / "old", with_load(a_run(("veth",)), 5000.0), noisy(1))
-    begun = runner.go_by(a_run(("veth", "vxlan")), other)
+    begun = runner.go_by(a_run(("veth", "vxlan")), other.run)
     with ResultWriter.create(tmp_path / "a", begun) as writer:
         assert writer.conditions("veth", "native") == {BASE_RATE: 5000.0}
         assert writer.conditions("vxlan", "native") == {}
-    with pytest.raises(UsageError, match="has no loads of any of these"):
-        runner.go_by(a_run(("vxlan",)), other)
+
+
+def test_what_is_to_be_compared_goes_by_the_load_that_was_found_first(tmp_path: FilePath) -> None:
+    run = a_run(("veth", "vxlan"), ("native", "parity"), ("rtt",), 1)
+    asked = msgspec.structs.replace(run.asked, one_for_all=True)
+    first = PlannedTrial(1, 1, "vxlan", "native", "rtt")
+    begun = msgspec.structs.replace(run, asked=asked)
+    with ResultWriter.create(tmp_path / "a", begun) as writer:
+        writer.record(first, Measurement({"rtt": [1e-5]}, conditions={BASE_RATE: 7000.0}))
+        assert writer.conditions("veth", "native") == {BASE_RATE: 7000.0}
+        assert writer.conditions("vxlan", "native") == {BASE_RATE: 7000.0}
+        assert writer.conditions("veth", "parity") == {}
 
 
 def test_the_loads_of_a_set_that_has_none_are_refused_before_anything_is_measured(

@@ -1,9 +1,8 @@
 """The gate's decision: what fails it, what only advises, and how it says so."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import pytest
@@ -23,7 +22,7 @@ from bench.gate.rules import STAGES, stage_of
 from bench.gate.words import headline, smallest_effects
 from bench.metrics import METRICS
 from bench.probes import PROBES
-from bench.results import PlannedTrial, ResultSet, Run
+from bench.results import Canary, PlannedTrial, ResultSet, Run
 
 COUNTS = {
     "syscalls": 9.0,
@@ -205,11 +204,13 @@ def test_tails_advise_and_never_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def a_session(*canaries: dict[str, float]) -> Any:
-    """All that the drift is read from."""
-    return SimpleNamespace(
-        run=SimpleNamespace(canaries=[SimpleNamespace(values=values) for values in canaries])
-    )
+def a_session(*canaries: dict[str, float], spoilt: tuple[str, ...] = ()) -> ResultSet:
+    """A set whose machine did so before each block; `spoilt`: what disturbed the last canary."""
+    sung = [Canary(block, "", values) for block, values in enumerate(canaries, 1)]
+    sung[-1:] = [replace(canary, spoilt=spoilt) for canary in sung[-1:]]
+    results = timed("session")
+    run = replace(results.run, canaries=tuple(sung))
+    return dataclasses.replace(results, run=run)
 
 
 def test_the_margin_grows_by_what_the_canaries_slowed_down() -> None:
@@ -221,6 +222,13 @@ def test_the_margin_grows_by_what_the_canaries_slowed_down() -> None:
     assert slowdown(baseline, a_session(slower, slower)) == pytest.approx(1.0)
     assert slowdown(a_session(slower), a_session(quiet)) == pytest.approx(0.25)
     assert slowdown(a_session(), baseline) == slowdown(timed("old"), timed("new")) == 0
+
+
+def test_a_canary_that_was_disturbed_says_nothing_of_the_machine() -> None:
+    quiet, disturbed = {"system_call": 1e-7}, {"system_call": 5e-7}
+    session = a_session(quiet, disturbed, disturbed, spoilt=("steal",))
+    assert slowdown(a_session(quiet), session) > 0
+    assert slowdown(a_session(quiet), a_session(quiet, disturbed, spoilt=("steal",))) == 0
 
 
 def test_a_slowdown_that_the_machine_itself_had_passes_and_is_said(

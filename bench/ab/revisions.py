@@ -101,6 +101,7 @@ def measure_block(side: Built, asked: AbAsked, folder: Path, block: int) -> None
             *(word for override in overrides for word in ("-p", override)),
             *(word for probe in asked.probes for word in ("--probe", probe)),
             *(word for arm in asked.arms for word in ("--arm", arm)),
+            *_loads(folder, asked, number),
             *("--seed", str(seed), "-o", str(target / str(number))),
         ]
         with execute(name, arguments) as child:
@@ -140,6 +141,17 @@ def sides(folder: Path, asked: AbAsked, blocks: list[int]) -> tuple[Side, Side]:
                 names = {name: name for name in results.run.variants}
                 side.add(results, names, block)
     return found
+
+
+def _loads(folder: Path, asked: AbAsked, number: int) -> list[str]:
+    """Words that make a run go by the loads which the first one of its scenario found, if any."""
+    for block in range(1, asked.max_blocks + 1):
+        for label in LABELS:
+            first = block_folder(folder, label, block) / str(number)
+            if (first / "run.json").exists():
+                found = any(each.conditions for each in load(first).run.variants.values())
+                return ["--loads-of", str(first)] if found else []
+    return []
 
 
 def _split(scenario: str) -> tuple[str, list[str]]:

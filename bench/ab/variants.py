@@ -49,6 +49,7 @@ def new_run(asked: AbAsked, chosen: Mapping[str, Variant]) -> Run:
             blocks=asked.max_blocks,
             seed=asked.seed,
             repeats=REPEATS,
+            one_for_all=True,
         ),
         variants=runner.records(chosen),
         environment=msgspec.to_builtins(environment.fingerprint()),

@@ -120,7 +120,9 @@ def run(
     )
     begun = _new_run(asked, chosen)
     if loads_of is not None:
-        begun = runner.go_by(begun, load(loads_of))
+        begun = runner.go_by(begun, load(loads_of).run)
+        if not any(record.conditions for record in begun.variants.values()):
+            raise UsageError(f"{loads_of}: has no loads of any of these scenarios")
     with ResultWriter.create(folder or default_folder(profile), begun) as writer:
         _measure(chosen, writer)
 

@@ -7,8 +7,8 @@ slower, times of paths may have by as much, and the gate's margin must cover tha
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
 
+from bench.quality.words import trusted_canaries
 from bench.results import ResultSet
 
 _RATES = frozenset({"memcpy"})
@@ -30,11 +30,9 @@ def slowdown(baseline: ResultSet, new: ResultSet) -> float:
 
 
 def _parts(results: ResultSet) -> dict[str, float]:
+    """The median of each part; nothing of a set from before there were canaries."""
     found: dict[str, list[float]] = {}
-    # Result sets have had none before there were canaries.
-    canaries: Iterable[object] = getattr(results.run, "canaries", ())
-    for canary in canaries:
-        values: dict[str, float] = getattr(canary, "values", {})
-        for part, value in values.items():
+    for canary in trusted_canaries(results.run):
+        for part, value in canary.values.items():
             found.setdefault(part, []).append(value)
     return {part: statistics.median(values) for part, values in found.items()}

@@ -103,7 +103,7 @@ def _counted(trials: Iterable[Iterable[str]]) -> str:
 # ---- canaries -----------------------------------------------------------------------------------
 
 
-def _telling(run: Run) -> list[Canary]:
+def trusted_canaries(run: Run) -> list[Canary]:
     """The canaries that nothing disturbed; all, where there are none."""
     quiet = [canary for canary in run.canaries if not canary.spoilt]
     return quiet or list(run.canaries)
@@ -111,11 +111,11 @@ def _telling(run: Run) -> list[Canary]:
 
 def _disturbed(run: Run) -> bool:
     """Whether there is no canary that can be believed."""
-    return any(canary.spoilt for canary in _telling(run))
+    return any(canary.spoilt for canary in trusted_canaries(run))
 
 
 def _values(run: Run, part: str) -> list[float]:
-    values = (canary.values.get(part, 0.0) for canary in _telling(run))
+    values = (canary.values.get(part, 0.0) for canary in trusted_canaries(run))
     return [value for value in values if value > 0]
 
 

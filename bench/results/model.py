@@ -99,6 +99,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: names or paths as given. overrides: texts such as "mtu=1400,9000".
     settings: probe → what the profile made it do; equal settings make results comparable.
     repeats: how often a disturbed trial was to be repeated.
+    one_for_all: whether what the first trial finds that figures hold for (`conditions` of a
+        variant) goes for all variants of an arm, because they are to be compared.
     """
 
     scenarios: tuple[str, ...]
@@ -110,6 +112,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     blocks: int
     seed: int
     repeats: int = 0
+    one_for_all: bool = False
 
 
 class VariantRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -194,9 +194,13 @@ class ResultWriter:
         self._update(variants={**self.run.variants, variant: record})
 
     def conditions(self, variant: str, arm: str) -> dict[str, float]:
-        """What earlier trials of a variant in one arm found that later ones go by."""
-        found = self.run.variants[variant].conditions.get(arm, {})
-        return {name: value for each in found.values() for name, value in each.items()}
+        """What earlier trials of a variant, or of any, in one arm found that later ones go by."""
+        all_variants = list(self.run.variants) if self.run.asked.one_for_all else []
+        found: dict[str, float] = {}
+        for name in (*all_variants, variant):
+            for each in self.run.variants[name].conditions.get(arm, {}).values():
+                found |= each
+        return found
 
     def _record_conditions(self, trial: PlannedTrial, found: dict[str, float]) -> None:
         record = self.run.variants[trial.variant]

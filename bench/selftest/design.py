@@ -110,6 +110,7 @@ def _run(
             blocks=blocks,
             seed=seed,
             repeats=REPEATS,
+            one_for_all=True,
         ),
         variants=runner.records(chosen),
         environment=msgspec.to_builtins(environment.fingerprint()),
