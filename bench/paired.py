@@ -59,17 +59,21 @@ def scores(ranks: Array, n: int) -> Array:
 
 
 @lru_cache
-def score_counts(n: int) -> tuple[int, ...]:
-    """For each t, with how many of the 2^n patterns of signs the scores with a plus sum up to t.
+def score_chances(n: int) -> Array:
+    """For each t, the chance that the scores with a plus sum up to t, all signs being by chance.
 
-    They are the coefficients of the product over all scores s of (1 + q^s).
+    They are the coefficients of the product over all scores s of (1 + q^s) / 2: exact up to 53
+    blocks, where they are multiples of 2^-53.
     """
     given = [int(score) for score in scores(np.arange(1.0, n + 1), n)]
-    counts = [1] + [0] * sum(given)
+    chances = np.zeros(sum(given) + 1)
+    chances[0] = 1
     for score in given:
-        for t in range(len(counts) - 1, score - 1, -1):
-            counts[t] += counts[t - score]
-    return tuple(counts)
+        with_plus = chances[:-score] / 2
+        chances /= 2
+        chances[score:] += with_plus
+    chances.flags.writeable = False
+    return chances
 
 
 @lru_cache
@@ -78,13 +82,10 @@ def critical_sum(n: int, tail: Fraction) -> int | None:
 
     None where no sum is exceptional enough.
     """
-    counts = score_counts(n)
-    most, above = len(counts) - 1, 0
-    for t in range(most, -1, -1):
-        above += counts[t]
-        if Fraction(above, 2**n) > tail:
-            return 2 * t - most if t < most else None
-    return None
+    above = np.cumsum(score_chances(n)[::-1])
+    most = len(above) - 1
+    below = int(np.searchsorted(above, float(tail), side="right"))
+    return most - 2 * below if below else None
 
 
 def signed_sum(differences: Array) -> float:
@@ -124,9 +125,9 @@ def interval(differences: Array, tail: Fraction) -> tuple[float, float]:
 
 def own_p(differences: Array) -> float:
     """The chance of so large a signed sum of one metric, by its exact distribution."""
-    counts = score_counts(len(differences))
-    reached = math.ceil((signed_sum(differences) + len(counts) - 1) / 2 - _TIE)
-    return float(Fraction(sum(counts[max(0, reached) :]), 2 ** len(differences)))
+    chances = score_chances(len(differences))
+    reached = math.ceil((signed_sum(differences) + len(chances) - 1) / 2 - _TIE)
+    return float(chances[max(0, reached) :].sum())
 
 
 # ---- all metrics --------------------------------------------------------------------------------

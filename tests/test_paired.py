@@ -10,7 +10,7 @@ import pytest
 
 from bench import paired, sequential
 from bench.errors import UsageError
-from bench.paired import centre, conclude, flipped, interval, judge, own_p, score_counts
+from bench.paired import centre, conclude, flipped, interval, judge, own_p, score_chances
 from bench.results import Cell, Series
 from bench.sequential import Conclusion, Limits, Look, Paired, cut_short, fewest, plan_looks
 
@@ -43,7 +43,7 @@ def test_the_distribution_of_the_signed_sum_equals_counting_all_signs(n: int) ->
     for signs in itertools.product((1, -1), repeat=n):
         total = capped([rank * sign for rank, sign in enumerate(signs, 1)])
         counts[round(total + most) // 2] += 1
-    assert score_counts(n) == tuple(counts)
+    assert (score_chances(n) * 2**n).tolist() == counts
 
 
 @pytest.mark.parametrize("n", range(4, 11))
@@ -101,7 +101,7 @@ def test_adjusted_p_values_equal_westfall_and_young_step_by_step() -> None:
 def test_of_one_metric_the_p_value_is_that_of_the_exact_test() -> None:
     values = np.array([[0.3], [-0.1], [0.2], [0.5], [0.4], [-0.05], [0.6], [0.7]])
     minus = 1 + 2  # the two smallest have a minus
-    exact = sum(score_counts(8)[: minus + 1]) / 2**8
+    exact = float(score_chances(8)[: minus + 1].sum())
     assert own_p(values[:, 0]) == exact
     assert flipped(values, 0.0, Fraction(1, 20)).p.tolist() == [exact]
 
