@@ -42,7 +42,7 @@ from bench.sequential import (
 
 Array = NDArray[np.float64]
 
-MAX_FLIPS = 10_000
+MAX_FLIPS = 20_000
 _ALL_FLIPS = 13
 """Up to so many blocks every pattern of signs is tried, else MAX_FLIPS that are drawn."""
 _CAP = Fraction(1, 2)
@@ -190,13 +190,23 @@ def _ranks(values: Array) -> Array:
     return ranks
 
 
-@lru_cache(maxsize=8)
 def _flips(blocks: int, seed: int) -> Array:
     """Rows of signs; the first, the observed one, changes nothing."""
     if blocks <= _ALL_FLIPS:
-        patterns = np.arange(2**blocks)[:, None] >> np.arange(blocks) & 1
-        signs: Array = (1 - 2 * patterns).astype(np.float64)
-        return signs
+        return _all_flips(blocks)
+    return _drawn_flips(1 << (blocks - 1).bit_length(), seed)[:, :blocks]
+
+
+@lru_cache
+def _all_flips(blocks: int) -> Array:
+    patterns = np.arange(2**blocks)[:, None] >> np.arange(blocks) & 1
+    signs: Array = (1 - 2 * patterns).astype(np.float64)
+    return signs
+
+
+@lru_cache
+def _drawn_flips(blocks: int, seed: int) -> Array:
+    """Drawing them takes longer than using them, so looks at fewer blocks use a part of these."""
     flips = np.random.default_rng(seed).choice((-1.0, 1.0), (MAX_FLIPS, blocks))
     flips[0] = 1
     return flips

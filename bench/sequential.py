@@ -32,6 +32,10 @@ MISS = Fraction(1, 40)
 """Chance, for one metric, that the slowdown that was looked for is ruled out and yet is there."""
 INTERVAL = Fraction(1, 20)
 """Chance that the interval of one metric misses the truth at any look."""
+MINUTES = 15.0
+"""How long a comparison may take unless told otherwise."""
+MOST_BLOCKS = 512
+"""Of a longer session the early looks' shares are less than any p-value of drawn signs can be."""
 _FEWEST, _GROWTH, _NEARLY_ALL = 6, 1.4, 0.83
 """Blocks that are too few for anything; from look to look; share beyond which only the last is."""
 

@@ -165,10 +165,10 @@ def _render(found: Selftest, console: Console) -> None:
     print_lines(
         console,
         [
-            f"{found.blocks} blocks were measured in {found.seconds / 60:.1f} min; a comparison "
-            f"uses up to {found.most} of them, in a row, so {found.independent} of those drawn "
-            "again can be without a block in common. Their intervals are for the noise of this "
-            "session, not for another day's.",
+            f"{found.blocks} blocks were measured in {found.seconds / 60:.1f} min. A comparison of "
+            f"{found.most} blocks at most, {found.most * found.seconds_per_block / 60:.0f} min, is "
+            "drawn from them. The intervals are for the noise of this session, not for another "
+            "day's.",
             f"Margin {100 * found.margin:g} %, budget for false alarms {found.alarm:.1%}. "
             f"{ARM}: offloads as each path ships them. Blocks and time: the median.",
             *(f"Note: {text}" for text in found.notes),

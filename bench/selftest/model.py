@@ -47,10 +47,9 @@ class Planted(msgspec.Struct, frozen=True, kw_only=True):
 class Selftest(msgspec.Struct, frozen=True, kw_only=True):
     """All of it.
 
-    blocks: real ones that were measured. most: blocks that a comparison may use. fresh: A/A
-    comparisons one after the other, each of blocks of its own. redrawn: A/A comparisons of
-    stretches of the same blocks, the two sides exchanged in some of them by chance. independent:
-    how many of the latter can be without a block in common. seconds_per_block: what a block of a
+    blocks: real ones that were measured. most: blocks that a comparison may use. fresh: short A/A
+    comparisons, each of blocks of its own. redrawn: A/A comparisons of sessions drawn from these
+    blocks, the two sides exchanged in some of them by chance. seconds_per_block: what a block of a
     comparison takes.
     """
 
@@ -60,7 +59,6 @@ class Selftest(msgspec.Struct, frozen=True, kw_only=True):
     probes: tuple[str, ...]
     blocks: int
     most: int
-    independent: int
     seconds: float
     seconds_per_block: float
     margin: float

@@ -1,8 +1,10 @@
 """From real blocks to comparisons: how often `ab`'s own decision is wrong, and how often right.
 
 A session for each of several hundred comparisons would take days. So blocks are measured once, and
-comparisons drawn from them, each a stretch of consecutive blocks, so that the machine's drift and
-its moods are in it as they were. What shares blocks is not independent, and it is said how much is.
+sessions drawn from them with replacement, in pieces of some consecutive blocks, so that the
+machine's moods are in them as they were (a moving-block bootstrap). A session is as long as `ab`
+takes at most unless told otherwise. How many real blocks there were is said: no drawing adds to
+what they know.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from bench.results import Cell, ResultSet, Series
 from bench.selftest.model import Planted, Rate, Selftest
 from bench.sequential import (
     ALARM,
+    MINUTES,
+    MOST_BLOCKS,
     Answer,
     Conclusion,
     Limits,
@@ -31,11 +35,13 @@ from bench.sequential import (
     plan_looks,
 )
 
-AA_COMPARISONS, PLANTED_COMPARISONS = 1000, 400
-FACTORS = (1.02, 1.03, 1.05, 1.1)
+AA_COMPARISONS, PLANTED_COMPARISONS = 400, 200
+FACTORS = (1.03, 1.05)
 """Slowdowns that are planted by multiplying the figures of the second side."""
-_MOST = 60
-"""Blocks that a comparison may use: what `ab` allows unless told otherwise."""
+_PIECE = 10
+"""Blocks in a row that are drawn together; a mood of the machine lasts for two or three."""
+_FRESH = 20
+"""Blocks of each comparison whose blocks are its own."""
 _TAIL = 0.025
 
 Tell = Callable[[str], None]
@@ -96,35 +102,38 @@ def _metric(cells: Mapping[Cell, Series], wanted: Series) -> str:
 class Redraw:
     """Draws comparisons from measured blocks, and takes `ab`'s decision on each."""
 
-    def __init__(self, metrics: Sequence[Measured], limits: Limits, seed: int = 0) -> None:
-        """Raises CannotMeasure where there are too few blocks for a single comparison."""
+    def __init__(
+        self, metrics: Sequence[Measured], limits: Limits, most: int, seed: int = 0
+    ) -> None:
+        """most: blocks that a comparison may use.
+
+        Raises CannotMeasure where too few were measured to draw from, or `most` is too few.
+        """
         self.metrics, self.limits = metrics, limits
         self.blocks = len(metrics[0].first)
-        self.most = min(_MOST, self.blocks)
-        if self.most < fewest(len(metrics)):
+        least = max(_FRESH, fewest(len(metrics)))
+        if min(self.blocks, most) < least:
             raise CannotMeasure(
-                f"{self.blocks} blocks are too few for one comparison of {len(metrics)} metrics; "
-                f"it takes {fewest(len(metrics))}, so give it more minutes"
+                f"{min(self.blocks, most)} blocks are too few for comparisons of {len(metrics)} "
+                f"metrics; it takes {least}, so give it more minutes, or fewer probes"
             )
-        self.looks: tuple[Look, ...] = plan_looks(self.most, len(metrics))
+        self.most, self.looks = most, plan_looks(most, len(metrics))
         self._chance = np.random.default_rng(seed)
 
     def fresh(self) -> Iterator[Conclusion]:
-        """A/A comparisons one after the other; each begins where the one before it ended."""
-        start = 0
-        while start + self.most <= self.blocks:
-            sides: Sides = [(m, m.first, m.second) for m in self.metrics]
-            concluded = self._conclude(sides, start)
-            yield concluded
-            start += concluded.blocks
+        """Short A/A comparisons one after the other, each of blocks of its own, as they were."""
+        looks = plan_looks(_FRESH, len(self.metrics))
+        sides: Sides = [(m, m.first, m.second) for m in self.metrics]
+        for start in range(0, self.blocks - _FRESH + 1, _FRESH):
+            yield self._conclude(sides, range(start, start + _FRESH), looks)
 
     def redrawn(self, planted: str | None = None, factor: float | None = None) -> Conclusion:
-        """One comparison of a stretch, which of the two alike is old being chance in each block.
+        """One comparison of drawn blocks, which of the two alike is old being chance in each.
 
         planted: the metric that is compared with its handicapped self; with a `factor`, whose new
         side's figures are so much worse instead.
         """
-        start = int(self._chance.integers(0, self.blocks - self.most + 1))
+        drawn = self._drawn()
         swap = self._chance.integers(0, 2, self.blocks)
         sides: Sides = []
         for metric in self.metrics:
@@ -134,21 +143,24 @@ class Redraw:
             if metric.cell.metric == planted:
                 new = metric.planted if factor is None else _worse(metric, new, factor)
             sides.append((metric, old, new))
-        return self._conclude(sides, start)
+        return self._conclude(sides, drawn, self.looks)
 
-    def _conclude(self, sides: Sides, start: int) -> Conclusion:
-        window = slice(start, start + self.most)
+    def _drawn(self) -> list[int]:
+        """The blocks of a session: pieces of consecutive ones, with replacement."""
+        last = self.blocks - _PIECE
+        starts = self._chance.integers(0, last + 1, math.ceil(self.most / _PIECE)).tolist()
+        return [start + i for start in starts for i in range(_PIECE)][: self.most]
+
+    def _conclude(self, sides: Sides, drawn: Sequence[int], looks: Sequence[Look]) -> Conclusion:
+        def series(metric: Measured, values: Sequence[float]) -> Series:
+            blocks = {number: values[block] for number, block in enumerate(drawn, 1)}
+            return Series(metric.unit, metric.probe, blocks)
+
         found = [
-            Paired(
-                metric.cell,
-                *(
-                    Series(metric.unit, metric.probe, dict(enumerate(values[window], 1)))
-                    for values in (old, new)
-                ),
-            )
+            Paired(metric.cell, series(metric, old), series(metric, new))
             for metric, old, new in sides
         ]
-        return conclude(found, self.looks, self.limits)
+        return conclude(found, looks, self.limits)
 
 
 def examine(
@@ -156,7 +168,10 @@ def examine(
 ) -> Selftest:
     """Everything that a finished run says. seconds: what measuring it took."""
     metrics = measured(results)
-    redraw = Redraw(metrics, limits, results.run.asked.seed)
+    # Of the three trials of a block a comparison has two.
+    each = seconds / len(metrics[0].first) * 2 / 3
+    most = min(MOST_BLOCKS, int(60 * MINUTES / each))
+    redraw = Redraw(metrics, limits, most, results.run.asked.seed)
     fresh = list(redraw.fresh())
     tell(f"{AA_COMPARISONS} A/A comparisons")
     same = [redraw.redrawn() for _ in range(AA_COMPARISONS)]
@@ -171,9 +186,8 @@ def examine(
         probes=results.run.asked.probes,
         blocks=redraw.blocks,
         most=redraw.most,
-        independent=redraw.blocks // redraw.most,
         seconds=seconds,
-        seconds_per_block=seconds / redraw.blocks * 2 / 3,  # two of the three that a block has
+        seconds_per_block=each,
         margin=limits.margin,
         look_for=limits.look_for,
         alarm=float(ALARM),
