@@ -170,7 +170,7 @@ def examine(
     metrics = measured(results)
     # Of the three trials of a block a comparison has two.
     each = seconds / len(metrics[0].first) * 2 / 3
-    most = min(MOST_BLOCKS, int(60 * MINUTES / each))
+    most = int(min(MOST_BLOCKS, 60 * MINUTES / each if each else MOST_BLOCKS))
     redraw = Redraw(metrics, limits, most, results.run.asked.seed)
     fresh = list(redraw.fresh())
     tell(f"{AA_COMPARISONS} A/A comparisons")
