@@ -98,7 +98,7 @@ static void take(struct collector *collector, uint32_t index, int64_t now)
 	arrived->packets++;
 	if (!is_expected(collector, collector->pieces[index].iov_base,
 			 collector->messages[index].msg_len, &sequence, &stamps) ||
-	    stamps.due_ns > stamps.handed_ns || stamps.handed_ns > now) {
+	    stamps.due_ns < 0 || stamps.due_ns > stamps.handed_ns || stamps.handed_ns > now) {
 		arrived->strange++;
 		return;
 	}

@@ -52,6 +52,8 @@ int vnb_schedule(int64_t *due_ns, uint64_t count, const struct vnb_rhythm *rhyth
 			at_ns += gap_ns * exponential(pattern_mix(rhythm->seed + (n + 1) * STEP));
 		else
 			at_ns = (double)n * gap_ns;
+		if (at_ns * stretch >= SCHEDULE_MAX_NS) /* chance made it longer than the mean says */
+			return -EINVAL;
 		due_ns[n] = (int64_t)at_ns;
 		if (rhythm->piece_ns)
 			due_ns[n] += due_ns[n] / rhythm->piece_ns * rhythm->rest_ns;

@@ -125,7 +125,7 @@ static void schedules_are_as_promised(void)
 	enum { MANY = 100000 };
 	static int64_t due_ns[MANY], again[MANY];
 	int64_t before = 0;
-	uint32_t longer = 0, backwards = 0;
+	uint32_t longer = 0, backwards = 0, refused = 0;
 
 	CLAIM(schedule(due_ns, 4, 3000, 0, 9) == 0 && due_ns[0] == 0 && due_ns[1] == 333333 &&
 	      due_ns[2] == 666666 && due_ns[3] == ONE_MS, "constant spacing does not drift");
@@ -143,6 +143,9 @@ static void schedules_are_as_promised(void)
 	CLAIM(memcmp(due_ns, again, sizeof(again)) != 0, "another seed another one");
 	CLAIM(schedule(due_ns, 1, 0, 0, 0) == -EINVAL && schedule(due_ns, 1, 2e9, 0, 0) == -EINVAL &&
 	      schedule(due_ns, MANY, 1e-9, 0, 0) == -EINVAL, "no rate: refused");
+	for (uint64_t seed = 1; seed <= 100; seed++)
+		refused += schedule(due_ns, 1, 1e9 / 0x1p60, 1, seed) == -EINVAL;
+	CLAIM(refused > 2 && refused < 40, "a gap that chance makes too long is, too (e^-2 of them)");
 }
 
 static void schedules_may_rest(void)
@@ -276,11 +279,12 @@ static void counts_what_is_wrong(void)
 	put(way, COUNT, 2, 1); /* there is no such number */
 	put(way, 4, 1, 2);     /* handed over before it was due */
 	put(way, 5, 0, -10000LL * ONE_MS); /* from the future */
+	put(way, 6, INT64_MAX, INT64_MAX); /* from before time began: the bits have changed */
 	NEED(send(way->from, "short", 5, 0) == 5);
 	receive_waiting(way);
 	CLAIM(way->arrived.unique == 3 && way->arrived.next == 4, "what is lost is missing");
 	CLAIM(way->arrived.duplicates == 1 && way->arrived.reordered == 1, "order and repetition tell");
-	CLAIM(way->arrived.strange == 4, "and so does what cannot be");
+	CLAIM(way->arrived.strange == 5, "and so does what cannot be");
 	CLAIM(count_all(way->intended, SLICES) == 3 && count_all(way->actual, SLICES) == 3,
 	      "only sound, new datagrams are in the histograms");
 	close_way(way);
