@@ -30,10 +30,11 @@ from bench.native.delay import (
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts, pooled, quantile
 from bench.probes import PROBES, Measurement, Path, delay, prove
+from bench.probes.ahead import ends
 from bench.probes.base import client
 from bench.probes.delay import Delay, judge
 from bench.probes.echo import connect, responder
-from bench.probes.paced import Found, Offer, both_cpus, offer
+from bench.probes.paced import Found, Offer, offer
 from bench.process import Send, spawn
 from bench.scenario import find, variants
 from bench.topology import build
@@ -131,7 +132,7 @@ def test_an_idle_path_has_about_half_the_delay_of_a_round_trip() -> None:
 
 def closed_loop(path: Path, seconds: float) -> list[float]:
     """Round trips of one datagram at a time, shortest first; the ends are where `offer`'s are."""
-    cpus = both_cpus()
+    cpus = ends()
 
     def ask(_: Send) -> dict[str, list[float]]:
         os.sched_setaffinity(0, {cpus[0]})

@@ -26,7 +26,7 @@ from bench.native.delay import (
 )
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts
-from bench.probes.ahead import hold
+from bench.probes.ahead import ends, hold
 from bench.probes.base import Path, client, server
 from bench.probes.echo import PAYLOAD
 from bench.process import Send
@@ -86,11 +86,11 @@ def offer(path: Path, wanted: Offer) -> Found:
     seed, stream_id = random.getrandbits(64), random.getrandbits(32)
     sent, arrived, lateness = Tally(Sent), Tally(Arrived), Histograms()
     intended, actual = Histograms(SLICES), Histograms(SLICES)
-    address, cpus = (path.server_address, _PORT), both_cpus()
+    address, cpus = (path.server_address, _PORT), ends()
     stop = os.eventfd(0)
 
     def receive(report: Send) -> dict[str, bool]:
-        hold({cpus[1]})
+        hold(cpus[1])
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             sock.bind(address)
             report({"ready": True})
@@ -99,7 +99,7 @@ def offer(path: Path, wanted: Offer) -> Found:
         return {"done": True}
 
     def send(_: Send) -> dict[str, bool]:
-        first = hold({cpus[0]})
+        first = hold(cpus[0])
         rhythm = Rhythm(wanted.rate, wanted.poisson, wanted.seed, _PIECE_NS, _REST_NS)
         schedule = Schedule(wanted.count, rhythm)
         patience = round(PATIENCE * 1e9)
@@ -142,12 +142,3 @@ def _settle(sent: Tally[Sent], arrived: Tally[Arrived]) -> None:
         elif time.monotonic() - news > _SETTLE:
             return
         time.sleep(0.005)
-
-
-def both_cpus() -> tuple[int, int]:
-    """The CPUs of sender and receiver: two of them where there are two.
-
-    Left to the scheduler, some trials would have both on one CPU, which is another measurement.
-    """
-    cpus = sorted(os.sched_getaffinity(0))
-    return cpus[-2:][0], cpus[-1]

@@ -12,11 +12,11 @@ from bench import native
 from bench.errors import CannotMeasure
 from bench.native import traffic
 from bench.native.traffic import Sent, Tally
-from bench.probes.ahead import hold
+from bench.probes.ahead import ends, hold
 from bench.process import spawn
 from bench.search.model import Options
 from bench.search.single import gathered
-from bench.search.tester import sending_cpu, stream_of
+from bench.search.tester import stream_of
 
 _DEVICE, _HERE, _THERE = "null", "10.9.9.1", "10.9.9.2"
 _ATTEMPTS, _SECONDS = 4, 0.1
@@ -44,7 +44,7 @@ def _flood(size: int, options: Options) -> dict[str, float]:
         [index] = ip.link_lookup(ifname=_DEVICE)
         ip.addr("add", index=index, address=_HERE, prefixlen=30)
         ip.link("set", index=index, state="up")
-    hold(sending_cpu())
+    hold(ends()[0])
     rates, never = list[float](), os.eventfd(0)
     segments = gathered(math.inf, size, options.gather)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

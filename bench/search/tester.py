@@ -23,7 +23,7 @@ from typing import IO, Any
 from bench.endpoint import family_of
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
-from bench.probes.ahead import hold
+from bench.probes.ahead import ends, hold
 from bench.probes.base import Path
 from bench.process import Child, Send, spawn
 from bench.search import losses
@@ -45,15 +45,6 @@ _SETTLE = 0.15
 may hold a forwarder back for a while."""
 _PATIENCE = 1.0
 """And with news: it came too late anyway."""
-
-
-def sending_cpu() -> set[int]:
-    """The CPUs that the sender may use."""
-    return {min(os.sched_getaffinity(0))}
-
-
-def _receiving_cpu() -> set[int]:
-    return {max(os.sched_getaffinity(0))}
 
 
 def stream_of(
@@ -149,7 +140,7 @@ def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester
     address = (path.server_address, _PORT)
 
     def receive(orders: IO[bytes], report: Send) -> None:
-        hold(_receiving_cpu())
+        hold(ends()[1])
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             sock.bind(("", _PORT) if options.destinations else address)
             for line in orders:
@@ -164,7 +155,7 @@ def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester
                 report({"drops": _drops(sock) - before & 0xFFFFFFFF})
 
     def send(orders: IO[bytes], report: Send) -> None:
-        realtime = hold(sending_cpu())
+        realtime = hold(ends()[0])
         turns = [(destination, _PORT) for destination in options.destinations]
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             if not turns:
