@@ -77,6 +77,14 @@ def test_a_rate_near_what_the_generator_can_do_without_a_path_is_labelled() -> N
     assert any("generator-limited" in warning for warning in result.warnings())
 
 
+def test_a_path_that_carries_all_that_was_tried_is_not_said_to_be_the_limit() -> None:
+    """The generator's limit was measured while the machine was slow, and bounds what is tried."""
+    limits = iter([155_000.0, 400_000.0])
+    found = search(path_of(CAPACITY, sender=400_000), OPTIONS, lambda: next(limits)).of(0.0)
+    assert found.upper is None
+    assert found.limited_by == "generator"
+
+
 def test_a_sender_that_is_late_now_and_then_is_asked_again_and_does_not_lower_the_rate() -> None:
     draw = random.Random(1)
     punctual = path_of(CAPACITY)

@@ -96,7 +96,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     lower, upper: the relevant bounds; upper is None where nothing was too much.
     limited_by: "path"; "sender": the path did not lose, but its work, done within the sender's
         system calls, left the sender no time for more; "generator": the same is true without any
-        path; "nothing": no rate satisfied the goal.
+        path, or nothing that was offered was too much; "time": the search ended before anything
+        was; "nothing": no rate satisfied the goal.
     """
 
     goal: float

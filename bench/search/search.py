@@ -78,7 +78,9 @@ def search(
     return SearchResult(
         options=options,
         size=0,
-        found=tuple(_found(goal, found, used, limit) for goal, found in bounds_of.items()),
+        found=tuple(
+            _found(goal, found, used, limit, complete) for goal, found in bounds_of.items()
+        ),
         generator_limit=limit,
         stable=not any(trial.missing for trial in steady),
         complete=complete,
@@ -139,14 +141,18 @@ def _so_far(trials: Sequence[Trial], goal: float, options: Options) -> library.B
 
 
 def _found(
-    goal: float, found: library.Bounds, trials: Sequence[Trial], limit: float | None
+    goal: float,
+    found: library.Bounds,
+    trials: Sequence[Trial],
+    limit: float | None,
+    complete: bool,
 ) -> Found:
     return Found(
         goal=goal,
         rate=found.throughput,
         lower=found.lower,
         upper=found.upper,
-        limited_by=_limit(found, trials, limit),
+        limited_by=_limit(found, trials, limit, complete),
     )
 
 
@@ -154,10 +160,14 @@ def _is_near(found: library.Bounds, limit: float) -> bool:
     return found.lower is not None and found.lower >= _NEAR * limit
 
 
-def _limit(found: library.Bounds, trials: Sequence[Trial], limit: float | None) -> str:
+def _limit(
+    found: library.Bounds, trials: Sequence[Trial], limit: float | None, complete: bool
+) -> str:
     """What kept the rate from being higher; see `Found`."""
     if found.lower is None:
         return "nothing"
+    if found.upper is None:  # what is tried ends where the generator does, or seemed to
+        return "generator" if complete else "time"
     if limit is not None and _is_near(found, limit):
         return "generator"
     too_much = [trial for trial in trials if trial.asked == found.upper]
