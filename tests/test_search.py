@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from files import shipped
 from live import live
+from msgspec.structs import replace
 
 from bench.errors import CannotMeasure
 from bench.probes import PROBES
@@ -83,6 +84,19 @@ def test_a_path_that_carries_all_that_was_tried_is_not_said_to_be_the_limit() ->
     found = search(path_of(CAPACITY, sender=400_000), OPTIONS, lambda: next(limits)).of(0.0)
     assert found.upper is None
     assert found.limited_by == "generator"
+
+
+def test_no_more_arrives_than_was_sent() -> None:
+    """A sender that lacks less than would make it late: what it did not send did not arrive."""
+    punctual = path_of(CAPACITY)
+
+    def attempt(rate: float, seconds: float) -> Trial:
+        return replace(punctual(0.992 * rate, seconds), asked=rate)
+
+    found = search(attempt, OPTIONS, lambda: None).of(0.0)
+    assert found.lower == pytest.approx(CAPACITY / 0.992, rel=OPTIONS.width)
+    assert found.rate == pytest.approx(0.992 * found.lower)
+    assert found.rate <= CAPACITY * 1.0001
 
 
 def test_a_sender_that_is_late_now_and_then_is_asked_again_and_does_not_lower_the_rate() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 
@@ -149,11 +150,19 @@ def _found(
 ) -> Found:
     return Found(
         goal=goal,
-        rate=found.throughput,
+        rate=_arriving(found, trials),
         lower=found.lower,
         upper=found.upper,
         limited_by=_limit(found, trials, limit, complete),
     )
+
+
+def _arriving(found: library.Bounds, trials: Sequence[Trial]) -> float | None:
+    """The conditional throughput, of what was offered: a sender may lack LATE of what was asked."""
+    if found.throughput is None:
+        return None
+    shares = [trial.offered / trial.asked for trial in trials if trial.asked == found.lower]
+    return found.throughput * min(1.0, statistics.median(shares or [1.0]))
 
 
 def _is_near(found: library.Bounds, limit: float) -> bool:
