@@ -139,6 +139,8 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
             said.append(f"{name}: unstable, the path loses packets at a tenth of its rate")
         if any(found.limited_by == "generator" for found in self.found):
             said.append(f"{name}: generator-limited, the path may carry more")
+        elif self.generator_limit is None:
+            said.append(f"{name}: whether it is generator-limited is not known")
         if not self.realtime:
             said.append(f"{name}: without real-time priority (root has it) the rates vary more")
         if not self.complete:
