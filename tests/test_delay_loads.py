@@ -28,9 +28,9 @@ def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go
 ) -> None:
     searched: list[str] = []
 
-    def search(path: Path) -> float:
+    def search(path: Path) -> tuple[float, tuple[str, ...]]:
         searched.append(path.name)
-        return 4000.0 + len(searched)
+        return 4000.0 + len(searched), ("this rate is doubtful",)
 
     monkeypatch.setattr(delay, "base_rate", search)
     monkeypatch.setattr(delay, "sender_limit", lambda _: 1e6)
@@ -42,6 +42,7 @@ def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go
         results = load(writer.finish())
     assert results.run.failures == ()
     assert len(searched) == 2
+    assert "this rate is doubtful" in results.run.warnings
     loads: dict[str, set[float]] = {"native": set(), "parity": set()}
     for trial in results.run.plan:
         text = (results.path / trial.probe / f"{trial.trial}.json").read_text()
@@ -56,7 +57,7 @@ def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go
 def test_a_load_is_a_share_of_what_the_sender_can_hand_over_where_the_path_carries_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delay, "base_rate", lambda _: 1e9)
+    monkeypatch.setattr(delay, "base_rate", lambda _: (1e9, ()))
     (variant,) = variants(find(["veth"]), ())
     with build(variant.scenario) as topology, forwarding(topology) as running:
         path = prove(topology, variant.name, running)

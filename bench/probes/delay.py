@@ -101,15 +101,16 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     lateness: dict[int, int]
 
 
-def base_rate(path: Path) -> float:
-    """Datagrams a second that the path carries, of which the loads are so many per cent."""
+def base_rate(path: Path) -> tuple[float, tuple[str, ...]]:
+    """Datagrams a second that the path carries, and what whoever goes by that should know."""
     # Imported here: the search uses other probes.
     from bench.search import Options, search_rates  # noqa: PLC0415
 
-    found = search_rates(path, PAYLOAD, Options(**_SEARCH, goals=(_LOSS,))).of(_LOSS)
-    if found.rate is None:
+    result = search_rates(path, PAYLOAD, Options(**_SEARCH, goals=(_LOSS,)))
+    rate = result.of(_LOSS).rate
+    if rate is None:
         raise CannotMeasure("delay: no packet rate was found of which to take a share")
-    return float(round(found.rate))
+    return float(round(rate)), tuple(f"{path.name}: {text}" for text in result.warnings())
 
 
 def sender_limit(path: Path) -> float:
@@ -125,14 +126,12 @@ def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
     sender leaves its CPU to others between two datagrams); `late_after` (seconds).
     Raises CannotMeasure.
     """
-    base, warnings = settings["rate"] or path.known.get(BASE_RATE), []
+    base, warnings = settings["rate"] or path.known.get(BASE_RATE), tuple[str, ...]()
     if not base:
-        base, limit = base_rate(path), sender_limit(path)
-        if base > limit:
-            warnings = [
-                f"{path.name}: the path carries {base:.0f} packet/s, the sender {limit:.0f}"
-            ]
-            base = limit
+        base, warnings = base_rate(path)
+        if base > (limit := sender_limit(path)):
+            more = f"{path.name}: the path carries {base:.0f} packet/s, the sender {limit:.0f}"
+            base, warnings = limit, (*warnings, more)
     rate = base * load / 100
     count = max(1, round(rate * settings["seconds"] / SLICES)) * SLICES
     seed = random.getrandbits(32)
