@@ -5,7 +5,6 @@
  * new from the repeated, exactly; and a stop waits for what is there already.
  */
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,29 +160,6 @@ static int receive_all(struct collector *collector, int stop_fd)
 	return result < 0 ? result : 0;
 }
 
-/* What the kernel counts for the socket, or zeros. */
-static void memory_info(int fd, uint32_t info[SK_MEMINFO_VARS])
-{
-	socklen_t length = SK_MEMINFO_VARS * sizeof(*info);
-
-	memset(info, 0, length);
-	getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length);
-}
-
-static int prepare_socket(int fd, uint32_t buffer)
-{
-	int size = buffer > INT32_MAX ? INT32_MAX : (int)buffer, result;
-
-	if ((result = descriptor_set_timeout(fd, SO_RCVTIMEO, RECEIVE_TIMEOUT_MS)) < 0 ||
-	    (result = descriptor_set_blocking(fd, true)) < 0)
-		return result;
-	/* Beyond the system's limit only for the privileged; others get as much as it allows. */
-	if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
-		return -errno;
-	return 0;
-}
-
 int vnb_receive_paced(int fd, const struct vnb_arrivals *expected, struct vnb_arrived *arrived,
 		      int stop_fd)
 {
@@ -196,16 +172,16 @@ int vnb_receive_paced(int fd, const struct vnb_arrivals *expected, struct vnb_ar
 	    expected->batch < 1 || expected->batch > VNB_BATCH_MAX || expected->slices < 1 ||
 	    expected->count < 1)
 		return -EINVAL;
-	if ((result = prepare_socket(fd, expected->buffer)) < 0)
+	if ((result = descriptor_prepare_receiver(fd, RECEIVE_TIMEOUT_MS, expected->buffer)) < 0)
 		return result;
 	collector = collector_new(fd, expected, arrived);
 	if (!collector)
 		return -ENOMEM;
 	memset(expected->intended, 0, buckets * sizeof(*expected->intended));
 	memset(expected->actual, 0, buckets * sizeof(*expected->actual));
-	memory_info(fd, before);
+	descriptor_memory(fd, before);
 	result = receive_all(collector, stop_fd);
-	memory_info(fd, after);
+	descriptor_memory(fd, after);
 	arrived->drops += after[SK_MEMINFO_DROPS] - before[SK_MEMINFO_DROPS];
 	arrived->buffer = after[SK_MEMINFO_RCVBUF];
 	free(collector);

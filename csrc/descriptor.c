@@ -1,5 +1,5 @@
 /*
- * descriptor.c - modes, timeouts and the stop descriptor.
+ * descriptor.c - modes, timeouts, buffers and the stop descriptor.
  *
  * Theory of operation. A loop that never runs out of traffic never comes back to poll(), and would
  * not hear that it is to stop. Looking after every n packets is no bound in time: behind a slow
@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -36,6 +37,28 @@ int descriptor_set_timeout(int fd, int option, int milliseconds)
 	};
 
 	return setsockopt(fd, SOL_SOCKET, option, &timeout, sizeof(timeout)) < 0 ? -errno : 0;
+}
+
+void descriptor_memory(int fd, uint32_t info[SK_MEMINFO_VARS])
+{
+	socklen_t length = SK_MEMINFO_VARS * sizeof(*info);
+
+	memset(info, 0, length);
+	getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length);
+}
+
+int descriptor_prepare_receiver(int fd, int timeout_ms, uint32_t buffer)
+{
+	int size = buffer > INT32_MAX ? INT32_MAX : (int)buffer, result;
+
+	if ((result = descriptor_set_timeout(fd, SO_RCVTIMEO, timeout_ms)) < 0 ||
+	    (result = descriptor_set_blocking(fd, true)) < 0)
+		return result;
+	/* Beyond the system's limit only for the privileged; others get as much as it allows. */
+	if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
+		return -errno;
+	return 0;
 }
 
 bool descriptor_is_lost(int error)

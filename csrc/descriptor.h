@@ -2,6 +2,7 @@
 #ifndef DESCRIPTOR_H
 #define DESCRIPTOR_H
 
+#include <linux/sock_diag.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,6 +11,15 @@ int descriptor_set_blocking(int fd, bool blocking);
 
 /* Set SO_RCVTIMEO or SO_SNDTIMEO of a socket. Returns 0 or -errno. */
 int descriptor_set_timeout(int fd, int option, int milliseconds);
+
+/*
+ * Set a socket blocking with a receive timeout, and its buffer to `buffer` bytes (0: leave it as it
+ * is) or as near to it as the caller is allowed. Returns 0 or -errno.
+ */
+int descriptor_prepare_receiver(int fd, int timeout_ms, uint32_t buffer);
+
+/* What the kernel counts for a socket (SO_MEMINFO), or zeros. */
+void descriptor_memory(int fd, uint32_t info[SK_MEMINFO_VARS]);
 
 /* Whether `error` (a positive errno) says that the descriptor, not one packet, is unusable. */
 bool descriptor_is_lost(int error);

@@ -18,7 +18,6 @@
  * last; they are cut apart here and judged one by one.
  */
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -270,27 +269,12 @@ static int wait_idle(const struct receiver *receiver, struct stop_watch *stop)
 
 /* ---- the socket and the memory ------------------------------------------------------------ */
 
-/* What the kernel counts for the socket, or zeros. */
-static void memory_info(int fd, uint32_t info[SK_MEMINFO_VARS])
-{
-	socklen_t length = SK_MEMINFO_VARS * sizeof(*info);
-
-	memset(info, 0, length);
-	getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length);
-}
-
 static int prepare_socket(int fd, const struct vnb_sink *sink)
 {
-	int size = sink->buffer > INT32_MAX ? INT32_MAX : (int)sink->buffer;
 	int gro = sink->gro != 0, result;
 
-	if ((result = descriptor_set_timeout(fd, SO_RCVTIMEO, RECEIVE_TIMEOUT_MS)) < 0 ||
-	    (result = descriptor_set_blocking(fd, true)) < 0)
+	if ((result = descriptor_prepare_receiver(fd, RECEIVE_TIMEOUT_MS, sink->buffer)) < 0)
 		return result;
-	/* Beyond the system's limit only for the privileged; others get as much as it allows. */
-	if (size > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
-		return -errno;
 	if (setsockopt(fd, IPPROTO_UDP, UDP_GRO, &gro, sizeof(gro)) < 0 && gro)
 		return -errno;
 	return 0;
@@ -344,7 +328,7 @@ int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received,
 		return -ENOMEM;
 	if (sink->nap_us)
 		prctl(PR_SET_TIMERSLACK, 1); /* not the 50 us by which a nap may be longer */
-	memory_info(fd, before);
+	descriptor_memory(fd, before);
 	do {
 		result = receive_batch(receiver);
 		if (result == 0)
@@ -354,7 +338,7 @@ int vnb_sink(int fd, const struct vnb_sink *sink, struct vnb_received *received,
 	} while (result == 0);
 	if (result > 0 && sink->nap_us)
 		result = take_rest(receiver);
-	memory_info(fd, after);
+	descriptor_memory(fd, after);
 	received->drops += after[SK_MEMINFO_DROPS] - before[SK_MEMINFO_DROPS];
 	received->buffer = after[SK_MEMINFO_RCVBUF];
 	if (sink->nap_us && slack > 0)
