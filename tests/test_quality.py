@@ -11,6 +11,7 @@ from capabilities import require
 from files import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 from msgspec.structs import replace as replaced
 from sets import asking
 from somebody import keeps_busy
@@ -30,7 +31,7 @@ from bench.quality.repeats import Repeats
 from bench.quality.rule import BUDGET, DISTURBANCES, judge
 from bench.quality.snapshot import Snapshot, snapshot
 from bench.quality.watch import watching
-from bench.results import Attempt, Quality
+from bench.results import Attempt, Failure, Quality
 
 patient = settings(deadline=None)  # others use this machine as well
 
@@ -307,6 +308,19 @@ def test_a_machine_that_is_never_quiet_costs_a_quarter_more_and_not_twice_as_muc
         repeats.settle(lambda: next(tries), attempts)
         records.append(Quality(trial.trial, tuple(attempts)))
     assert sum(len(record.attempts) - 1 for record in records) <= BUDGET * 64
+
+
+def test_a_repeat_that_failed_is_spent_for_a_run_that_is_resumed() -> None:
+    run = asking(2, blocks=1)
+    assert len(run.plan) == 8  # and so two repeats
+    tried = Attempt({"steal": 0.5}, ("steal",), {"rtt": [1.0]})
+    resumed = replaced(
+        run,
+        quality=tuple(Quality(trial.trial, (tried,)) for trial in run.plan[:2]),
+        failures=tuple(Failure(**asdict(trial), reason="lost") for trial in run.plan[:2]),
+    )
+    assert len(settled(Repeats(resumed), *[Tried(3.0, steal=0.9)] * 3)[1]) == 1
+    assert len(settled(Repeats(run), *[Tried(3.0, steal=0.9)] * 3)[1]) == 3
 
 
 # ---- on this machine ----------------------------------------------------------------------------

@@ -29,7 +29,9 @@ class Repeats:
     def __init__(self, run: Run) -> None:
         """Those that are on record are spent, so a run that is resumed has no more than another."""
         self._each = run.asked.repeats
-        spent = sum(len(record.attempts) - 1 for record in run.quality)
+        # Of a trial that failed when it was repeated, even the last try on record was repeated.
+        failed = {failure.trial for failure in run.failures}
+        spent = sum(len(r.attempts) - (r.trial not in failed) for r in run.quality)
         self._left = math.ceil(BUDGET * len(run.plan)) - spent
 
     def settle(self, measure: Callable[[], Given], attempts: list[Attempt]) -> Given:
