@@ -44,8 +44,16 @@ def cut_before_device(path: Path) -> Iterator[bool]:
 
 
 def _switch(path: Path, ref: DeviceRef, *, on: bool) -> bool:
-    """Switch the device's segmentation of UDP, where it can be; returns whether it was on."""
-    with inside(path.topology.netns(ref.host)), closing(IoctlEthtool(ref.device)) as ethtool:
+    with inside(path.topology.netns(ref.host)):
+        return switch_segmentation(ref.device, on=on)
+
+
+def switch_segmentation(device: str, *, on: bool) -> bool:
+    """Switch a device's segmentation of UDP, where it can be; returns whether it was on.
+
+    device: of the namespace that the caller is in. Raises OSError.
+    """
+    with closing(IoctlEthtool(device)) as ethtool:
         features = ethtool.get_features()
         before = _FEATURE in features and bool(features[_FEATURE])
         if before != on and _FEATURE in features and features.is_available(_FEATURE):
