@@ -1,5 +1,6 @@
 """The search finds the rates that a path carries, and says what kept them from being higher."""
 
+import os
 import random
 from collections.abc import Callable
 
@@ -10,12 +11,14 @@ from live import live
 from msgspec.structs import replace
 
 from bench.errors import CannotMeasure
+from bench.forwarders import forwarding
 from bench.probes import PROBES
+from bench.probes.ahead import ends
 from bench.probes.base import Path
 from bench.search import Options, SearchResult, Trial, bounds, search, search_rates
 from bench.search.limit import generator_limit
 from bench.search.tester import ready_for_trials
-from bench.topology import Arm, facts
+from bench.topology import Arm, build, facts
 
 CAPACITY = 200_000.0
 """Datagrams a second that the paths below carry."""
@@ -198,6 +201,20 @@ def test_datagrams_are_single_packets_on_the_first_device_and_its_offload_is_put
         assert facts(topology) == before
     assert 0 < trial.sent <= counted <= trial.sent + 10
     assert calls < trial.sent / 2
+
+
+@pytest.mark.usefixtures("tuns")
+def test_forwarders_are_kept_off_the_senders_cpu_meanwhile() -> None:
+    """Behind a sender that spins ahead of all a pump would stand still."""
+    with build(shipped("flannel-udp").scenario) as topology, forwarding(topology) as running:
+        path = Path(topology, "flannel-udp", running)
+        pids = [forwarder.child.pid for forwarder in running]
+        before = [os.sched_getaffinity(pid) for pid in pids]
+        with ready_for_trials(path, 64, QUICK) as tester:
+            assert os.sched_getaffinity(tester.sender.pid) == {ends()[0]}
+            for pid, cpus in zip(pids, before, strict=True):
+                assert os.sched_getaffinity(pid) == (cpus - {ends()[0]} or cpus)
+        assert [os.sched_getaffinity(pid) for pid in pids] == before
 
 
 def searched(name: str, arm: Arm = Arm.NATIVE, options: Options = QUICK) -> SearchResult:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from bench.probes.base import Path
 
 
 def ends() -> tuple[int, int]:
@@ -29,3 +32,29 @@ def hold(cpu: int) -> bool:
         if several:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     return os.sched_getscheduler(0) == os.SCHED_FIFO
+
+
+@contextmanager
+def cleared(path: Path) -> Iterator[None]:
+    """Keep the forwarders of `path` off the CPU of its sender, where there is another one.
+
+    A pump that waits there, behind a sender that spins ahead of all, stands still: the scheduler
+    moves it away only now and then, and in some trials not at all.
+    """
+    before: dict[int, set[int]] = {}
+    try:
+        for thread in _threads(path):
+            with suppress(OSError):  # it has just ended
+                before[thread] = os.sched_getaffinity(thread)
+                os.sched_setaffinity(thread, before[thread] - {ends()[0]} or before[thread])
+        yield
+    finally:
+        for thread, cpus in before.items():
+            with suppress(OSError):
+                os.sched_setaffinity(thread, cpus)
+
+
+def _threads(path: Path) -> Iterator[int]:
+    for forwarder in path.forwarders:
+        with suppress(OSError):
+            yield from map(int, os.listdir(f"/proc/{forwarder.child.pid}/task"))

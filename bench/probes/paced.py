@@ -26,7 +26,7 @@ from bench.native.delay import (
 )
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts
-from bench.probes.ahead import ends, hold
+from bench.probes.ahead import cleared, ends, hold
 from bench.probes.base import Path, client, server
 from bench.probes.echo import PAYLOAD
 from bench.process import Send
@@ -110,7 +110,7 @@ def offer(path: Path, wanted: Offer) -> Found:
         return {"first": first}
 
     try:
-        with server(path, "receiver", receive, [stop]) as receiver:
+        with cleared(path), server(path, "receiver", receive, [stop]) as receiver:
             receiver.receive(_START_TIMEOUT)
             with client(path, "paced sender", send) as sender:
                 told = sender.receive(2 * wanted.seconds + PATIENCE + _MARGIN)

@@ -23,7 +23,7 @@ from typing import IO, Any
 from bench.endpoint import family_of
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
-from bench.probes.ahead import ends, hold
+from bench.probes.ahead import cleared, ends, hold
 from bench.probes.base import Path
 from bench.process import Child, Send, spawn
 from bench.search import losses
@@ -180,6 +180,7 @@ def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester
     with ExitStack() as stack:
         stack.callback(os.close, stop)
         stack.callback(os.close, never)
+        stack.enter_context(cleared(path))
         single = stack.enter_context(cut_before_device(path)) and not options.destinations
         taker = stack.enter_context(_obeying(path, path.server.host, "sink", receive, [stop]))
         giver = stack.enter_context(_obeying(path, path.client.host, "generator", send, [never]))
