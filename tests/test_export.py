@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from imagined import imagine
 from sets import a_run, noisy, write_set
 
 from bench.cli.export import export as command
@@ -78,6 +79,14 @@ def test_openmetrics_escapes_what_a_name_may_hold(tmp_path: Path) -> None:
 
 def test_every_metric_has_a_word_for_its_unit_in_openmetrics() -> None:
     assert {metric.unit for metric in METRICS.values()} <= openmetrics._UNITS.keys()
+
+
+def test_every_metric_has_a_name_of_its_own_that_openmetrics_allows() -> None:
+    run = a_run(variants=("veth",), arms=("native",), probes=("rtt",), blocks=1)
+    text = EXPORTS["openmetrics"](imagine("all", run, lambda _: dict.fromkeys(METRICS, 1.0)))
+    names = re.findall(r"^# TYPE (.*) gauge$", text, re.MULTILINE)
+    assert len(set(names)) == len(METRICS)
+    assert [name for name in names if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name)] == []
 
 
 def test_the_command_prints_or_writes_and_refuses_in_one_line(

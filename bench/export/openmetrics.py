@@ -1,6 +1,7 @@
 """OpenMetrics 1.0 text: a gauge for each metric, with the cell in its labels.
 
-A unit is the suffix of the name, in base units, as the specification wants it.
+A unit is the suffix of the name, in base units, as the specification wants it. It allows no dots:
+`delay_50_p99.9` is `vnetbench_delay_50_p99_9_seconds`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def _family(metric: str, cells: list[CellSummary]) -> Iterator[str]:
     unit = _UNITS.get(METRICS[metric].unit)
     # What already ends with its unit (instructions_per_packet) says it once.
     own = unit is None or metric.endswith(f"_{unit}")
-    name = f"vnetbench_{metric}" if own else f"vnetbench_{metric}_{unit}"
+    name = f"vnetbench_{metric.replace('.', '_')}" + ("" if own else f"_{unit}")
     yield f"# TYPE {name} gauge"
     if unit is not None:
         yield f"# UNIT {name} {unit}"
