@@ -188,6 +188,8 @@ def test_what_has_no_figures_on_one_side_is_said(tmp_path: Path) -> None:
         (["veth", "bridge", "--margin", "7"], "margin 7 %, look for 5 %: expected 0 <= margin"),
         (["veth", "bridge", "--probe", "dns"], "'dns' is not one of"),
         (["--resume", "nowhere"], "nowhere: has no ab-asked.json"),
+        (["--resume", "."], "has no ab-asked.json"),
+        (["--resume", "/"], "cannot be a result set; name a folder to be made"),
         (["veth", "--resume", "nowhere"], "--resume goes on as it began; leave out OLD"),
     ],
 )

@@ -147,6 +147,8 @@ def test_where_the_tracer_is_missing_it_says_what_is_not_observed(
     [
         ((), "Missing option '--baseline'"),
         (("--baseline", "nowhere"), "nowhere: is not a folder; expected a result set"),
+        (("--baseline", "x", "-o", "/"), "/: cannot be a result set; name a folder to be made"),
+        (("--baseline", "nowhere", "-o", "."), "nowhere: is not a folder"),
         (("--baseline", "x", "--ledger-only", "--probe", "rtt"), "give one of them"),
         (("--baseline", "x", "--json", "--markdown", "-"), "both print"),
         (("--baseline", "x", "--margin", "nan"), "--margin nan: expected a finite number"),

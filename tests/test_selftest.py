@@ -121,6 +121,11 @@ def test_a_path_without_a_pump_is_refused() -> None:
     )
 
 
+def test_a_folder_that_is_there_is_refused_before_anything_is_measured() -> None:
+    for folder in (".", ROOT):
+        assert "exists, and is never overwritten" in selftest("-o", folder, status=2).stderr
+
+
 def test_the_answer_comes_again_from_what_was_measured(tmp_path: Path) -> None:
     results = measured(tmp_path, 20, planted=0.05)
     file = results.path / "run.json"

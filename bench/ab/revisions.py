@@ -23,7 +23,7 @@ from bench.ab.model import PROBE_SETTINGS, AbAsked
 from bench.ab.pairs import Side
 from bench.errors import CannotMeasure, UsageError
 from bench.process import execute
-from bench.results import load
+from bench.results import load, partial_of
 
 ROOT = Path(bench.__file__).resolve().parents[1]
 WORKING_TREE = "."
@@ -88,7 +88,7 @@ def built(old: Revision, new: Revision, tell: Tell) -> Iterator[tuple[Built, Bui
 def measure_block(side: Built, asked: AbAsked, folder: Path, block: int) -> None:
     """One block of one side, into its own result set. Raises CannotMeasure."""
     target = block_folder(folder, side.label, block)
-    for leftover in (target, target.with_name(f"{target.name}.partial")):
+    for leftover in (target, partial_of(target)):
         shutil.rmtree(leftover, ignore_errors=True)
     seed = random.Random(f"{asked.seed} {block}").randrange(2**32)
     name = f"{side.label} ({side.revision.text})"

@@ -23,7 +23,7 @@ from bench.gate.plan import confirmation, measure_again
 from bench.gate.rules import MARGIN
 from bench.probes import PROBES
 from bench.process import Send, spawn
-from bench.results import ResultSet, ResultWriter, Run, load
+from bench.results import ResultSet, ResultWriter, Run, beside, load
 from bench.topology import enter_user_namespace_if_needed
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _suspects(baseline: ResultSet, now: ResultSet, margin: float) -> set[Key]:
 
 
 def _again(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}-again")
+    return beside(folder, "-again")
 
 
 def _measure(chosen: dict[str, Variant], run: Run, folder: Path) -> ResultSet:

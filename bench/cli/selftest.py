@@ -19,7 +19,7 @@ from bench.cli.tables import new_table, print_lines
 from bench.errors import CannotMeasure, UsageError
 from bench.metrics import METRICS
 from bench.probes import PROBES
-from bench.results import ResultSet, ResultWriter, Run, load
+from bench.results import ResultSet, ResultWriter, Run, beside, load
 from bench.results.model import now
 from bench.selftest.design import ARM, calibration, calls_for, main_run, path_of
 from bench.selftest.model import ANSWER, PLANTED, PROFILE, Planted, Rate, Selftest
@@ -94,6 +94,8 @@ def selftest(
     seed = random.SystemRandom().randrange(2**32) if seed is None else seed
     chosen = tuple(dict.fromkeys(probes or _DEFAULT_PROBES))
     folder = folder or default_folder(PROFILE)
+    if folder.exists():  # said now, and not after the calibration
+        raise UsageError(f"{folder}: exists, and is never overwritten; name another")
     results, interrupted = _measure(scenario, chosen, 60 * minutes, seed, folder)
     status = _report(results, as_json)
     context.exit(INTERRUPTED if interrupted else status)
@@ -109,7 +111,7 @@ def _measure(
             raise CannotMeasure(f"{probe}: {reason}")
     console, path = Console(stderr=True), path_of(scenario)
     run, chosen = calibration(path, probes, seed)
-    with ResultWriter.create(folder.with_name(f"{folder.name}-calibration"), run) as writer:
+    with ResultWriter.create(beside(folder, "-calibration"), run) as writer:
         where, interrupted = carry_out(chosen, writer, console)
     if interrupted:
         click.get_current_context().exit(INTERRUPTED)

@@ -15,7 +15,7 @@ from bench.results.model import (
     VariantRecord,
 )
 from bench.results.read import ResultSet, load
-from bench.results.write import ResultWriter, load_unfinished, partial_of
+from bench.results.write import ResultWriter, beside, load_unfinished, partial_of
 
 __all__ = [
     "Asked",
@@ -32,6 +32,7 @@ __all__ = [
     "Sample",
     "Series",
     "VariantRecord",
+    "beside",
     "load",
     "load_unfinished",
     "partial_of",

@@ -292,7 +292,13 @@ class ResultWriter:
 
 def partial_of(directory: Path) -> Path:
     """The temporary name of a set that will be called `directory`."""
-    return directory.with_name(directory.name + PARTIAL)
+    return beside(directory, PARTIAL)
+
+
+def beside(directory: Path, suffix: str) -> Path:
+    """The folder next to a set that has the same name with a suffix. Raises UsageError."""
+    directory = _absolute(directory)
+    return directory.with_name(directory.name + suffix)
 
 
 def load_unfinished(path: Path) -> ResultSet:
