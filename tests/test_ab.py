@@ -186,6 +186,7 @@ def test_what_has_no_figures_on_one_side_is_said(tmp_path: Path) -> None:
         (["veth", "veth[mtu=1400"], 'expected a scenario, or "scenario[parameter=value'),
         (["veth", "bridge", "--max-blocks", "5"], "5 blocks can show nothing of 2 metrics"),
         (["veth", "bridge", "--margin", "7"], "margin 7 %, look for 5 %: expected 0 <= margin"),
+        (["veth", "bridge", "--minutes", "nan"], "nan is not a finite number"),
         (["veth", "bridge", "--probe", "dns"], "'dns' is not one of"),
         (["--resume", "nowhere"], "nowhere: has no ab-asked.json"),
         (["--resume", "."], "has no ab-asked.json"),

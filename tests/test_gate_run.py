@@ -151,7 +151,8 @@ def test_where_the_tracer_is_missing_it_says_what_is_not_observed(
         (("--baseline", "nowhere", "-o", "."), "nowhere: is not a folder"),
         (("--baseline", "x", "--ledger-only", "--probe", "rtt"), "give one of them"),
         (("--baseline", "x", "--json", "--markdown", "-"), "both print"),
-        (("--baseline", "x", "--margin", "nan"), "--margin nan: expected a finite number"),
+        (("--baseline", "x", "--margin", "nan"), "nan is not a finite number"),
+        (("--baseline", "x", "--budget", "inf"), "inf is not a finite number"),
         (("--baseline", "x", "--export", "csv=a"), "expected FORMAT=FILE, FORMAT one of github"),
     ],
 )

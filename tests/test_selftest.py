@@ -121,6 +121,10 @@ def test_a_path_without_a_pump_is_refused() -> None:
     )
 
 
+def test_minutes_without_end_are_refused_in_one_line() -> None:
+    assert "inf is not a finite number" in selftest("--minutes", "inf", status=2).stderr
+
+
 def test_a_folder_that_is_there_is_refused_before_anything_is_measured() -> None:
     for folder in (".", ROOT):
         assert "exists, and is never overwritten" in selftest("-o", folder, status=2).stderr

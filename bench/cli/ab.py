@@ -18,7 +18,7 @@ from bench.ab.session import conclude, measure_revisions, stopping
 from bench.ab.variants import chosen_variants, new_run, sides
 from bench.cli.ab_table import render_report
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, resumed, telling
-from bench.cli.options import ARMS, also_given
+from bench.cli.options import ARMS, Finite, also_given
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
 from bench.results import ResultWriter, load, partial_of
@@ -64,7 +64,7 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
 )
 @click.option("--max-blocks", type=click.IntRange(1, 1000), default=60, show_default=True)
 @click.option(
-    "--minutes", type=click.FloatRange(0, min_open=True), help="Begin no block after so long."
+    "--minutes", type=Finite(0, min_open=True), help="Begin no block after so long."
 )
 @click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
 @click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import sys
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from bench.cli.export import write
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder
+from bench.cli.options import Finite
 from bench.errors import UsageError
 from bench.export import EXPORTS
 from bench.gate.plan import confirmation, measure_again
@@ -78,7 +78,7 @@ def _exports(
 @click.option("--ledger-only", is_flag=True, help="The same as --probe ledger.")
 @click.option(
     "--margin",
-    type=click.FloatRange(0),
+    type=Finite(0),
     default=100 * MARGIN,
     show_default=True,
     metavar="PERCENT",
@@ -86,7 +86,7 @@ def _exports(
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     metavar="MINUTES",
     help="Measure fewer blocks than the baseline has if all would take longer.",
 )
@@ -134,8 +134,6 @@ def gate(
         raise UsageError("--ledger-only is --probe ledger; give one of them")
     if as_json and markdown == _STDOUT:
         raise UsageError("--json and --markdown - both print; give the Markdown a file")
-    if not margin < math.inf:
-        raise UsageError(f"--margin {margin:g}: expected a finite number")
     folder = folder or default_folder("gate")
     if _again(folder).exists():
         raise UsageError(f"{_again(folder)}: exists, and is never overwritten; name another")

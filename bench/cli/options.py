@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import click
 
 from bench.topology import Arm
 
 ARMS = [str(arm) for arm in Arm]
 """The arms' names, the default first."""
+
+
+class Finite(click.FloatRange):
+    """A number of a range, which neither "inf" nor "nan" is."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it, or fail in one line."""
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return found
 
 
 def also_given(*names: str) -> list[str]:

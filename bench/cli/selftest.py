@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bench.ab.kinds import DEFAULT_SCENARIO
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, telling
-from bench.cli.options import also_given
+from bench.cli.options import Finite, also_given
 from bench.cli.tables import new_table, print_lines
 from bench.errors import CannotMeasure, UsageError
 from bench.metrics import METRICS
@@ -41,7 +41,7 @@ _BARS_NOT_MET = 1
 )
 @click.option(
     "--minutes",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     default=15.0,
     show_default=True,
     help="To measure for; the statistics take one or two more.",
