@@ -162,8 +162,10 @@ def flipped(differences: Array, limit: float, level: Fraction, seed: int = 0) ->
     allowed = math.floor(level * len(flips))
     critical = float(np.partition(maxima[:, 0], len(flips) - 1 - allowed)[-1 - allowed])
     columns = zip(differences.T, norms, strict=True)
-    bounds = [exceeded(d[~np.isnan(d)], critical * float(norm)) for d, norm in columns]
-    return Flipped(p, np.array(bounds))
+    bounds = np.array([exceeded(d[~np.isnan(d)], critical * float(norm)) for d, norm in columns])
+    if not allowed:  # even what no other pattern reaches is no exception at this level
+        bounds[:] = -math.inf
+    return Flipped(p, bounds)
 
 
 def _signed_scores(values: Array) -> tuple[Array, Array]:

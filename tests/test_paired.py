@@ -115,6 +115,12 @@ def test_the_bound_is_the_limit_that_is_just_not_exceeded(blocks: int) -> None:
     assert flipped(values, bound + 1e-6, level).p[0] > level
 
 
+def test_where_no_pattern_of_signs_is_exceptional_enough_nothing_is_visible() -> None:
+    values = np.random.default_rng(2).normal(0, 0.05, 20)
+    [answer] = judge([pair([*values])], Look(20, Fraction(1, 100)), ANY_CHANGE)
+    assert answer.visible is None
+
+
 def test_a_metric_that_misses_blocks_is_judged_by_those_it_has() -> None:
     whole = [0.2 + 0.01 * i for i in range(12)]
     holes = [math.nan if i % 6 == 0 else value for i, value in enumerate(whole)]
@@ -155,7 +161,7 @@ def test_a_verdict_is_given_exactly_where_the_change_could_be_seen() -> None:
 # ---- the plan of looks --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("most", [9, 12, 40, 100])
+@pytest.mark.parametrize("most", [9, 12, 40, 100, sequential.MOST_BLOCKS])
 @pytest.mark.parametrize("cells", [1, 2])
 def test_the_looks_share_the_whole_budget_and_each_can_find_something(
     most: int, cells: int

@@ -23,6 +23,7 @@ from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
 from bench.results import ResultWriter, load, partial_of
 from bench.scenario import Variant
+from bench.sequential import MOST_BLOCKS
 from bench.topology import enter_user_namespace_if_needed
 
 _DEFAULT_PROBES = ("rtt", "tcp_goodput")
@@ -62,7 +63,7 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
     metavar="PERCENT",
     help="Stop when a slowdown as large as this is ruled out for every metric.",
 )
-@click.option("--max-blocks", type=click.IntRange(1, 1000), default=60, show_default=True)
+@click.option("--max-blocks", type=click.IntRange(1, MOST_BLOCKS), default=60, show_default=True)
 @click.option(
     "--minutes", type=Finite(0, min_open=True), help="Begin no block after so long."
 )
