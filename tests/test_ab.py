@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 from capabilities import require_program
 from files import ROOT
+from msgspec.structs import replace
 from sets import a_run, noisy, write_set
 
+from bench.ab import revisions
+from bench.ab.model import ASKED, AbAsked, read_asked, write
 from bench.ab.pairs import Side, not_measured, pairs
+from bench.errors import UsageError
 from bench.results import PlannedTrial, load
 
 SERIAL = ("--probe", "serial", "--seed", "1")
@@ -134,6 +138,32 @@ def test_a_revision_is_built_apart_measured_beside_the_working_tree_and_removed(
     ).stdout.strip()
     old = load(folder / "old/block-1/0").run.environment["git_revision"]
     assert old == head
+
+
+def test_a_revision_is_what_its_name_meant_when_the_comparison_began(tmp_path: Path) -> None:
+    require_program("git")
+    commit = "ab" * 20
+    asked = AbAsked(
+        kind="revisions",
+        old="HEAD",
+        new=".",
+        commits=(commit, None),
+        scenarios=("veth",),
+        probes=("serial",),
+        arms=("native",),
+        margin=0.01,
+        look_for=0.05,
+        max_blocks=60,
+        minutes=None,
+        seed=1,
+    )
+    write(tmp_path / ASKED, asked)
+    old, new = revisions.asked_for(read_asked(tmp_path))
+    assert (old.text, old.commit, new.commit) == ("HEAD", commit, None)
+    assert revisions.commits_of("HEAD", ".")[0] not in (commit, None)
+    write(tmp_path / ASKED, replace(asked, commits=()))
+    with pytest.raises(UsageError, match="does not say which two commits; measure anew"):
+        read_asked(tmp_path)
 
 
 # ---- what there is of both sides ----------------------------------------------------------------

@@ -26,6 +26,7 @@ Kind = Literal["variants", "revisions"]
 class AbAsked(msgspec.Struct, frozen=True, kw_only=True):
     """What is compared and how. `old` and `new` are as the user wrote them.
 
+    commits: of two revisions, what they stood for when it began; None: the working tree.
     scenarios: what is measured of two revisions; of two variants none. minutes: None for no limit.
     """
 
@@ -33,6 +34,7 @@ class AbAsked(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     old: str
     new: str
+    commits: tuple[str | None, ...] = ()
     scenarios: tuple[str, ...] = ()
     probes: tuple[str, ...]
     arms: tuple[str, ...]
@@ -100,6 +102,8 @@ def read_asked(folder: Path) -> AbAsked:
         raise UsageError(f"{folder}: has no {ASKED}, so it is not of vnetbench ab") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file}: cannot be read: {error}") from None
+    if asked.kind == "revisions" and len(asked.commits) != len((asked.old, asked.new)):
+        raise UsageError(f"{file}: does not say which two commits; measure anew")
     if unknown := [probe for probe in asked.probes if probe not in PROBES]:
         raise UsageError(f"{', '.join(unknown)}: not a probe of this vnetbench; measure anew")
     return asked

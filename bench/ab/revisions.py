@@ -68,6 +68,17 @@ def revision(text: str) -> Revision | None:
     return Revision(text, found) if found else None
 
 
+def commits_of(old: str, new: str) -> tuple[str | None, ...]:
+    """What two texts that name revisions stand for now; None: the working tree."""
+    return tuple(found.commit for text in (old, new) if (found := revision(text)))
+
+
+def asked_for(asked: AbAsked) -> tuple[Revision, Revision]:
+    """The two revisions as they were when it was asked for: HEAD may be another one by now."""
+    old, new = asked.commits
+    return Revision(asked.old, old), Revision(asked.new, new)
+
+
 @contextmanager
 def built(old: Revision, new: Revision, tell: Tell) -> Iterator[tuple[Built, Built]]:
     """Both revisions, ready to be run, until the end of the context. Raises CannotMeasure."""
@@ -172,8 +183,9 @@ def _tree(side: Revision, home: Path) -> Iterator[Path]:
         return
     root = home / "tree"
     # No hooks: what the user's own say about a checkout is not about this one.
-    _git("-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", str(root), side.commit)
+    add = ("-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach")
     try:
+        _git(*add, str(root), side.commit)
         yield root
     finally:
         _git("worktree", "remove", "--force", str(root), check=False)

@@ -64,9 +64,7 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
     help="Stop when a slowdown as large as this is ruled out for every metric.",
 )
 @click.option("--max-blocks", type=click.IntRange(1, MOST_BLOCKS), default=60, show_default=True)
-@click.option(
-    "--minutes", type=Finite(0, min_open=True), help="Begin no block after so long."
-)
+@click.option("--minutes", type=Finite(0, min_open=True), help="Begin no block after so long.")
 @click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
 @click.option(
     "-o",
@@ -120,7 +118,10 @@ def ab(
         kind=kind,
         old=old,
         new=new,
-        scenarios=(scenarios or (DEFAULT_SCENARIO,)) if kind == "revisions" else (),
+        commits=revisions.commits_of(old, new) if kind == "revisions" else (),
+        scenarios=tuple(dict.fromkeys(scenarios or (DEFAULT_SCENARIO,)))
+        if kind == "revisions"
+        else (),
         probes=tuple(dict.fromkeys(probes or _DEFAULT_PROBES)),
         arms=tuple(dict.fromkeys(arms or ARMS[:1])),
         margin=margin / 100,
@@ -206,7 +207,7 @@ def _begin_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
 
 def _measure_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
     folder = folder.absolute()
-    names = (_revision(asked.old), _revision(asked.new))
+    names = revisions.asked_for(asked)
     interrupted, started = False, time.monotonic()
     try:
         with telling(Console(stderr=True)) as tell, revisions.built(*names, tell) as ready:
@@ -224,13 +225,6 @@ def _measure_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
         interrupted=interrupted,
     )
     _finish(report, interrupted, as_json)
-
-
-def _revision(text: str) -> revisions.Revision:
-    found = revisions.revision(text)
-    if found is None:
-        raise UsageError(f"{text}: is no revision of this project any more")
-    return found
 
 
 # ---- what both do -------------------------------------------------------------------------------
