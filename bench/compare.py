@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bench.conditions import alike
 from bench.counts import TOLERANCES, CountRow, judge_counts
 from bench.errors import UsageError
 from bench.metrics import METRICS
@@ -27,8 +28,6 @@ Family = Callable[[str], tuple[str, float]]
 
 MARGIN = 0.05
 _SHOWN_FACTS = 10
-_ALIKE = 0.01
-"""Fraction by which a condition may differ: near its limit a path's delay grows with every bit."""
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -199,7 +198,7 @@ def _unlike(
         f"{cell.metric} is in {a.unit} and {b.unit}, expected {unit}": {a.unit, b.unit} != {unit},
         f"{cell.metric} was measured by {a.probe} and by {b.probe}": a.probe != b.probe,
         f"{a.probe} was done otherwise: {_changes(*settings)}": settings[0] != settings[1],
-        f"{a.probe} was done under other conditions: {_changes(*given)}": not _alike(*given),
+        f"{a.probe} was done under other conditions: {_changes(*given)}": not alike(*given),
         "a value of 0 or less has no ratio": not counted
         and min(*a.blocks.values(), *b.blocks.values()) <= 0,
     }
@@ -227,13 +226,6 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> str:
         f"{key} {old.get(key)} → {new.get(key)}"
         for key in dict.fromkeys((*old, *new))
         if old.get(key) != new.get(key)
-    )
-
-
-def _alike(old: dict[str, float], new: dict[str, float]) -> bool:
-    """Whether two trials' conditions are near enough for their figures to be compared."""
-    return old.keys() == new.keys() and all(
-        math.isclose(value, new[name], rel_tol=_ALIKE) for name, value in old.items()
     )
 
 

@@ -12,13 +12,14 @@ import pytest
 from capabilities import require_program
 from files import ROOT
 from msgspec.structs import replace
-from sets import a_run, noisy, write_set
+from sets import a_run, interrupted_set, noisy, write_set
 
 from bench.ab import revisions
 from bench.ab.model import ASKED, AbAsked, read_asked, write
 from bench.ab.pairs import Side, not_measured, pairs
 from bench.errors import UsageError
-from bench.results import PlannedTrial, load
+from bench.probes import Measurement
+from bench.results import PlannedTrial, ResultWriter, load
 
 SERIAL = ("--probe", "serial", "--seed", "1")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
@@ -198,6 +199,48 @@ def test_what_has_no_figures_on_one_side_is_said(tmp_path: Path) -> None:
     assert pairs(*sides) == []
     [item] = not_measured(*sides)
     assert item.reason == "new: no"
+
+
+def a_delay(tmp_path: Path, missing: set[int], rates: tuple[float, float]) -> tuple[Side, Side]:
+    """Two sides; some blocks of the new one have no p99.9, as where too much was lost."""
+    run = a_run(arms=("native",), probes=("delay_50",))
+    with ResultWriter.create(tmp_path / "delays", run) as writer:
+        for trial in writer.pending():
+            new = trial.variant == "vxlan"
+            samples = {"delay_50_p50": [1e-5], "delay_50_p99.9": [1e-4]}
+            if new and trial.block in missing:
+                del samples["delay_50_p99.9"]
+            writer.record(trial, Measurement(samples, conditions={"base_rate": rates[new]}))
+        results = load(writer.finish())
+    old, new_side = Side(), Side()
+    old.add(results, {"veth": "new"})
+    new_side.add(results, {"vxlan": "new"})
+    return old, new_side
+
+
+@pytest.mark.parametrize("missing", [{2, 3}, {1, 2, 3, 4}])
+def test_a_metric_that_the_new_side_gives_less_often_is_said(
+    tmp_path: Path, missing: set[int]
+) -> None:
+    [item] = not_measured(*a_delay(tmp_path, missing, (1e5, 1e5)))
+    assert item.name == "delay_50_p99.9[new,native]"
+    assert item.reason == f"new: no figure in {len(missing)} of 4 trials, its warnings say why"
+
+
+def test_delays_at_other_loads_are_not_compared(tmp_path: Path) -> None:
+    sides = a_delay(tmp_path, set(), (1e5, 1.1e5))
+    assert pairs(*sides) == []
+    assert {item.reason for item in not_measured(*sides)} == {
+        "delay_50 was not done under the same conditions everywhere"
+    }
+    assert len(pairs(*a_delay(tmp_path / "near", set(), (1e5, 1.005e5)))) == 2
+
+
+def test_a_block_that_was_not_finished_counts_nowhere(tmp_path: Path) -> None:
+    results = load(interrupted_set(tmp_path / "a", 5))
+    side = Side()
+    side.add(results, {"veth": "veth"})
+    assert not side.tried
 
 
 # ---- mistakes -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.ab.model import NotMeasured
+from bench.conditions import alike
 from bench.metrics import METRICS
 from bench.results import Cell, ResultSet, Series
 from bench.sequential import Paired
@@ -20,7 +21,8 @@ Key = tuple[str, str, str]
 class Side:
     """What there is of one side.
 
-    tried, failed: how many trials. why: the first reason of a failure. settings: of each probe.
+    tried, failed: how many trials, of blocks that were finished. why: the first reason of a
+    failure. settings: of each probe. conditions: all that its figures hold for.
     """
 
     series: dict[Cell, Series] = field(default_factory=dict)
@@ -28,6 +30,7 @@ class Side:
     failed: Counter[Key] = field(default_factory=Counter)
     why: dict[Key, str] = field(default_factory=dict)
     settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    conditions: dict[Key, list[Mapping[str, float]]] = field(default_factory=dict)
 
     def add(self, results: ResultSet, names: Mapping[str, str], block: int | None = None) -> None:
         """Add what a result set has of some variants, all of it as of `block` where that is given.
@@ -38,14 +41,19 @@ class Side:
         for cell, series in results.series().items():
             if cell.variant in names:
                 self._add_series(cell._replace(variant=names[cell.variant]), series, block)
+        stopped = {trial.block for trial in results.run.pending()}
         for trial in results.run.ended():
-            if trial.variant in names:
+            if trial.variant in names and trial.block not in stopped:
                 self.tried[names[trial.variant], trial.arm, trial.probe] += 1
         for failure in results.run.failures:
-            if failure.variant in names:
+            if failure.variant in names and failure.block not in stopped:
                 key = (names[failure.variant], failure.arm, failure.probe)
                 self.failed[key] += 1
                 self.why.setdefault(key, failure.reason)
+        for variant, name in names.items():
+            for arm, probes in results.run.variants[variant].conditions.items():
+                for probe, found in probes.items():
+                    self.conditions.setdefault((name, arm, probe), []).append(found)
 
     def _add_series(self, cell: Cell, series: Series, block: int | None) -> None:
         values = dict(series.blocks)
@@ -67,11 +75,14 @@ def pairs(old: Side, new: Side) -> list[Paired]:
 
 
 def not_measured(old: Side, new: Side) -> list[NotMeasured]:
-    """What cannot be compared, what one side has nothing of, what failed more often on the new."""
+    """What cannot be compared, what one side has nothing of, what is missing more often on the new.
+
+    What is missing is seldom so by accident: a slow block is the one that fails or gives no figure.
+    """
     found = [
         NotMeasured(str(cell), problem)
         for cell in old.series
-        if cell in new.series and (problem := _unlike(cell, old, new))
+        if (problem := (cell in new.series and _unlike(cell, old, new)) or _without(cell, old, new))
     ]
     for key in dict.fromkeys((*old.tried, *new.tried)):
         if problem := _absent(key, old, new) or _failing_more(key, old, new):
@@ -88,9 +99,27 @@ def _unlike(cell: Cell, old: Side, new: Side) -> str:
         return f"is in {a.unit} and {b.unit}, expected {METRICS[cell.metric].unit}"
     if old.settings.get(a.probe) != new.settings.get(b.probe):
         return f"{a.probe} has other settings on the new side"
+    key = (cell.variant, cell.arm, a.probe)
+    first, *others = (*old.conditions.get(key, ()), *new.conditions.get(key, ())) or ({},)
+    if not all(alike(first, other) for other in others):
+        return f"{a.probe} was not done under the same conditions everywhere"
     if min(*a.blocks.values(), *b.blocks.values()) <= 0:
         return "a value of 0 or less has no ratio"
     return ""
+
+
+def _without(cell: Cell, old: Side, new: Side) -> str:
+    """Why a metric is missing on the new side where its trials did not fail, or nothing."""
+    key = (cell.variant, cell.arm, old.series[cell].probe)
+    before, after = (
+        side.tried[key]
+        - side.failed[key]
+        - len(side.series[cell].blocks if cell in side.series else ())
+        for side in (old, new)
+    )
+    if after * old.tried[key] <= before * new.tried[key]:
+        return ""
+    return f"new: no figure in {after} of {new.tried[key]} trials, its warnings say why"
 
 
 def _absent(key: Key, old: Side, new: Side) -> str:
