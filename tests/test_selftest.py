@@ -22,12 +22,15 @@ from bench.sequential import Limits
 ROLES = ("path", "path (again)", "path[null_calls=9]")
 
 
-def measured(folder: Path, blocks: int, *, planted: float, spread: float = 0.01) -> ResultSet:
-    """A run of a self-test of `rtt`: three variants in every block."""
+def measured(
+    folder: Path, blocks: int, *, planted: float, spread: float = 0.01, again: float = 0
+) -> ResultSet:
+    """A run of a self-test of `rtt`: three variants, the second slower by `again`."""
     noise = random.Random(3)
 
     def value(trial: PlannedTrial) -> list[float]:
-        return [(1 + planted * (trial.variant == ROLES[2])) * noise.lognormvariate(0, spread)]
+        slower = dict(zip(ROLES, (0, again, planted), strict=True))
+        return [(1 + slower[trial.variant]) * noise.lognormvariate(0, spread)]
 
     run = a_run(variants=ROLES, arms=("native",), probes=("rtt",), blocks=blocks)
     return write_set(folder / "a", run, value)
@@ -72,6 +75,14 @@ def test_a_machine_too_noisy_to_catch_it_does_not_pass(tmp_path: Path) -> None:
     results = measured(tmp_path, 60, planted=0.05, spread=0.2)
     found = examine(results, Limits(), 600.0, lambda _: None)
     assert found.planted[0].caught.rate < 0.5
+    assert not found.passed()
+
+
+def test_a_path_that_differs_from_itself_does_not_pass(tmp_path: Path) -> None:
+    results = measured(tmp_path, 100, planted=0.2, again=0.05)
+    found = examine(results, Limits(), 600.0, lambda _: None)
+    assert found.redrawn.hits <= 1
+    assert found.fresh.hits == found.fresh.comparisons > 2
     assert not found.passed()
 
 
