@@ -176,6 +176,8 @@ def cut_short(looks: Sequence[Look], blocks: int) -> tuple[Look, ...]:
 
 def why_enough(answers: Sequence[Answer], last: bool) -> str:
     """Why no more need be measured after such answers, or nothing."""
+    if not answers:
+        return "nothing could be measured on both sides"
     if any(answer.verdict == "slower" for answer in answers):
         return "a regression is shown"
     if not any(answer.open for answer in answers):

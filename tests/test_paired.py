@@ -189,6 +189,12 @@ def test_a_session_cut_short_spends_what_is_left_at_its_end() -> None:
         assert all(look in looks for look in cut[:-1])
 
 
+def test_where_nothing_was_measured_on_both_sides_no_metric_has_its_answer() -> None:
+    concluded = conclude([], plan_looks(40, 1), Limits())
+    assert (concluded.answers, concluded.looks) == ([], 1)
+    assert concluded.stopped == "nothing could be measured on both sides"
+
+
 @pytest.mark.parametrize(("margin", "look_for"), [(-0.01, 0.05), (0.05, 0.05), (0, math.inf)])
 def test_limits_that_are_none_are_refused(margin: float, look_for: float) -> None:
     with pytest.raises(UsageError, match="expected 0 <= margin < look for"):
