@@ -106,8 +106,13 @@ def test_ctrl_c_keeps_what_was_measured_says_what_it_says_and_goes_on(tmp_path: 
     assert refused.returncode == 2
     assert f"go on with vnetbench ab --resume {folder}" in refused.stderr
 
+    early = json.loads(ab("--from", folder, "--json", status=0).stdout)
+    assert early["stopped"] == "it was interrupted"
+
     report = json.loads(ab("--resume", folder, "--json", status=1).stdout)
     assert report["blocks"] == 9
+    again = json.loads(ab("--from", folder, "--json", status=1).stdout)
+    assert {**again, "seconds": report["seconds"]} == report
     assert report["answers"][0]["verdict"] == "slower", "a tunnel costs something"
 
 
@@ -134,6 +139,8 @@ def test_a_revision_is_built_apart_measured_beside_the_working_tree_and_removed(
     assert report["stopped"] == "the time was up"
     assert (report["blocks"], report["new"]) == (1, ". (the working tree)")
     assert report["answers"][0]["verdict"] == "cannot tell"
+    again = json.loads(ab("--from", folder, "--json", status=0).stdout)
+    assert {**again, "seconds": report["seconds"]} == report
     head = subprocess.run(
         ["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -264,6 +271,8 @@ def test_a_block_that_was_not_finished_counts_nowhere(tmp_path: Path) -> None:
         (["--resume", "nowhere"], "nowhere: has no ab-asked.json"),
         (["--resume", "."], "has no ab-asked.json"),
         (["--resume", "/"], "cannot be a result set; name a folder to be made"),
+        (["--from", "nowhere"], "nowhere: has no ab-asked.json"),
+        (["veth", "--from", "nowhere"], "--from takes nothing but --json; leave out OLD"),
         (["veth", "--resume", "nowhere"], "--resume goes on as it began; leave out OLD"),
     ],
 )

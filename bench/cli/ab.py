@@ -21,7 +21,7 @@ from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, resumed,
 from bench.cli.options import ARMS, Finite, also_given
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
-from bench.results import ResultWriter, load, partial_of
+from bench.results import ResultSet, ResultWriter, load, partial_of
 from bench.scenario import Variant
 from bench.sequential import MOST_BLOCKS
 from bench.topology import enter_user_namespace_if_needed
@@ -79,6 +79,13 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
     type=click.Path(path_type=Path),
     help="Go on with a comparison that was interrupted or killed.",
 )
+@click.option(
+    "--from",
+    "source",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Answer from what was measured before, instead of measuring.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
 def ab(
     old: str | None,
@@ -93,6 +100,7 @@ def ab(
     seed: int | None,
     folder: Path | None,
     resume: Path | None,
+    source: Path | None,
     as_json: bool,
 ) -> None:
     """Compare NEW with OLD, both measured in every block, until the answer is clear.
@@ -106,6 +114,11 @@ def ab(
     Exit status: 0 no regression shown, 1 regression, 2 bad usage, 3 something could not be
     measured, 130 interrupted (what was measured is kept, and what it says is printed).
     """
+    if source is not None:
+        if others := also_given("source", "as_json"):
+            raise UsageError(f"--from takes nothing but --json; leave out {', '.join(others)}")
+        _answer_from(source, as_json)
+        return
     if resume is not None:
         if others := also_given("resume", "as_json"):
             raise UsageError(f"--resume goes on as it began; leave out {', '.join(others)}")
@@ -158,6 +171,14 @@ def _go_on(folder: Path, as_json: bool) -> None:
         _measure_variants(asked, chosen, writer, as_json)
 
 
+def _answer_from(folder: Path, as_json: bool) -> None:
+    asked = read_asked(folder)
+    if asked.kind == "revisions":
+        _answer_revisions(asked, folder, as_json)
+    else:
+        _answer_variants(asked, load(folder), as_json)
+
+
 # ---- variants -----------------------------------------------------------------------------------
 
 
@@ -176,17 +197,28 @@ def _measure_variants(
     partial, started = partial_of(writer.directory), time.monotonic()
     enough = stopping(asked, lambda: sides(load(partial), names))
     folder, interrupted = carry_out(chosen, writer, console, enough)
-    results = load(folder)
+    seconds = time.monotonic() - started
+    _answer_variants(asked, load(folder), as_json, seconds=seconds, interrupted=interrupted)
+
+
+def _answer_variants(
+    asked: AbAsked,
+    results: ResultSet,
+    as_json: bool,
+    *,
+    seconds: float = 0,
+    interrupted: bool = False,
+) -> None:
+    old, new = results.run.variants
     pending = {trial.block for trial in results.run.pending()}
-    blocks = len({trial.block for trial in results.run.ended()} - pending)
     report = conclude(
         asked,
-        (names[0], names[1]),
-        folder,
-        sides(results, names),
-        blocks,
-        seconds=time.monotonic() - started,
-        interrupted=interrupted,
+        (old, new),
+        results.path,
+        sides(results, (old, new)),
+        len({trial.block for trial in results.run.ended()} - pending),
+        seconds=seconds,
+        interrupted=bool(pending),
     )
     _finish(report, interrupted, as_json)
 
@@ -207,21 +239,30 @@ def _begin_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
 
 def _measure_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
     folder = folder.absolute()
-    names = revisions.asked_for(asked)
     interrupted, started = False, time.monotonic()
     try:
-        with telling(Console(stderr=True)) as tell, revisions.built(*names, tell) as ready:
+        with (
+            telling(Console(stderr=True)) as tell,
+            revisions.built(*revisions.asked_for(asked), tell) as ready,
+        ):
             measure_revisions(asked, folder, ready, tell)
     except KeyboardInterrupt:
         interrupted = True
-    blocks = revisions.whole_blocks(folder, asked)
+    seconds = time.monotonic() - started
+    _answer_revisions(asked, folder, as_json, seconds=seconds, interrupted=interrupted)
+
+
+def _answer_revisions(
+    asked: AbAsked, folder: Path, as_json: bool, *, seconds: float = 0, interrupted: bool = False
+) -> None:
+    names, blocks = revisions.asked_for(asked), revisions.whole_blocks(folder, asked)
     report = conclude(
         asked,
         (str(names[0]), str(names[1])),
         folder,
         revisions.sides(folder, asked, blocks),
         len(blocks),
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         interrupted=interrupted,
     )
     _finish(report, interrupted, as_json)
