@@ -133,6 +133,15 @@ def test_on_github_it_annotates_summarises_and_exports(
     assert json.loads(bencher.read_text())["mine/native"]["working_calls"]["value"] > 1
 
 
+def test_what_cannot_be_written_keeps_nothing_from_being_said(
+    baseline: Path, tmp_path: Path
+) -> None:
+    done = gate("--baseline", baseline, "-o", tmp_path / "new", "--markdown", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"{tmp_path}: cannot be written: Is a directory\n")
+    assert "\nGate " in done.stdout
+
+
 def test_where_the_tracer_is_missing_it_says_what_is_not_observed(
     baseline: Path, tmp_path: Path
 ) -> None:
@@ -153,6 +162,11 @@ def test_where_the_tracer_is_missing_it_says_what_is_not_observed(
         (("--baseline", "x", "--json", "--markdown", "-"), "both print"),
         (("--baseline", "x", "--margin", "nan"), "nan is not a finite number"),
         (("--baseline", "x", "--budget", "inf"), "inf is not a finite number"),
+        (
+            ("--baseline", "x", "--markdown", "no/gate.md"),
+            "no/gate.md: cannot be written: there is",
+        ),
+        (("--baseline", "x", "--export", "bencher=no/b"), "no/b: cannot be written: there is"),
         (("--baseline", "x", "--export", "csv=a"), "expected FORMAT=FILE, FORMAT one of github"),
     ],
 )

@@ -128,12 +128,13 @@ def gate(
 
     \b
     Exit status: 0 passed, 1 a regression was confirmed, 2 bad usage or no usable baseline,
-    3 nothing got worse, but something could not be measured or compared.
+    3 nothing got worse, but something could not be measured or compared, 130 interrupted.
     """
     if ledger_only and probes:
         raise UsageError("--ledger-only is --probe ledger; give one of them")
     if as_json and markdown == _STDOUT:
         raise UsageError("--json and --markdown - both print; give the Markdown a file")
+    _refuse_homeless([*([markdown] if markdown else []), *(file for _, file in exports)])
     folder = folder or default_folder("gate")
     if _again(folder).exists():
         raise UsageError(f"{_again(folder)}: exists, and is never overwritten; name another")
@@ -155,6 +156,13 @@ def gate(
     for format_, file in exports:
         write(file, EXPORTS[format_](now))
     context.exit(decision.exit_code)
+
+
+def _refuse_homeless(files: list[Path]) -> None:
+    """Say before anything is measured that a file cannot be where it was asked for."""
+    for file in files:
+        if file != _STDOUT and not file.absolute().parent.is_dir():
+            raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
 def _second_look(
@@ -214,10 +222,6 @@ class _Report:
 
         text = markdown(self.decision)
         on_screen = self.markdown == _STDOUT
-        if self.markdown is not None and not on_screen:
-            write(self.markdown, text)
-        if summary := environment.get("GITHUB_STEP_SUMMARY"):
-            _append(Path(summary), text)
         if self.as_json:
             click.echo(msgspec.json.format(msgspec.json.encode(self.decision), indent=1))
         elif on_screen:
@@ -228,6 +232,11 @@ class _Report:
             # GitHub reads both streams; the document on standard output stays whole.
             for line in workflow_commands(self.decision):
                 click.echo(line, err=self.as_json or on_screen)
+        # Last: where a file cannot be written, all has been said nevertheless.
+        if self.markdown is not None and not on_screen:
+            write(self.markdown, text)
+        if summary := environment.get("GITHUB_STEP_SUMMARY"):
+            _append(Path(summary), text)
 
 
 def _append(file: Path, text: str) -> None:
