@@ -267,6 +267,7 @@ def test_a_block_that_was_not_finished_counts_nowhere(tmp_path: Path) -> None:
         (["veth", "bridge", "--max-blocks", "5"], "5 blocks can show nothing of 2 metrics"),
         (["veth", "bridge", "--margin", "7"], "margin 7 %, look for 5 %: expected 0 <= margin"),
         (["veth", "bridge", "--minutes", "nan"], "nan is not a finite number"),
+        (["veth", "bridge", "--probe", "ledger"], "'ledger' is not one of"),
         (["veth", "bridge", "--probe", "dns"], "'dns' is not one of"),
         (["--resume", "nowhere"], "nowhere: has no ab-asked.json"),
         (["--resume", "."], "has no ab-asked.json"),

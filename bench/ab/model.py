@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from bench.counts import TOLERANCES
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
 from bench.sequential import ALARM, INTERVAL, MISS, Answer, Limits, Look, plan_looks
@@ -19,6 +20,10 @@ PROFILE = "ab"
 ASKED, ANSWER = "ab-asked.json", "ab.json"
 PROBE_SETTINGS = "quick"
 """The profile whose settings the probes have: many short trials say more than few long ones."""
+
+TIMED = tuple(id_ for id_, probe in PROBES.items() if not set(probe.metrics) <= TOLERANCES.keys())
+"""Probes whose metrics ab compares. A count may be nothing, which has no quotient: counts are told
+apart by their tolerance, by `compare` and the gate, and need no session in common."""
 
 Kind = Literal["variants", "revisions"]
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from bench import run as runner
 from bench.ab import revisions
 from bench.ab.kinds import DEFAULT_SCENARIO, kind_of
-from bench.ab.model import ANSWER, ASKED, PROFILE, AbAsked, Report, read_asked, write
+from bench.ab.model import ANSWER, ASKED, PROFILE, TIMED, AbAsked, Report, read_asked, write
 from bench.ab.session import conclude, measure_revisions, stopping
 from bench.ab.variants import chosen_variants, new_run, sides
 from bench.cli.ab_table import render_report
@@ -43,7 +43,7 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
     "--probe",
     "probes",
     multiple=True,
-    type=click.Choice(list(PROBES)),
+    type=click.Choice(TIMED),
     help=f"[{', '.join(_DEFAULT_PROBES)}]",
 )
 @click.option("--arm", "arms", multiple=True, type=click.Choice(ARMS), help=f"[{ARMS[0]}]")

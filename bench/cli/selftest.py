@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.ab.kinds import DEFAULT_SCENARIO
+from bench.ab.model import TIMED
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, telling
 from bench.cli.options import Finite, also_given
 from bench.cli.tables import new_table, print_lines
@@ -36,7 +37,7 @@ _BARS_NOT_MET = 1
     "--probe",
     "probes",
     multiple=True,
-    type=click.Choice(list(PROBES)),
+    type=click.Choice(TIMED),
     help=f"[{', '.join(_DEFAULT_PROBES)}]",
 )
 @click.option(
