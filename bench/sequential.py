@@ -35,7 +35,8 @@ INTERVAL = Fraction(1, 20)
 MINUTES = 15.0
 """How long a comparison may take unless told otherwise."""
 MOST_BLOCKS = 512
-"""Of a longer session the early looks' shares are less than any p-value of drawn signs can be."""
+"""What fits into a quarter of an hour at most. In a much longer session the early looks' shares
+would be less than any p-value of drawn signs can be."""
 _FEWEST, _GROWTH, _NEARLY_ALL = 6, 1.4, 0.83
 """Blocks that are too few for anything; from look to look; share beyond which only the last is."""
 

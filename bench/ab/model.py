@@ -13,7 +13,17 @@ import msgspec
 from bench.counts import TOLERANCES
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
-from bench.sequential import ALARM, INTERVAL, MISS, Answer, Limits, Look, plan_looks
+from bench.sequential import (
+    ALARM,
+    INTERVAL,
+    MISS,
+    MOST_BLOCKS,
+    Answer,
+    Limits,
+    Look,
+    fewest,
+    plan_looks,
+)
 
 PROFILE = "ab"
 """What a result set of two variants has for a profile."""
@@ -33,6 +43,7 @@ class AbAsked(msgspec.Struct, frozen=True, kw_only=True):
 
     commits: of two revisions, what they stood for when it began; None: the working tree.
     scenarios: what is measured of two revisions; of two variants none. minutes: None for no limit.
+    max_blocks: the looks are planned for so many.
     """
 
     format: int = 1
@@ -56,8 +67,18 @@ class AbAsked(msgspec.Struct, frozen=True, kw_only=True):
 
     def looks(self) -> tuple[Look, ...]:
         """When the answer is looked for. Raises UsageError where there are too few blocks."""
+        return plan_looks(self.max_blocks, self._cells())
+
+    def blocks_within(self, minutes: float) -> int:
+        """About how many blocks can be measured in so long; enough for an answer in any case."""
+        trials = 2 * len(self.arms) * max(1, len(self.scenarios))
+        probes = (PROBES[id_] for id_ in self.probes)
+        seconds = trials * sum(p.duration(p.settings[PROBE_SETTINGS]) for p in probes)
+        return max(fewest(self._cells()), min(MOST_BLOCKS, int(60 * minutes / seconds)))
+
+    def _cells(self) -> int:
         metrics = sum(len(PROBES[probe].metrics) for probe in self.probes)
-        return plan_looks(self.max_blocks, metrics * len(self.arms) * max(1, len(self.scenarios)))
+        return metrics * len(self.arms) * max(1, len(self.scenarios))
 
 
 class NotMeasured(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
 from bench.results import ResultSet, ResultWriter, load, partial_of
 from bench.scenario import Variant
-from bench.sequential import MOST_BLOCKS
+from bench.sequential import MINUTES, MOST_BLOCKS
 from bench.topology import enter_user_namespace_if_needed
 
 _DEFAULT_PROBES = ("rtt", "tcp_goodput")
@@ -63,8 +63,18 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
     metavar="PERCENT",
     help="Stop when a slowdown as large as this is ruled out for every metric.",
 )
-@click.option("--max-blocks", type=click.IntRange(1, MOST_BLOCKS), default=60, show_default=True)
-@click.option("--minutes", type=Finite(0, min_open=True), help="Begin no block after so long.")
+@click.option(
+    "--max-blocks",
+    type=click.IntRange(1, MOST_BLOCKS),
+    help="[as many as fit into the minutes]",
+)
+@click.option(
+    "--minutes",
+    type=Finite(0, min_open=True),
+    default=MINUTES,
+    show_default=True,
+    help="Begin no block after so long.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
 @click.option(
     "-o",
@@ -95,8 +105,8 @@ def ab(
     arms: tuple[str, ...],
     margin: float,
     look_for: float,
-    max_blocks: int,
-    minutes: float | None,
+    max_blocks: int | None,
+    minutes: float,
     seed: int | None,
     folder: Path | None,
     resume: Path | None,
@@ -139,10 +149,12 @@ def ab(
         arms=tuple(dict.fromkeys(arms or ARMS[:1])),
         margin=margin / 100,
         look_for=look_for / 100,
-        max_blocks=max_blocks,
+        max_blocks=max_blocks or 0,
         minutes=minutes,
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
     )
+    if max_blocks is None:
+        asked = msgspec.structs.replace(asked, max_blocks=asked.blocks_within(minutes))
     _refuse_impossible(asked)
     folder = folder or default_folder(PROFILE)
     if kind == "variants":
