@@ -86,6 +86,14 @@ def test_a_path_that_differs_from_itself_does_not_pass(tmp_path: Path) -> None:
     assert not found.passed()
 
 
+def test_blocks_that_are_drawn_again_are_no_further_evidence(tmp_path: Path) -> None:
+    metrics = redraw.measured(measured(tmp_path, 30, planted=0.05))
+    # So small a slowdown is never ruled out: every session has all its looks.
+    draw = redraw.Redraw(metrics, Limits(margin=0, look_for=1e-9), 150)
+    drawn = [draw.redrawn() for _ in range(60)]
+    assert sum(each.answers[0].verdict == "slower" for each in drawn) <= 2
+
+
 def test_fresh_comparisons_have_no_block_in_common(tmp_path: Path) -> None:
     metrics = redraw.measured(measured(tmp_path, 100, planted=0.05))
     draw = redraw.Redraw(metrics, Limits(), 200)

@@ -123,9 +123,9 @@ class Redraw:
     def fresh(self) -> Iterator[Conclusion]:
         """Short A/A comparisons one after the other, each of blocks of its own, as they were."""
         looks = plan_looks(_FRESH, len(self.metrics))
-        sides: Sides = [(m, m.first, m.second) for m in self.metrics]
         for start in range(0, self.blocks - _FRESH + 1, _FRESH):
-            yield self._conclude(sides, range(start, start + _FRESH), looks)
+            own = slice(start, start + _FRESH)
+            yield self._conclude([(m, m.first[own], m.second[own]) for m in self.metrics], looks)
 
     def redrawn(self, planted: str | None = None, factor: float | None = None) -> Conclusion:
         """One comparison of drawn blocks, which of the two alike is old being chance in each.
@@ -134,16 +134,18 @@ class Redraw:
         side's figures are so much worse instead.
         """
         drawn = self._drawn()
-        swap = self._chance.integers(0, 2, self.blocks)
+        # Of each drawing by itself: a block drawn twice would else be the same evidence twice.
+        swap = self._chance.integers(0, 2, len(drawn))
         sides: Sides = []
         for metric in self.metrics:
-            both = list(zip(metric.first, metric.second, strict=True))
+            both = [(metric.first[block], metric.second[block]) for block in drawn]
             old = [pair[s] for pair, s in zip(both, swap, strict=True)]
             new: Sequence[float] = [pair[1 - s] for pair, s in zip(both, swap, strict=True)]
             if metric.cell.metric == planted:
-                new = metric.planted if factor is None else _worse(metric, new, factor)
+                handicapped = [metric.planted[block] for block in drawn]
+                new = handicapped if factor is None else _worse(metric, new, factor)
             sides.append((metric, old, new))
-        return self._conclude(sides, drawn, self.looks)
+        return self._conclude(sides, self.looks)
 
     def _drawn(self) -> list[int]:
         """The blocks of a session: pieces of consecutive ones, with replacement."""
@@ -151,10 +153,9 @@ class Redraw:
         starts = self._chance.integers(0, last + 1, math.ceil(self.most / _PIECE)).tolist()
         return [start + i for start in starts for i in range(_PIECE)][: self.most]
 
-    def _conclude(self, sides: Sides, drawn: Sequence[int], looks: Sequence[Look]) -> Conclusion:
+    def _conclude(self, sides: Sides, looks: Sequence[Look]) -> Conclusion:
         def series(metric: Measured, values: Sequence[float]) -> Series:
-            blocks = {number: values[block] for number, block in enumerate(drawn, 1)}
-            return Series(metric.unit, metric.probe, blocks)
+            return Series(metric.unit, metric.probe, dict(enumerate(values, 1)))
 
         found = [
             Paired(metric.cell, series(metric, old), series(metric, new))
