@@ -117,7 +117,7 @@ def test_the_bound_is_the_limit_that_is_just_not_exceeded(blocks: int) -> None:
 
 def test_where_no_pattern_of_signs_is_exceptional_enough_nothing_is_visible() -> None:
     values = np.random.default_rng(2).normal(0, 0.05, 20)
-    [answer] = judge([pair([*values])], Look(20, Fraction(1, 100)), ANY_CHANGE)
+    [answer] = judge([pair([*values])], Look(20, Fraction(1, 1000)), ANY_CHANGE)
     assert answer.visible is None
 
 
