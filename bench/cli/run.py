@@ -21,13 +21,14 @@ from bench.probes import PROBES
 from bench.quality.rule import REPEATS
 from bench.results import Asked, ResultWriter, Run, load, load_unfinished
 from bench.scenario import Variant, find, variants
+from bench.selftest.model import PROFILE as SELFTEST
 from bench.topology import Arm, enter_user_namespace_if_needed
 from bench.why.experiment import PROFILE as WHY
 
 _DEFAULT_PROBES = tuple(id_ for id_, probe in PROBES.items() if probe.default)
 _ARMS = [str(arm) for arm in Arm]
-_OWN_COMMAND = {WHY: "why", AB: "ab"}
-"""Profiles whose runs are gone on with by another command."""
+_OWN_COMMAND = {WHY: "why --resume", AB: "ab --resume", SELFTEST: "selftest --from"}
+"""Profiles whose runs another command goes on with, or answers from."""
 
 
 @click.command(
@@ -99,7 +100,7 @@ def run(
         _refuse_other_options()
         begun = load_unfinished(resume).run
         if own := _OWN_COMMAND.get(begun.asked.profile):
-            raise UsageError(f"{resume}: go on with vnetbench {own} --resume {resume}")
+            raise UsageError(f"{resume}: go on with vnetbench {own} {resume}")
         chosen = _variants_of(begun)
         with resumed(resume) as writer:
             _measure(chosen, writer)
