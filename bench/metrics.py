@@ -3,6 +3,7 @@
 Units are SI (`bit/s`, `s`, `packet/s`); `units.py` says how each is written for people.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -208,3 +209,9 @@ METRICS: dict[str, Metric] = {
         *_packet_rates(),
     )
 }
+
+
+def worse_by(metric: str, old: float, new: float) -> float:
+    """The logarithm of the factor by which `new` is worse, in the metric's own direction."""
+    change = math.log(new / old)
+    return change if METRICS[metric].better == "lower" else -change

@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics import METRICS
+from bench.metrics import METRICS, worse_by
 from bench.sequential import (
     ALARM,
     INTERVAL,
@@ -271,12 +271,6 @@ def _difference(pair: Paired, block: int) -> float:
     if block not in pair.old.blocks or block not in pair.new.blocks:
         return math.nan
     return worse_by(pair.cell.metric, pair.old.blocks[block], pair.new.blocks[block])
-
-
-def worse_by(metric: str, old: float, new: float) -> float:
-    """The logarithm of the factor by which `new` is worse, in the metric's own direction."""
-    change = math.log(new / old)
-    return change if METRICS[metric].better == "lower" else -change
 
 
 def _answer(

@@ -16,6 +16,7 @@ from sets import a_run, write_set
 from bench.errors import CannotMeasure
 from bench.results import PlannedTrial, ResultSet
 from bench.selftest import redraw
+from bench.selftest.design import calls_for, handicapped, path_of
 from bench.selftest.redraw import binomial_interval, examine
 from bench.sequential import Limits
 
@@ -118,6 +119,30 @@ def test_too_few_blocks_are_said_with_how_many_it_takes(tmp_path: Path) -> None:
     results = measured(tmp_path, 5, planted=0.05)
     with pytest.raises(CannotMeasure, match=r"5 blocks are too few .* it takes 20"):
         examine(results, Limits(), 60.0, lambda _: None)
+
+
+def calibrated(folder: Path, change: float) -> ResultSet:
+    """A calibration of `rtt` in which the handicap changes it by so much."""
+    noise = random.Random(1)
+
+    def value(trial: PlannedTrial) -> list[float]:
+        return [(1 + change * (trial.variant == ROLES[2])) * noise.lognormvariate(0, 0.2)]
+
+    run = a_run(variants=(ROLES[0], ROLES[2]), arms=("native",), probes=("rtt",), blocks=5)
+    return write_set(folder / "a", run, value)
+
+
+def test_how_much_to_plant_follows_from_what_a_large_handicap_does(tmp_path: Path) -> None:
+    calls = calls_for(calibrated(tmp_path, 2.0), ["rtt"])["rtt"]
+    assert calls == pytest.approx(1.5, abs=1.5)
+    with pytest.raises(CannotMeasure, match="change it too little to plant anything"):
+        calls_for(calibrated(tmp_path / "noise", -0.3), ["rtt"])
+
+
+def test_a_handicap_comes_on_top_of_the_path_s_own() -> None:
+    path = path_of("tun-relay[null_calls=9,batch=2]")
+    assert handicapped(path, 5).name == "tun-relay[null_calls=14,batch=2]"
+    assert handicapped(path_of("tun-relay"), 5).name == "tun-relay[null_calls=5]"
 
 
 def selftest(*arguments: object, status: int) -> subprocess.CompletedProcess[str]:

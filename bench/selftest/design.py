@@ -17,12 +17,13 @@ from bench import run as runner
 from bench.ab.model import PROBE_SETTINGS
 from bench.ab.variants import again, plan
 from bench.errors import CannotMeasure, UsageError
+from bench.metrics import worse_by
 from bench.probes import PROBES
 from bench.quality.rule import REPEATS
 from bench.results import Asked, ResultSet, Run
-from bench.scenario import Variant, variants
+from bench.scenario import Variant
 from bench.selftest.model import PLANTED, PROFILE
-from bench.why.design import variant_of
+from bench.why.design import more, variant_of
 
 ARM = "native"
 HANDICAP = "null_calls"
@@ -39,12 +40,8 @@ def path_of(text: str) -> Variant:
 
 
 def handicapped(path: Variant, calls: int) -> Variant:
-    """The path with so many null system calls of every pump for each packet."""
-    _, _, own = path.name.partition("[")
-    settings = [text for text in own.removesuffix("]").split(",") if text]
-    kept = [text for text in settings if not text.startswith(f"{HANDICAP}=")]
-    [found] = variants([path.source], [*kept, f"{HANDICAP}={calls}"])
-    return found
+    """The path with so many more null system calls of every pump for each packet."""
+    return more(path, {HANDICAP: calls})
 
 
 def calibration(path: Variant, probes: Sequence[str], seed: int) -> tuple[Run, dict[str, Variant]]:
@@ -61,7 +58,9 @@ def calls_for(results: ResultSet, probes: Sequence[str]) -> dict[str, int]:
     found = {}
     for probe in probes:
         changes = [
-            abs(math.log(series.blocks[block] / cells[cell._replace(variant=bare)].blocks[block]))
+            worse_by(
+                cell.metric, cells[cell._replace(variant=bare)].blocks[block], series.blocks[block]
+            )
             for cell, series in cells.items()
             if cell.variant == dosed and series.probe == probe
             for block in series.blocks

@@ -18,8 +18,8 @@ from fractions import Fraction
 import numpy as np
 
 from bench.errors import CannotMeasure
-from bench.metrics import METRICS
-from bench.paired import centre, conclude, interval, worse_by
+from bench.metrics import METRICS, worse_by
+from bench.paired import centre, conclude, interval
 from bench.results import Cell, ResultSet, Series
 from bench.selftest.model import Planted, Rate, Selftest
 from bench.sequential import (

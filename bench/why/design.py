@@ -70,8 +70,8 @@ def design(slow: str, fast: str, others: Sequence[str]) -> Design:
     for cause in CAUSES.values():
         instrument = cause.instrument
         try:
-            base = _more(dosed, instrument.on) if instrument.on else dosed
-            made = [_more(base, {instrument.parameter: k * instrument.step}) for k in DOSES]
+            base = more(dosed, instrument.on) if instrument.on else dosed
+            made = [more(base, {instrument.parameter: k * instrument.step}) for k in DOSES]
             for variant in (base, *made):
                 forwarders.check(variant)
         except (ScenarioError, UsageError) as error:
@@ -153,7 +153,7 @@ def _ablated(path: Variant, notes: list[str]) -> dict[frozenset[str], Variant]:
     return found if len(found) > 1 else {}
 
 
-def _more(variant: Variant, amounts: Mapping[str, int]) -> Variant:
+def more(variant: Variant, amounts: Mapping[str, int]) -> Variant:
     """`variant` with some of its parameters, which are numbers, raised."""
     settings = {}
     for name, amount in amounts.items():
