@@ -25,6 +25,7 @@ import msgspec
 from bench.errors import CannotMeasure, MissingCapability, UsageError, VnetbenchError
 from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
+from bench.probes.delay import BASE_RATE
 from bench.quality import canary
 from bench.quality.repeats import Repeats
 from bench.quality.rule import judge
@@ -123,6 +124,16 @@ def go_by(begun: Run, other: Run) -> Run:
         for name, record in begun.variants.items()
     }
     return msgspec.structs.replace(begun, variants=variants)
+
+
+def has_loads(run: Run) -> bool:
+    """Whether trials of it found a load that others can go by."""
+    return any(
+        BASE_RATE in found
+        for record in run.variants.values()
+        for by_probe in record.conditions.values()
+        for found in by_probe.values()
+    )
 
 
 def refuse_changed(begun: Run, variants: Mapping[str, Variant]) -> None:

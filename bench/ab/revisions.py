@@ -24,6 +24,7 @@ from bench.ab.pairs import Side
 from bench.errors import CannotMeasure, UsageError
 from bench.process import execute
 from bench.results import load, partial_of
+from bench.run import has_loads
 
 ROOT = Path(bench.__file__).resolve().parents[1]
 WORKING_TREE = "."
@@ -160,8 +161,7 @@ def _loads(folder: Path, asked: AbAsked, number: int) -> list[str]:
         for label in LABELS:
             first = block_folder(folder, label, block) / str(number)
             if (first / "run.json").exists():
-                found = any(each.conditions for each in load(first).run.variants.values())
-                return ["--loads-of", str(first)] if found else []
+                return ["--loads-of", str(first)] if has_loads(load(first).run) else []
     return []
 
 

@@ -122,7 +122,7 @@ def run(
     begun = _new_run(asked, chosen)
     if loads_of is not None:
         begun = runner.go_by(begun, load(loads_of).run)
-        if not any(record.conditions for record in begun.variants.values()):
+        if not runner.has_loads(begun):
             raise UsageError(f"{loads_of}: has no loads of any of these scenarios")
     with ResultWriter.create(folder or default_folder(profile), begun) as writer:
         _measure(chosen, writer)
