@@ -46,6 +46,7 @@ def ab(*arguments: object, status: int, cwd: Path = ROOT) -> subprocess.Complete
 # ---- variants -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_a_large_slowdown_is_shown_at_the_first_look(tmp_path: Path) -> None:
     folder = tmp_path / "out"
@@ -63,6 +64,7 @@ def test_a_large_slowdown_is_shown_at_the_first_look(tmp_path: Path) -> None:
     assert len(results.run.plan) == 2 * report["blocks"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("namespaces")
 def test_the_same_against_itself_is_no_regression(tmp_path: Path) -> None:
     done = ab("veth", "veth", *SERIAL, "--max-blocks", 10, "-o", tmp_path / "out", status=0)
@@ -75,6 +77,7 @@ def test_the_same_against_itself_is_no_regression(tmp_path: Path) -> None:
     assert len({tuple(names) for names in blocks.values()}) == 2, "in both orders"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_ctrl_c_keeps_what_was_measured_says_what_it_says_and_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "out"
@@ -126,6 +129,7 @@ def worktrees() -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("namespaces")
 def test_a_revision_is_built_apart_measured_beside_the_working_tree_and_removed(
     tmp_path: Path,

@@ -17,7 +17,7 @@ from bench.ledger import trace
 from bench.results import ResultWriter, load
 from bench.scenario import load as load_scenario
 
-pytestmark = pytest.mark.usefixtures("tuns")
+pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.slow]
 
 LEDGER = {"kind": "udp", "packets": 300, "size": 64, "rate": 1000.0}
 

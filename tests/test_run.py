@@ -116,4 +116,4 @@ def test_what_a_probe_warns_of_is_a_warning_of_the_run_once(
         return Measurement({"tcp_goodput": [1.0]}, warnings=("half of it was guessed",))
 
     results, _ = run_with({"measure": measure}, tmp_path, monkeypatch, blocks=2)
-    assert results.run.warnings.count("veth: half of it was guessed") == 1
+    assert results.run.warnings.count("half of it was guessed") == 1
