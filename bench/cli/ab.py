@@ -18,7 +18,15 @@ from bench.ab.session import conclude, measure_revisions, stopping
 from bench.ab.variants import chosen_variants, new_run, sides
 from bench.cli.ab_table import render_report
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, resumed, telling
-from bench.cli.options import ARMS, Finite, also_given
+from bench.cli.options import (
+    ARMS,
+    Finite,
+    also_given,
+    folder_option,
+    resume_option,
+    seed_option,
+    source_option,
+)
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
 from bench.results import ResultSet, ResultWriter, load, partial_of
@@ -75,27 +83,10 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
     show_default=True,
     help="Begin no block after so long.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
-@click.option(
-    "-o",
-    "folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where the results go [default: results/TIME-ab].",
-)
-@click.option(
-    "--resume",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Go on with a comparison that was interrupted or killed.",
-)
-@click.option(
-    "--from",
-    "source",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Answer from what was measured before, instead of measuring.",
-)
+@seed_option
+@folder_option("Where the results go [default: results/TIME-ab].")
+@resume_option("Go on with a comparison that was interrupted or killed.")
+@source_option("Answer from what was measured before, instead of measuring.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
 def ab(
     old: str | None,

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.cli.export import write
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder
-from bench.cli.options import Finite
+from bench.cli.options import Finite, folder_option, seed_option
 from bench.errors import UsageError
 from bench.export import EXPORTS
 from bench.gate.plan import confirmation, measure_again
@@ -61,12 +61,8 @@ def _exports(
     type=click.Path(path_type=Path),
     help="The result set of vnetbench run to be as good as.",
 )
-@click.option(
-    "-o",
-    "folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where the result set goes [default: results/TIME-gate]; a second look goes to DIR-again.",
+@folder_option(
+    "Where the result set goes [default: results/TIME-gate]; a second look goes to DIR-again."
 )
 @click.option(
     "--probe",
@@ -90,7 +86,7 @@ def _exports(
     metavar="MINUTES",
     help="Measure fewer blocks than the baseline has if all would take longer.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
+@seed_option
 @click.option(
     "--markdown",
     metavar="FILE",

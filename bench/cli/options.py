@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from bench.topology import Arm
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 ARMS = [str(arm) for arm in Arm]
 """The arms' names, the default first."""
@@ -45,3 +49,26 @@ override_option = click.option(
     metavar="NAME=VALUE[,VALUE]",
     help="Set a parameter of the scenario; several values make several variants.",
 )
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), help="Of the order of trials [random]."
+)
+
+
+def _folder(*names: str, help_: str) -> Callable[[_Command], _Command]:
+    return click.option(*names, metavar="DIR", type=click.Path(path_type=Path), help=help_)
+
+
+def folder_option(help_: str) -> Callable[[_Command], _Command]:
+    """Where what was measured goes."""
+    return _folder("-o", "folder", help_=help_)
+
+
+def resume_option(help_: str) -> Callable[[_Command], _Command]:
+    """Going on with what was interrupted."""
+    return _folder("--resume", help_=help_)
+
+
+def source_option(help_: str) -> Callable[[_Command], _Command]:
+    """Using what was measured before."""
+    return _folder("--from", "source", help_=help_)

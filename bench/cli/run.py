@@ -14,7 +14,7 @@ from bench import environment, forwarders
 from bench import run as runner
 from bench.ab.model import PROFILE as AB
 from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
-from bench.cli.options import also_given, override_option
+from bench.cli.options import also_given, folder_option, override_option, resume_option, seed_option
 from bench.cli.tables import render_summary
 from bench.errors import UsageError
 from bench.probes import PROBES
@@ -35,13 +35,7 @@ _OWN_COMMAND = {WHY: "why --resume", AB: "ab --resume", SELFTEST: "selftest --fr
     epilog="Example: vnetbench run vxlan flannel-udp -p mtu=1400 --profile standard -o results/a"
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "-o",
-    "folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where the result set goes [default: results/TIME-PROFILE].",
-)
+@folder_option("Where the result set goes [default: results/TIME-PROFILE].")
 @click.option(
     "--profile",
     type=click.Choice(list(runner.BLOCKS)),
@@ -58,18 +52,13 @@ _OWN_COMMAND = {WHY: "why --resume", AB: "ab --resume", SELFTEST: "selftest --fr
 )
 @click.option("--arm", "arms", multiple=True, type=click.Choice(_ARMS), help="[both]")
 @click.option("--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's.")
-@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
+@seed_option
 @click.option(
     "--no-repeat",
     is_flag=True,
     help="Let a trial count at once, whatever disturbed it.",
 )
-@click.option(
-    "--resume",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Go on with a run that was interrupted or killed; takes no other option.",
-)
+@resume_option("Go on with a run that was interrupted or killed; takes no other option.")
 @click.option(
     "--loads-of",
     metavar="DIR",

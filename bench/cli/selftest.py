@@ -15,7 +15,7 @@ from rich.text import Text
 from bench.ab.kinds import DEFAULT_SCENARIO
 from bench.ab.model import TIMED
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, telling
-from bench.cli.options import Finite, also_given
+from bench.cli.options import Finite, also_given, folder_option, seed_option, source_option
 from bench.cli.tables import new_table, print_lines
 from bench.errors import CannotMeasure, UsageError
 from bench.metrics import METRICS
@@ -24,7 +24,7 @@ from bench.results import ResultSet, ResultWriter, Run, beside, load
 from bench.results.model import now
 from bench.selftest.design import ARM, calibration, calls_for, main_run, path_of
 from bench.selftest.model import ANSWER, PLANTED, PROFILE, Planted, Rate, Selftest
-from bench.sequential import Limits
+from bench.sequential import MINUTES, Limits
 from bench.topology import enter_user_namespace_if_needed
 
 _DEFAULT_PROBES = ("serial", "rtt")
@@ -43,25 +43,13 @@ _BARS_NOT_MET = 1
 @click.option(
     "--minutes",
     type=Finite(0, min_open=True),
-    default=15.0,
+    default=MINUTES,
     show_default=True,
-    help="To measure for; the statistics take one or two more.",
+    help="To measure for; the statistics take some three more.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
-@click.option(
-    "-o",
-    "folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where the results go [default: results/TIME-selftest].",
-)
-@click.option(
-    "--from",
-    "source",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Draw from what was measured before, instead of measuring.",
-)
+@seed_option
+@folder_option("Where the results go [default: results/TIME-selftest].")
+@source_option("Draw from what was measured before, instead of measuring.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
 @click.pass_context
 def selftest(

@@ -17,7 +17,14 @@ from bench.cli.measuring import (
     resumed,
     telling,
 )
-from bench.cli.options import ARMS, also_given
+from bench.cli.options import (
+    ARMS,
+    also_given,
+    folder_option,
+    resume_option,
+    seed_option,
+    source_option,
+)
 from bench.errors import UsageError
 from bench.results import ResultWriter, load, load_unfinished
 from bench.topology import enter_user_namespace_if_needed
@@ -36,13 +43,7 @@ _ANSWER = "why.json"
 @click.argument("slow", required=False)
 @click.argument("fast", required=False)
 @click.option("--beside", multiple=True, metavar="NAME", help="Set another path beside the two.")
-@click.option(
-    "-o",
-    "folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where the results go [default: results/TIME-why].",
-)
+@folder_option("Where the results go [default: results/TIME-why].")
 @click.option("--arm", "arms", multiple=True, type=click.Choice(ARMS), help="[both]")
 @click.option(
     "--measure", "measures", multiple=True, type=click.Choice(list(MEASURES)), help="[both]"
@@ -54,20 +55,9 @@ _ANSWER = "why.json"
     show_default=True,
     help="Of one packet at a time; a stream has three quarters of them.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Of the order of trials [random].")
-@click.option(
-    "--resume",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Go on with a run that was interrupted or killed.",
-)
-@click.option(
-    "--from",
-    "source",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Answer from what was measured before, instead of measuring.",
-)
+@seed_option
+@resume_option("Go on with a run that was interrupted or killed.")
+@source_option("Answer from what was measured before, instead of measuring.")
 @click.option("--claims", is_flag=True, help="Check what is commonly said of these paths instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def why(
