@@ -21,7 +21,7 @@ gate-ledger: setup-trace ## whether the pump does more for a packet than it did:
 	@$(BIN)/vnetbench gate --baseline results/ledger-baseline --ledger-only $(ARGS) || \
 		{ status=$$?; test $$status -eq 3 && echo 'skipped: not everything could be counted, see above'; }
 
-selftest: setup ## how often ab cries wolf here, and catches what is planted (17 minutes)
+selftest: setup ## how often ab cries wolf here, and catches what is planted (20 minutes)
 	@$(BIN)/vnetbench selftest $(ARGS)
 
 bench-setup: setup ## how long scenarios, and stars of up to 64 hosts, take to come and go
