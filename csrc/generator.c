@@ -26,6 +26,7 @@
 #include "address.h"
 #include "clock.h"
 #include "descriptor.h"
+#include "pace.h"
 #include "pattern.h"
 #include "vnetbench.h"
 
@@ -237,6 +238,7 @@ static int send_all(struct sender *sender, struct vnb_sent *sent, int stop_fd)
 	int64_t limit_ns = stream->seconds > 0 ? (int64_t)(stream->seconds * 1e9) : INT64_MAX;
 	uint64_t count = stream->count ? stream->count : UINT64_MAX, due;
 	struct stop_watch stop = {.fd = stop_fd};
+	struct pace pace = pace_begin(stream->pace_ns, &sent->pace);
 	int64_t begin_ns = now_ns(), now = begin_ns;
 	int result = 0;
 
@@ -251,6 +253,7 @@ static int send_all(struct sender *sender, struct vnb_sent *sent, int stop_fd)
 			result = stop_is_asked(&stop);
 		now = now_ns();
 		sent->end_ns = now;
+		pace_sample(&pace, now);
 	}
 	return result > 0 ? 0 : result;
 }

@@ -29,6 +29,7 @@
 
 #include "clock.h"
 #include "descriptor.h"
+#include "pace.h"
 #include "pattern.h"
 #include "vnetbench.h"
 
@@ -57,6 +58,7 @@ struct receiver {
 	uint64_t key;
 	unsigned int batch;
 	int64_t last_ns; /* 0: nothing yet */
+	struct pace pace;
 	struct mmsghdr messages[BATCH];
 	struct iovec pieces[BATCH];
 	struct control control[BATCH];
@@ -218,7 +220,7 @@ static bool is_idle(const struct receiver *receiver)
 }
 
 /* Sleep a while (0), or until it is time to end (1), or -errno. */
-static int nap(const struct receiver *receiver, struct stop_watch *stop)
+static int nap(struct receiver *receiver, struct stop_watch *stop)
 {
 	struct timespec length = {.tv_nsec = receiver->sink->nap_us * 1000L};
 	struct pollfd fd = {.fd = stop->fd, .events = POLLIN};
@@ -227,6 +229,7 @@ static int nap(const struct receiver *receiver, struct stop_watch *stop)
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
 	stop_was_seen(stop);
+	pace_sample(&receiver->pace, now_ns());
 	return ready ? stop_from_poll(fd.revents) : is_idle(receiver);
 }
 
@@ -295,6 +298,7 @@ static struct receiver *receiver_new(int fd, const struct vnb_sink *sink,
 	receiver->received = received;
 	receiver->fd = fd;
 	receiver->key = pattern_key(sink->seed, sink->id);
+	receiver->pace = pace_begin(sink->pace_ns, &received->pace);
 	receiver->batch = sink->batch ? sink->batch : BATCH;
 	for (unsigned int i = 0; i < BATCH; i++) {
 		struct msghdr *message = &receiver->messages[i].msg_hdr;

@@ -205,9 +205,17 @@ struct vnb_stream {
 	double seconds;    /* 0: no limit */
 	int verify;
 	int sleeps;        /* sleep until a datagram is due, however soon; else spin at the end of a wait */
+	int64_t pace_ns;   /* what the witness of pace.h takes on a core of its own; 0: not known */
 	/* NULL: the socket is connected. Else messages go to these in turn. */
 	const struct vnb_destination *destinations;
 	uint32_t destination_count;
+};
+
+/* Whether the core that a sender or a receiver ran on was its alone (pace.h). */
+struct vnb_pace {
+	uint64_t samples; /* one a millisecond, while there is something to do */
+	uint64_t slow;    /* of these, that took 1.2 times pace_ns or more */
+	int64_t least_ns; /* the least that one took; 0: there were none */
 };
 
 /*
@@ -222,6 +230,7 @@ struct vnb_sent {
 	uint64_t refused;  /* times the kernel had no room for a message; it was tried again */
 	int64_t begin_ns;  /* when the first was due */
 	int64_t end_ns;    /* when the last was handed over, or the time was up */
+	struct vnb_pace pace;
 };
 
 /*
@@ -249,6 +258,7 @@ struct vnb_sink {
 	uint32_t nap_us;  /* under a second: sleep this long when nothing is there; 0: wait for the next */
 	int verify;       /* look at every byte, not just at the header */
 	int gro;          /* take coalesced datagrams (UDP_GRO); cut again, they count one by one */
+	int64_t pace_ns;  /* as in vnb_stream */
 };
 
 /* What was received. One writer, any number of readers; times are CLOCK_MONOTONIC. */
@@ -271,6 +281,7 @@ struct vnb_received {
 	uint64_t corrupt_sequence; /* of the first corrupt one, as it stands there */
 	uint32_t corrupt_size;     /* its size, */
 	uint32_t corrupt_offset;   /* and the first wrong byte (0: the header) */
+	struct vnb_pace pace;      /* with nap_us alone */
 };
 
 /*

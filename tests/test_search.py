@@ -124,6 +124,32 @@ def test_a_sender_that_is_late_now_and_then_is_asked_again_and_does_not_lower_th
     assert any(trial.discarded for trial in result.trials)
 
 
+def test_trials_on_a_shared_core_are_made_again_and_do_not_lower_the_rate() -> None:
+    draw = random.Random(1)
+    alone, crowded = path_of(CAPACITY), path_of(0.7 * CAPACITY)
+
+    def attempt(rate: float, seconds: float) -> Trial:
+        if draw.random() < 0.6:
+            return alone(rate, seconds)
+        return replace(crowded(rate, seconds), shared=0.5)
+
+    result = search(attempt, replace(OPTIONS, patience=60.0), lambda: None)
+    assert result.of(0.0).rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
+    assert all(trial.discarded == (trial.shared > 0) for trial in result.trials[1:])
+    assert not any("shared a core" in warning for warning in result.warnings())
+
+
+def test_a_core_that_is_always_shared_costs_no_more_than_patience_and_is_told() -> None:
+    def attempt(rate: float, seconds: float) -> Trial:
+        return replace(path_of(CAPACITY)(rate, seconds), shared=0.5)
+
+    result = search(attempt, replace(OPTIONS, patience=2.0), lambda: None)
+    spent = sum(trial.seconds for trial in result.trials if trial.discarded)
+    assert 2.0 <= spent < 2.0 + OPTIONS.final
+    assert result.of(0.0).rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
+    assert any("shared a core" in warning for warning in result.warnings())
+
+
 def test_a_tenth_of_the_trials_may_be_unlucky_without_changing_the_answer() -> None:
     draw = random.Random(1)
     result = search(path_of(CAPACITY, unlucky=lambda: draw.random() < 0.1), OPTIONS, lambda: None)

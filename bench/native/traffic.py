@@ -9,8 +9,9 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
 from bench._vnetbench import ffi, lib
 from bench.native.calls import check
@@ -47,6 +48,7 @@ class Stream:
     seconds: float = 0.0
     verify: bool = False
     sleeps: bool = False
+    pace_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,16 @@ class Sink:
     nap_us: int = 0
     verify: bool = False
     gro: bool = False
+    pace_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Whether a core was its user's alone (struct vnb_pace)."""
+
+    samples: int
+    slow: int
+    least_ns: int
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,7 @@ class Sent:
     refused: int
     begin_ns: int
     end_ns: int
+    pace: Pace
 
     @property
     def seconds(self) -> float:
@@ -112,6 +125,7 @@ class Received:
     corrupt_sequence: int
     corrupt_size: int
     corrupt_offset: int
+    pace: Pace
 
 
 Count = TypeVar("Count", bound="DataclassInstance")
@@ -129,12 +143,28 @@ class Tally(Generic[Count]):
 
     def read(self) -> Count:
         """A copy as it stands; consistent once the writer has ended."""
-        names = (field.name for field in fields(self._kind))
-        return self._kind(**{name: int(getattr(self.pointer, name)) for name in names})
+        return _copy(self._kind, self.pointer)
 
     def clear(self) -> None:
         """Begin at nothing; while nobody writes."""
         self._memory[:] = bytes(len(self._memory))
+
+
+@cache
+def _members(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _copy(kind: type[Count], struct: Any) -> Count:
+    """What a struct of C holds; its members are numbers, or structs of the same kind."""
+    types = _members(kind)
+    return kind(
+        **{
+            name: int(value) if isinstance(value, int) else _copy(types[name], value)
+            for name in types
+            for value in (getattr(struct, name),)
+        }
+    )
 
 
 def send(

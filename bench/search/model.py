@@ -9,6 +9,10 @@ import msgspec
 LATE = 0.01
 """Share of the asked rate that a sender may lack before its trial says nothing of the path."""
 
+SHARED = 0.1
+"""Share of a trial in which somebody else may be on the same core before the trial says nothing:
+what is shared takes a third longer."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to search; the goals differ in their loss alone. The names are those of RFC 9971.
@@ -19,6 +23,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     exceed_ratio: share of these that may be bad at a rate that counts as passed.
     width: relative, between the bounds in the end. preceding: coarser steps that lead there.
     time_limit: seconds after which the search ends with what it has.
+    patience: seconds of these that may be spent on trials in which somebody else was on our cores.
     stability: trials at a tenth of what a flood brings, which must lose nothing.
     buffer: bytes of socket buffer at the receiver. batch: see `traffic.Stream`.
     gather: seconds; what falls due meanwhile is handed to the kernel at once, which cuts it apart
@@ -35,6 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     preceding: int = 2
     expansion: int = 2
     time_limit: float = 30.0
+    patience: float = 8.0
     stability: int = 4
     buffer: int = 4 << 20
     batch: int = 32
@@ -49,7 +55,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     asked, offered: datagrams a second. seconds: that it was to last.
     received: in the end; overdue: of these, what came so late that a queue must have been filling.
     lost: place → datagrams that were dropped there.
-    discarded: said nothing, because the sender was late; it was tried again.
+    shared: share of it in which the sender or the receiver had to share its core with a neighbour,
+        as far as known.
+    discarded: said nothing of the path, and it was tried again: the sender was late, or `shared`
+        was more than SHARED.
     """
 
     purpose: str = "search"
@@ -60,6 +69,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     received: int
     overdue: int = 0
     lost: dict[str, int] = {}
+    shared: float = 0.0
     discarded: bool = False
 
     @property
@@ -145,6 +155,12 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
             said.append(f"{name}: without real-time priority (root has it) the rates vary more")
         if not self.complete:
             said.append(f"{name}: the search ran out of time, its bounds are wider than asked")
+        counted = [t for t in self.trials if t.purpose == "search" and not t.discarded]
+        if shared := sum(trial.shared > SHARED for trial in counted):
+            said.append(
+                f"{name}: {shared} of {len(counted)} trials shared a core with somebody else and "
+                "count all the same, as trying again did not help: the path may carry more"
+            )
         for found in self.found:
             if found.rate is None:
                 said.append(f"{name}: no rate was found at which at most {found.goal:.1%} are lost")

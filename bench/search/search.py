@@ -12,7 +12,7 @@ from bench.errors import CannotMeasure
 from bench.probes.base import Path
 from bench.search import bounds, library
 from bench.search.limit import generator_limit
-from bench.search.model import Attempt, Found, Options, SearchResult, Trial
+from bench.search.model import SHARED, Attempt, Found, Options, SearchResult, Trial
 from bench.search.tester import ready_for_trials
 
 LOWEST = 1000.0
@@ -58,12 +58,14 @@ def search(
     """
     begin = time.monotonic()
     limit = measured_limit()
-    log = _Log(attempt, max(options.goals))
+    log = _Log(attempt, options)
     flood = log.try_once("flood", limit or _FLOOD, options.final)
     if flood.received == 0:
         raise CannotMeasure("packet rate: nothing of what was sent arrived")
     tenth = max(LOWEST, flood.received / flood.seconds / 10)
-    steady = [log.try_punctual("stability", tenth, options.final) for _ in range(options.stability)]
+    steady = [
+        log.try_until_sound("stability", tenth, options.final) for _ in range(options.stability)
+    ]
     highest = max(limit or _MARGIN * flood.offered, flood.offered, 2 * LOWEST)
     complete, reasons = True, list[str]()
     answer: dict[float, library.Bounds] = {}
@@ -97,9 +99,10 @@ _FLOOD = 20e6
 class _Log:
     """All trials, and which of them say something."""
 
-    def __init__(self, attempt: Attempt, most: float) -> None:
+    def __init__(self, attempt: Attempt, options: Options) -> None:
         self.trials: list[Trial] = []
-        self._attempt, self._most = attempt, most
+        self._attempt, self._most = attempt, max(options.goals)
+        self._patience = options.patience
         self._unreached = float("inf")
 
     def used(self) -> list[Trial]:
@@ -110,27 +113,40 @@ class _Log:
         self.trials.append(replace(self._attempt(rate, seconds), purpose=purpose))
         return self.trials[-1]
 
-    def try_punctual(self, purpose: str, rate: float, seconds: float) -> Trial:
-        """Try a rate, again where the sender was late: that is not the path's doing.
+    def try_until_sound(self, purpose: str, rate: float, seconds: float) -> Trial:
+        """Try a rate, again where the trial does not tell of the path."""
+        again = _AGAIN if rate < self._unreached else 0
+        while True:
+            trial = self.try_once(purpose, rate, seconds)
+            if self._was_shared(trial):
+                self._patience -= seconds
+            elif self._was_late(trial) and again > 0:
+                again -= 1
+            else:
+                if self._was_late(trial):
+                    self._unreached = min(self._unreached, rate)
+                return trial
+            self.trials[-1] = replace(trial, discarded=True)
+
+    def _was_late(self, trial: Trial) -> bool:
+        """Whether the sender was late: that is not the path's doing.
 
         Unless it was late each time: then the sender cannot follow, and what it did not send counts
         as if it had been lost. A path that lost more than any goal allows of less than was asked
         has failed all the same.
         """
-        again = _AGAIN if rate < self._unreached else 0
-        while True:
-            trial = self.try_once(purpose, rate, seconds)
-            if not trial.late or trial.missing > self._most * trial.sent:
-                return trial
-            if again == 0:
-                self._unreached = min(self._unreached, rate)
-                return trial
-            self.trials[-1] = replace(trial, discarded=True)
-            again -= 1
+        return trial.late and trial.missing <= self._most * trial.sent
+
+    def _was_shared(self, trial: Trial) -> bool:
+        """Whether somebody else was on our cores; the rule looks at that alone, not at the loss.
+
+        On a machine where that never ends, what there is counts when patience does.
+        """
+        return trial.shared > SHARED and self._patience > 0
 
     def for_search(self, rate: float, seconds: float) -> Trial:
         """A trial that the library asks for."""
-        return self.try_punctual("search", rate, seconds)
+        return self.try_until_sound("search", rate, seconds)
 
 
 def _so_far(trials: Sequence[Trial], goal: float, options: Options) -> library.Bounds:

@@ -17,12 +17,12 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from bench.endpoint import family_of
 from bench.native import traffic
-from bench.native.traffic import Received, Sent, Sink, Stream, Tally
+from bench.native.traffic import Pace, Received, Sent, Sink, Stream, Tally
 from bench.probes.ahead import cleared, ends, hold
 from bench.probes.base import Path
 from bench.process import Child, Send, spawn
@@ -56,6 +56,7 @@ def stream_of(
     id: int,  # noqa: A002 - as the field is called
     rate: float,
     seconds: float,
+    pace_ns: int = 0,
 ) -> Stream:
     """What the sender sends; segments: 0, or how many datagrams it hands over at once."""
     return Stream(
@@ -67,7 +68,24 @@ def stream_of(
         burst=_BURST,
         rate=rate,
         seconds=seconds,
+        pace_ns=pace_ns,
     )
+
+
+@dataclass
+class Witness:
+    """What the witness of an end's core says; see csrc/pace.h.
+
+    usual_ns: the least that it took so far; 0: no trial yet.
+    """
+
+    usual_ns: int = 0
+
+    def shared(self, pace: Pace) -> float:
+        """Share of a trial in which this end had to share its core."""
+        if pace.samples and pace.least_ns < (self.usual_ns or pace.least_ns + 1):
+            self.usual_ns = pace.least_ns
+        return pace.slow / pace.samples if pace.samples else 0.0
 
 
 @dataclass
@@ -86,15 +104,19 @@ class Tester:
     source: list[str | int] | None
     realtime: bool
     streams: int = 0
+    sending: Witness = field(default_factory=Witness)
+    receiving: Witness = field(default_factory=Witness)
 
     def run(self, rate: float, seconds: float) -> Trial:
         """Offer `rate` datagrams a second for some seconds. Raises CannotMeasure."""
         self.sent.clear()
         self.received.clear()
         self.streams += 1
-        _order(self.receiver_orders, {"id": self.streams, "sender": self.source})
+        expected = {"id": self.streams, "sender": self.source, "pace_ns": self.receiving.usual_ns}
+        _order(self.receiver_orders, expected)
         self.receiver.receive(_TIMEOUT)
-        _order(self.sender_orders, {"id": self.streams, "rate": rate, "seconds": seconds})
+        stream = {"rate": rate, "seconds": seconds, "pace_ns": self.sending.usual_ns}
+        _order(self.sender_orders, {"id": self.streams, **stream})
         self.sender.receive(seconds + _TIMEOUT)
         sent = self.sent.read()
         _sleep_until(sent.end_ns / 1e9 + _DRAIN * seconds)
@@ -111,6 +133,7 @@ class Tester:
             received=received.unique,
             overdue=received.unique - in_time,
             lost=losses.places(before, self.before, sent.packets - received.unique, dropped),
+            shared=max(self.sending.shared(sent.pace), self.receiving.shared(received.pace)),
         )
 
     def _settle(self, wanted: int) -> None:
@@ -147,7 +170,14 @@ def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester
                 order = json.loads(line)
                 if order["sender"] and order["id"] == 1:
                     sock.connect(tuple(order["sender"]))
-                expected = Sink(seed, order["id"], size, options.buffer, nap_us=_NAP_US)
+                expected = Sink(
+                    seed,
+                    order["id"],
+                    size,
+                    options.buffer,
+                    nap_us=_NAP_US,
+                    pace_ns=order["pace_ns"],
+                )
                 before = _drops(sock)  # the sink's own count may begin when packets come already
                 report({"ready": True})
                 traffic.sink(sock.fileno(), expected, received, stop)

@@ -288,6 +288,30 @@ static void speaks_ipv6(void)
 	close(from);
 }
 
+/* Send for 50 ms where the witness is said to take `pace_ns` on a core of its own. */
+static struct vnb_pace witnessed(int64_t pace_ns)
+{
+	struct pair pair = connected();
+	struct vnb_stream stream = FEW;
+	struct vnb_sent sent = {0};
+
+	stream.rate = 10000, stream.seconds = 0.05, stream.count = 0, stream.pace_ns = pace_ns;
+	NEED(vnb_send(pair.from, &stream, &sent, pair.stop_fd) == 0);
+	disconnect(&pair);
+	return sent.pace;
+}
+
+static void tells_a_shared_core(void)
+{
+	struct vnb_pace unknown = witnessed(0), slower = witnessed(1), faster = witnessed(INT32_MAX);
+
+	CLAIM(unknown.samples > 5 && unknown.samples <= 51, "the core is looked at each millisecond");
+	CLAIM(unknown.least_ns > 10, "which takes some time");
+	CLAIM(unknown.slow == 0, "nothing is slow where nobody knows what is usual");
+	CLAIM(slower.slow == slower.samples, "all is, where the usual is less");
+	CLAIM(faster.samples > 0 && faster.slow == 0, "nothing is, where it is more");
+}
+
 static void reports_trouble(void)
 {
 	struct pair pair = connected();
@@ -314,5 +338,6 @@ void test_generator(void)
 	stops_when_told(100, "so does a trickle");
 	takes_turns();
 	speaks_ipv6();
+	tells_a_shared_core();
 	reports_trouble();
 }
