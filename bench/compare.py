@@ -37,12 +37,35 @@ class LeftOut(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Partly(msgspec.Struct, frozen=True):
+    """A cell that has values in only `blocks` of the `planned` blocks of the set at `path`.
+
+    reason: why a trial of it failed, empty where none did and the probe left its metric out.
+    """
+
+    name: str
+    path: str
+    blocks: int
+    planned: int
+    reason: str
+
+    @property
+    def said(self) -> str:
+        """All but the name."""
+        why = self.reason or "its trials did not fail, their warnings may say why"
+        return f"{self.path}: only in {self.blocks} of {self.planned} blocks: {why}"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.said}"
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """All of it.
 
     rows: what was timed. counts: what was counted. refused: cells that are not the same thing in
     both sets. failed: what was not measured in one of the sets, or failed more often in the new
-    one. unknown: metrics of a later version.
+    one. partly: cells that were compared and miss blocks of a set. unknown: metrics of a later
+    version.
     differences: of the machines and of what was found inside the namespaces.
     """
 
@@ -54,6 +77,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     counts: list[CountRow]
     refused: list[LeftOut]
     failed: list[LeftOut]
+    partly: list[Partly]
     unknown: list[LeftOut]
     only_old: list[str]
     only_new: list[str]
@@ -121,6 +145,12 @@ def compare(
             LeftOut("{2}[{0},{1}]".format(*key), reason)
             for key, reason in (*absent.items(), *worse.items())
         ],
+        partly=[
+            missed
+            for cell in kept
+            for results, cells in ((old, before), (new, after))
+            if (missed := _missed(cell, results, cells[cell]))
+        ],
         unknown=unknown,
         only_old=[str(c) for c in before if c not in after and _key(c, before) not in absent],
         only_new=[str(c) for c in after if c not in before and _key(c, after) not in absent],
@@ -169,7 +199,7 @@ def _common_keys(old: ResultSet, new: ResultSet) -> list[Key]:
 
 def _whole_blocks(results: ResultSet, notes: list[str]) -> dict[Cell, Series]:
     """The cells in the order asked, without the block in which an interrupted run was stopped."""
-    stopped = {trial.block for trial in results.run.pending()}
+    stopped = _stopped(results)
     if stopped:
         whole = len({trial.block for trial in results.run.plan} - stopped)
         notes.append(f"{results.path}: was interrupted; only its {whole} whole blocks count")
@@ -182,6 +212,20 @@ def _whole_blocks(results: ResultSet, notes: list[str]) -> dict[Cell, Series]:
         for cell, series in found
     }
     return {cell: series for cell, series in whole_blocks.items() if series.blocks}
+
+
+def _stopped(results: ResultSet) -> set[int]:
+    return {trial.block for trial in results.run.pending()}
+
+
+def _missed(cell: Cell, results: ResultSet, series: Series) -> Partly | None:
+    """In how many of its whole blocks a cell has a value, if not in all of them."""
+    key = (cell.variant, cell.arm, series.probe)
+    planned = {t.block for t in results.run.plan if _planned(t) == key} - _stopped(results)
+    if len(series.blocks) == len(planned):
+        return None
+    reason = next(iter(_reasons(results).get(key, ())), "")
+    return Partly(str(cell), str(results.path), len(series.blocks), len(planned), reason)
 
 
 def _unlike(

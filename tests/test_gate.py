@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 from files import ROOT
+from gated import COUNTS, counted, timed
 from imagined import imagine
 from msgspec.structs import replace
 from sets import BASE, a_run, noisy
@@ -22,44 +23,7 @@ from bench.gate.rules import STAGES, stage_of
 from bench.gate.words import headline, smallest_effects
 from bench.metrics import METRICS
 from bench.probes import PROBES
-from bench.results import Canary, PlannedTrial, ResultSet, Run
-
-COUNTS = {
-    "syscalls": 9.0,
-    "working_calls": 4.0,
-    "copies": 4.0,
-    "memory_copies": 0.0,
-    "copied_bytes": 368.0,
-    "traversals": 2.0,
-    "wakeups": 2.0,
-    "segments_per_skb": 1.0,
-}
-
-
-def a_ledger_run(blocks: int = 2) -> Run:
-    return a_run(variants=("tun-relay",), arms=("native",), probes=("ledger",), blocks=blocks)
-
-
-def counted(name: str, blocks: int = 2, wobble: float = 0.0, **changes: float) -> ResultSet:
-    """The ledger of a path; `changes` are added to its counts, `wobble` to those of odd blocks."""
-
-    def values(trial: PlannedTrial) -> Mapping[str, float]:
-        more = wobble * (trial.block % 2)
-        return {metric: n + changes.get(metric, 0) + more for metric, n in COUNTS.items()}
-
-    return imagine(name, a_ledger_run(blocks), values)
-
-
-def timed(name: str, seed: int = 1, blocks: int = 6, **factors: float) -> ResultSet:
-    value = noisy(seed, **factors)
-    run = a_run(variants=("veth",), arms=("native",), blocks=blocks)
-
-    def values(trial: PlannedTrial) -> Mapping[str, float]:
-        raw = value(trial)
-        assert not isinstance(raw, str)
-        return {trial.probe: raw[0]}
-
-    return imagine(name, run, values)
+from bench.results import Canary, PlannedTrial, ResultSet
 
 
 def verdicts(decision: Decision) -> dict[str, str]:
@@ -237,7 +201,7 @@ def test_a_slowdown_that_the_machine_itself_had_passes_and_is_said(
     old = timed("old")
     new, again = timed("new", 2, rtt=1.4), timed("again", 3, rtt=1.4)
     assert decide(old, new, again).exit_code == 1
-    monkeypatch.setattr("bench.gate.decide.slowdown", lambda *_: 0.3)
+    monkeypatch.setattr("bench.gate.session.slowdown", lambda *_: 0.3)
     decision = decide(old, new, again)
     assert decision.exit_code == 0
     assert "the machine itself was 30% slower" in decision.notes[0]

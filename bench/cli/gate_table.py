@@ -39,6 +39,7 @@ def render_decision(decision: Decision, console: Console) -> None:
 
 def _lines(decision: Decision) -> Iterator[str]:
     yield from (f"Not judged: {item.name}: {item.reason}" for item in decision.problems)
+    yield from (f"Partly measured: {missed}" for missed in decision.partly)
     yield from (f"Differs: {text}" for text in decision.differences)
     yield from (f"Note: {text}" for text in decision.notes)
     yield from (f"Visible: {text}." for text in smallest_effects(decision))

@@ -131,6 +131,7 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     print_lines(
         console, (f"Not measured: {item.name}: {item.reason}" for item in comparison.failed)
     )
+    print_lines(console, (f"Partly measured: {item}" for item in comparison.partly))
     print_lines(console, (f"Skipped: {item.name}: {item.reason}" for item in comparison.unknown))
     print_lines(console, (f"Only in {comparison.old}: {name}" for name in comparison.only_old))
     print_lines(console, (f"Only in {comparison.new}: {name}" for name in comparison.only_new))

@@ -7,7 +7,6 @@ the list of properties is written as a percent sign and the byte's number.
 from __future__ import annotations
 
 from bench.gate.decide import Decision
-from bench.gate.rules import stage_of
 from bench.gate.words import headline, sentence, smallest_effects
 
 _MOST = 9
@@ -19,21 +18,18 @@ def workflow_commands(decision: Decision) -> list[str]:
     errors = [sentence(found) for found in decision.findings if found.fails]
     warnings = [
         *(f"{problem.name}: {problem.reason}" for problem in decision.problems),
-        *(
-            sentence(found)
-            for found in decision.findings
-            if found.verdict == "worse" and stage_of(found.metric).fails and not found.fails
-        ),
+        *map(str, decision.partly),
+        *(sentence(found) for found in decision.findings if found.suspicious and not found.fails),
     ]
     advice = [
         sentence(found)
         for found in decision.findings
-        if found.verdict == "worse" and not stage_of(found.metric).fails
+        if found.verdict == "worse" and not found.suspicious
     ]
     outcome = [headline(decision), *smallest_effects(decision)]
     return [
         *_commands("error", "vnetbench: regression", errors),
-        *_commands("warning", "vnetbench: not judged or not confirmed", warnings),
+        *_commands("warning", "vnetbench: not judged, not wholly or not confirmed", warnings),
         *_commands("notice", "vnetbench: tails, advice only", advice),
         _command("notice", "vnetbench gate", "\n".join(outcome)),
     ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from bench.gate.decide import Decision, Finding
+from bench.gate.decide import Decision
 from bench.gate.rules import STAGES
+from bench.gate.session import Finding
 from bench.gate.words import HEADINGS, headline, row, smallest_effects
 
 _FIGURES = 3
@@ -26,6 +27,7 @@ def _lines(decision: Decision) -> Iterator[str]:
         yield from _table(loud)
         yield ""
     yield from (f"- Not judged: {_text(f'{p.name}: {p.reason}')}" for p in decision.problems)
+    yield from (f"- Partly measured: {_text(str(missed))}" for missed in decision.partly)
     yield from (f"- {_text(line)}" for line in smallest_effects(decision))
     yield ""
     for stage in STAGES:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.gate.decide import Decision, Finding
-from bench.gate.rules import STAGES, stage_of
+from bench.gate.decide import Decision
+from bench.gate.rules import STAGES
+from bench.gate.session import Finding
 from bench.metrics import METRICS
 from bench.units import format_value
 
@@ -48,7 +49,7 @@ def verdict(found: Finding) -> str:
     """The verdict, and what the second look made of it."""
     if found.verdict != "worse":
         return found.verdict
-    if not stage_of(found.metric).fails:
+    if not found.suspicious:
         return "worse (advice)"
     return {True: "worse, twice", False: "worse, once", None: "worse"}[found.confirmed]
 

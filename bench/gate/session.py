@@ -1,0 +1,193 @@
+"""One session beside the baseline: a finding for each cell, and what has none that should have.
+
+Every stage is a family of its own, so that noisy metrics cost the quiet ones nothing and tails cost
+nobody anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from bench.compare import Comparison, LeftOut, Partly, compare
+from bench.counts import CountRow
+from bench.gate.drift import slowdown
+from bench.gate.rules import STAGES, stage_of
+from bench.results import Cell, ResultSet
+from bench.verdict import Row
+
+Verdict = Literal["better", "worse", "same", "cannot tell"]
+_OF_TIMES: dict[str, Verdict] = {"faster": "better", "slower": "worse"}
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one cell.
+
+    old, new: medians of the block values, in `unit`. change: relative (0.08: 8 % more), None where
+    the old one is 0. Of what was timed, low and high: its 95 % interval; visible: the smallest
+    relative change that would have had a verdict, None: none would. Of what was counted,
+    tolerance: the largest difference, in `unit`, that is none.
+    confirmed: whether the second run showed the same regression; None: there was no second look.
+    """
+
+    stage: str
+    variant: str
+    arm: str
+    metric: str
+    unit: str
+    old: float
+    new: float
+    change: float | None
+    low: float | None = None
+    high: float | None = None
+    visible: float | None = None
+    tolerance: float | None = None
+    verdict: Verdict
+    reason: str
+    confirmed: bool | None = None
+
+    @property
+    def name(self) -> str:
+        """As cells are named everywhere."""
+        return str(Cell(self.variant, self.arm, self.metric))
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it fails the gate if it is confirmed."""
+        return self.verdict == "worse" and stage_of(self.metric).fails
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is a confirmed regression of a stage that may fail the gate."""
+        return self.confirmed is True
+
+
+@dataclass(frozen=True)
+class Session:
+    """What became of all cells.
+
+    findings: in the order of the stages. unjudged: name of a cell that may fail the gate → why it
+    could not have: too little of it was measured. problems: those, and what was not measured or not
+    comparable at all. failed: the part of them that failed. partly: what misses blocks and has
+    enough. drifts: where the margin of times is wider than was asked for, and why.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    unjudged: dict[str, str] = field(default_factory=dict)
+    problems: list[LeftOut] = field(default_factory=list)
+    failed: list[LeftOut] = field(default_factory=list)
+    partly: list[Partly] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    drifts: list[str] = field(default_factory=list)
+
+
+def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
+    """Compare a session with the baseline. Raises UsageError where there is nothing to compare."""
+    slower = slowdown(baseline, new)
+    covering = (1 + margin) * (1 + slower) - 1
+
+    def family(metric: str) -> tuple[str, float]:
+        stage = stage_of(metric)
+        return stage.id, covering if stage.margin is None else stage.margin
+
+    comparison = compare(baseline, new, margin, family=family, changed=True)
+    findings = _findings(comparison)
+    unjudged = dict(_unjudged(findings, comparison.partly))
+    return Session(
+        findings=findings,
+        unjudged=unjudged,
+        problems=[
+            *comparison.refused,
+            *comparison.failed,
+            *_vanished(baseline, new),
+            *(LeftOut(name, reason) for name, reason in unjudged.items()),
+        ],
+        failed=comparison.failed,
+        partly=[missed for missed in comparison.partly if missed.name not in unjudged],
+        differences=comparison.differences,
+        notes=[
+            *comparison.notes,
+            *(f"not gated: {item.name}: {item.reason}" for item in comparison.unknown),
+        ],
+        drifts=[
+            f"{new.path}: the machine itself was {slower:.0%} slower than in the baseline's "
+            "session, as its canaries say; the margin of times was widened by that"
+        ]
+        if slower
+        else [],
+    )
+
+
+def _unjudged(findings: list[Finding], partly: list[Partly]) -> Iterator[tuple[str, str]]:
+    """What may fail the gate and could not have, whatever it did, with the reason.
+
+    A time in too few blocks cannot have a verdict. A count has one from a single block; where more
+    than half of them are missing it is the machine that chose which are left.
+    """
+    for found in findings:
+        if not stage_of(found.metric).fails:
+            continue
+        missed = [part for part in partly if part.name == found.name]
+        said = [part.said for part in missed]
+        if found.tolerance is None:
+            if found.visible is None:
+                yield found.name, "; ".join([found.reason, *said])
+        elif any(2 * part.blocks < part.planned for part in missed):
+            yield found.name, "; ".join(said)
+
+
+def _vanished(baseline: ResultSet, new: ResultSet) -> list[LeftOut]:
+    """What the baseline has, and a probe that was measured now has not observed."""
+    before, after = baseline.series(), new.series()
+    planned = {(t.variant, t.arm, t.probe) for t in new.run.plan}
+    measured = {(cell.variant, cell.arm, series.probe) for cell, series in after.items()}
+    return [
+        LeftOut(str(cell), f"{new.path}: is not observed any more, {series.probe} was measured")
+        for cell, series in before.items()
+        if cell not in after and (cell.variant, cell.arm, series.probe) in planned & measured
+    ]
+
+
+def _findings(comparison: Comparison) -> list[Finding]:
+    """All cells, in the order of the stages."""
+    found = [*map(_of_count, comparison.counts), *map(_of_time, comparison.rows)]
+    order = [stage.id for stage in STAGES]
+    return sorted(found, key=lambda finding: order.index(finding.stage))
+
+
+def _of_count(row: CountRow) -> Finding:
+    return Finding(
+        stage=stage_of(row.metric).id,
+        variant=row.variant,
+        arm=row.arm,
+        metric=row.metric,
+        unit=row.unit,
+        old=row.old,
+        new=row.new,
+        change=row.change / row.old if row.old else None,
+        tolerance=row.tolerance,
+        verdict=row.verdict,
+        reason=row.reason,
+    )
+
+
+def _of_time(row: Row) -> Finding:
+    return Finding(
+        stage=stage_of(row.metric).id,
+        variant=row.variant,
+        arm=row.arm,
+        metric=row.metric,
+        unit=row.unit,
+        old=row.old,
+        new=row.new,
+        change=row.ratio - 1,
+        low=None if row.low is None else row.low - 1,
+        high=None if row.high is None else row.high - 1,
+        visible=row.visible,
+        verdict=_OF_TIMES.get(row.verdict, "cannot tell"),
+        reason=row.reason,
+    )

@@ -1,0 +1,110 @@
+"""Cells that miss blocks of a session: said by `compare`, never passed over by the gate."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from comparing import run_command
+from gated import counted, timed
+from sets import a_run, noisy, write_set
+
+from bench.compare import compare
+from bench.gate.decide import decide, suspects
+from bench.gate.github import workflow_commands
+from bench.gate.markdown import markdown
+from bench.results import PlannedTrial, ResultSet, load
+
+
+def without(results: ResultSet, metric: str, blocks: Collection[int]) -> ResultSet:
+    """The set, had its probe left the metric out in these blocks."""
+    kept = tuple(s for s in results.samples if s.metric != metric or s.block not in blocks)
+    assert len(kept) < len(results.samples)
+    return replace(results, samples=kept)
+
+
+def test_compare_names_the_cell_and_in_how_many_of_how_many_blocks(tmp_path: Path) -> None:
+    value = noisy(1)
+
+    def lost_once(trial: PlannedTrial) -> list[float] | str:
+        lost = (trial.block, trial.variant, trial.arm, trial.probe) == (2, "veth", "native", "rtt")
+        return "the server died" if lost else value(trial)
+
+    write_set(tmp_path / "old", a_run(), lost_once)
+    write_set(tmp_path / "new", a_run(), noisy(2))
+    [partly] = compare(load(tmp_path / "old"), load(tmp_path / "new")).partly
+    assert (partly.name, partly.blocks, partly.planned) == ("rtt[veth,native]", 3, 4)
+    done = run_command(tmp_path / "old", tmp_path / "new")
+    says = f"Partly measured: rtt[veth,native]: {tmp_path / 'old'}: only in 3 of 4 blocks: "
+    assert f"{says}the server died" in done.stdout
+    assert done.exit_code == 0
+
+
+def test_a_metric_that_the_probe_left_out_of_a_block_is_named_though_no_trial_failed() -> None:
+    old, new = counted("old", 4), without(counted("new", 4), "wakeups", {2})
+    comparison = compare(old, new)
+    assert [str(partly) for partly in comparison.partly] == [
+        "wakeups[tun-relay,native]: new: only in 3 of 4 blocks: its trials did not fail, their "
+        "warnings may say why"
+    ]
+    assert compare(old, counted("new", 4)).partly == []
+
+
+def test_whole_blocks_of_fewer_blocks_miss_nothing() -> None:
+    assert compare(timed("old", 1, 8), timed("new", 2, 5)).partly == []
+
+
+def test_a_count_of_most_blocks_passes_with_a_warning() -> None:
+    decision = decide(counted("old", 4), without(counted("new", 4), "wakeups", {2, 3}))
+    assert (decision.exit_code, decision.problems) == (0, [])
+    [partly] = decision.partly
+    assert (partly.blocks, partly.planned) == (2, 4)
+    warnings = [x for x in workflow_commands(decision) if x.startswith("::warning")]
+    assert len(warnings) == 1
+    assert "wakeups[tun-relay,native]: new: only in 2 of 4 blocks" in warnings[0]
+    assert "- Partly measured: wakeups\\[tun-relay,native\\]" in markdown(decision)
+
+
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_a_count_of_fewer_than_half_of_the_blocks_of_either_side_is_incomplete(side: str) -> None:
+    sets = {name: counted(name, 4) for name in ("old", "new")}
+    sets[side] = without(sets[side], "wakeups", {1, 2, 3})
+    decision = decide(sets["old"], sets["new"])
+    assert (decision.exit_code, decision.verdict, decision.partly) == (3, "incomplete", [])
+    [problem] = decision.problems
+    assert problem.name == "wakeups[tun-relay,native]"
+    assert f"{side}: only in 1 of 4 blocks" in problem.reason
+
+
+def test_a_time_of_too_few_blocks_for_a_verdict_is_incomplete_and_of_enough_a_warning() -> None:
+    old, new = timed("old", 1, 8), timed("new", 2, 8)
+    enough = decide(old, without(new, "rtt", {1}))
+    assert (enough.exit_code, [p.name for p in enough.partly]) == (0, ["rtt[veth,native]"])
+    decision = decide(old, without(new, "rtt", range(1, 8)))
+    assert (decision.exit_code, decision.partly) == (3, [])
+    [problem] = decision.problems
+    assert problem.name == "rtt[veth,native]"
+    assert problem.reason.startswith("too few blocks: no change can be shown with fewer than ")
+    assert problem.reason.count("new: only in 1 of 8 blocks") == 1
+
+
+def test_a_second_look_that_saw_too_little_neither_confirms_nor_clears() -> None:
+    old, worse = timed("old", 1, 6), timed("new", 2, 6, rtt=2.0)
+    assert suspects(old, worse) == {("veth", "native", "rtt")}
+    cleared = decide(old, worse, timed("again", 3, 6))
+    assert cleared.exit_code == 0
+    blind = decide(old, worse, without(timed("again", 3, 6), "rtt", range(1, 6)))
+    assert blind.exit_code == 3
+    [problem] = blind.problems
+    assert problem.reason.startswith("got worse, and was not measured once more: too few blocks")
+    assert "again: only in 1 of 6 blocks" in problem.reason
+
+
+def test_a_regression_in_the_blocks_that_are_left_fails_all_the_same() -> None:
+    old, new, again = (
+        without(counted(name, 4, wakeups=more), "wakeups", {2})
+        for name, more in (("old", 0), ("new", 2), ("again", 2))
+    )
+    decision = decide(old, new, again)
+    assert (decision.exit_code, decision.decided_by) == (1, "ledger")
+    assert [partly.path for partly in decision.partly] == ["old", "new", "again"]
