@@ -14,11 +14,11 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats import LEVEL, mann_whitney_cut
+from bench.labelings import MAX_LABELINGS, smallest_p
+from bench.stats import LEVEL
 
 Array = NDArray[np.float64]
 
-MAX_LABELINGS = 20_000
 TRIM = Fraction(1, 7)
 """Share of a session's values left out at each end, rounded down: the lowest and highest of seven.
 With fewer blocks or a larger share, a labeling that exchanges one block of each session would look
@@ -80,22 +80,6 @@ def family(values: Array, old: int, level: Fraction = LEVEL, seed: int = 0) -> F
     if smallest_p(old, len(values) - old) > level:
         distance[:] = math.inf
     return Family(p, distance)
-
-
-def smallest_p(old: int, new: int) -> Fraction:
-    """The smallest p-value that relabelling so many blocks can give.
-
-    With as many blocks in both sessions, exchanging them gives the same statistic once more.
-    """
-    labelings = min(math.comb(old + new, old), MAX_LABELINGS)
-    return Fraction(2 if old == new else 1, labelings)
-
-
-def blocks_needed(level: Fraction = LEVEL) -> int:
-    """The fewest blocks in each of two sessions with which any difference at all can be shown."""
-    return next(
-        n for n in itertools.count(1) if mann_whitney_cut(n, n) and smallest_p(n, n) <= level
-    )
 
 
 def _labelings(blocks: int, old: int, seed: int) -> NDArray[np.intp]:

@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple
 import msgspec
 import numpy as np
 
+from bench.labelings import blocks_needed
 from bench.metrics import METRICS
-from bench.relabel import blocks_needed, family
+from bench.relabel import family
 from bench.results import Cell, Series
 from bench.stats import LEVEL, Shift, shift
 

@@ -10,7 +10,7 @@ from sets import BASE, Value, a_run, carry_out, noisy, write_set
 
 from bench.compare import compare
 from bench.errors import UsageError
-from bench.relabel import blocks_needed
+from bench.labelings import blocks_needed
 from bench.results import PlannedTrial, ResultWriter, load, partial_of
 
 # ---- verdicts -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import relabel, stats
+from bench import labelings, relabel, stats
 from bench.relabel import family
 from bench.stats import mann_whitney_counts, median_interval, shift
 
@@ -79,7 +79,7 @@ def brute_force_p(old: list[float], new: list[float]) -> float:
 
 
 def test_four_blocks_in_each_session_are_the_fewest_that_can_show_anything() -> None:
-    assert relabel.blocks_needed() == 4
+    assert labelings.blocks_needed() == 4
     assert math.isinf(shift([1.0] * 3, [2.0] * 3).high)
     assert shift([1.0] * 4, [2.0] * 4) == stats.Shift(1.0, 1.0, 1.0)
 
@@ -168,6 +168,6 @@ def test_many_blocks_are_relabelled_by_a_recorded_sample_with_the_true_labeling_
     values[12:, 0] += 1
     first, second = family(values, 12), family(values, 12)
     assert first.p.tolist() == second.p.tolist()
-    assert first.p[0] == pytest.approx(1 / relabel.MAX_LABELINGS)
+    assert first.p[0] == pytest.approx(1 / labelings.MAX_LABELINGS)
     assert family(values, 12, seed=1).p.tolist() != first.p.tolist()
-    assert relabel.smallest_p(12, 12) == Fraction(2, relabel.MAX_LABELINGS)
+    assert labelings.smallest_p(12, 12) == Fraction(2, labelings.MAX_LABELINGS)

@@ -14,11 +14,13 @@ import click
 import msgspec
 from rich.console import Console
 
+from bench import run as runner
 from bench.cli.export import write
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder
 from bench.cli.options import Finite, folder_option, seed_option
 from bench.errors import UsageError
 from bench.export import EXPORTS
+from bench.gate.budget import MINUTE, Clock, needed
 from bench.gate.plan import confirmation, measure_again
 from bench.gate.rules import MARGIN
 from bench.probes import PROBES
@@ -84,7 +86,7 @@ def _exports(
     "--budget",
     type=Finite(0, min_open=True),
     metavar="MINUTES",
-    help="Measure fewer blocks than the baseline has if all would take longer.",
+    help="Measure fewer blocks than the baseline has if both looks would take longer.",
 )
 @seed_option
 @click.option(
@@ -136,18 +138,20 @@ def gate(
         raise UsageError(f"{_again(folder)}: exists, and is never overwritten; name another")
     enter_user_namespace_if_needed()
     before = load(baseline)
+    seconds = None if budget is None else MINUTE * budget
     chosen, run = measure_again(
         before,
         (_LEDGER,) if ledger_only else tuple(dict.fromkeys(probes)),
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
-        budget=None if budget is None else 60 * budget,
+        budget=seconds,
     )
-    now = _measure(chosen, run, folder)
-    again = _second_look(before, now, chosen, run, margin / 100)
+    look = Looking(before, chosen, Clock(seconds), margin / 100)
+    now = look.first(run, folder)
+    again, unconfirmed = look.second(now)
     # Imported here: all is measured, and numpy's threads do no harm any more.
     from bench.gate.decide import decide  # noqa: PLC0415
 
-    decision = decide(before, now, again, margin / 100)
+    decision = decide(before, now, again, margin / 100, unconfirmed=unconfirmed)
     _Report(decision, markdown, as_json).give(os.environ)
     for format_, file in exports:
         write(file, EXPORTS[format_](now))
@@ -161,15 +165,42 @@ def _refuse_homeless(files: list[Path]) -> None:
             raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
 
 
-def _second_look(
-    baseline: ResultSet, now: ResultSet, chosen: dict[str, Variant], run: Run, margin: float
-) -> ResultSet | None:
-    """Measure what got worse once more; None where nothing did."""
-    keys = _suspects(baseline, now, margin)
-    if not keys:
-        return None
-    click.echo(f"{len(keys)} of what was measured got worse; measuring that once more", err=True)
-    return _measure(chosen, confirmation(run, keys, run.asked.seed + 1), _again(now.path))
+@dataclass(frozen=True)
+class Looking:
+    """Both looks at what the baseline measured, within one budget."""
+
+    baseline: ResultSet
+    chosen: dict[str, Variant]
+    clock: Clock
+    margin: float
+
+    def first(self, run: Run, folder: Path) -> ResultSet:
+        """Measure all, with time left for a second look that could show something."""
+        least = needed(self.baseline, run.asked.probes)
+        return _measure(
+            self.chosen, run, folder, lambda done: self.clock.first_is_over(done, least)
+        )
+
+    def second(self, now: ResultSet) -> tuple[ResultSet | None, str]:
+        """Measure what got worse once more; without a set, why not, or nothing got worse."""
+        spent = self.clock.spent
+        keys = _suspects(self.baseline, now, self.margin)
+        if not keys:
+            return None, ""
+        run, settings = now.run, now.run.asked.settings
+        # The first look has shown how far estimates are right on this machine.
+        pace = spent / runner.estimate_seconds(run.ended(), settings)
+        one = confirmation(run, keys, run.asked.seed + 1, 1)
+        fit = self.clock.fit(pace * runner.estimate_seconds(one.plan, settings))
+        if fit < needed(self.baseline, {probe for _, _, probe in keys}):
+            return None, "the budget has no time left for blocks enough to show anything"
+        blocks = int(min(fit, run.asked.blocks))
+        click.echo(
+            f"{len(keys)} of what was measured got worse; measuring that once more", err=True
+        )
+        again = confirmation(run, keys, run.asked.seed + 1, blocks)
+        over = self.clock.second_is_over()
+        return _measure(self.chosen, again, _again(now.path), over), ""
 
 
 def _suspects(baseline: ResultSet, now: ResultSet, margin: float) -> set[Key]:
@@ -192,10 +223,12 @@ def _again(folder: Path) -> Path:
     return beside(folder, "-again")
 
 
-def _measure(chosen: dict[str, Variant], run: Run, folder: Path) -> ResultSet:
+def _measure(
+    chosen: dict[str, Variant], run: Run, folder: Path, enough: runner.Enough
+) -> ResultSet:
     console = Console(stderr=True)
     with ResultWriter.create(folder, run) as writer:
-        path, interrupted = carry_out(chosen, writer, console)
+        path, interrupted = carry_out(chosen, writer, console, enough)
     if interrupted:
         console.print(f"interrupted, nothing was decided; what there is: {path}", soft_wrap=True)
         sys.exit(INTERRUPTED)

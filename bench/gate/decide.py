@@ -62,22 +62,24 @@ def decide(
     new: ResultSet,
     confirmation: ResultSet | None = None,
     margin: float = MARGIN,
+    *,
+    unconfirmed: str = "",
 ) -> Decision:
     """Decide. confirmation: what came of measuring the `suspects` once more.
+
+    unconfirmed: why they were not, if there were any; nothing that got worse passes without.
 
     Raises UsageError where there is nothing to compare.
     """
     first = beside(baseline, new, margin)
-    findings, problems, partly, drifts = first.findings, first.problems, first.partly, first.drifts
-    if confirmation is not None:
-        second = _second(baseline, confirmation, margin)
-        findings = [_confirmed(found, second) for found in findings]
-        suspected = {found.name for found in findings if found.suspicious}
-        problems = [*problems, *_lost(findings, second)]
-        # What shares a probe with a suspect and is none itself was not asked about.
-        asked = [part for part in second.partly if part.name in suspected]
-        partly = [*partly, *(part for part in asked if part not in partly)]
-        drifts = [*drifts, *second.drifts]
+    findings, problems, partly = first.findings, first.problems, first.partly
+    second = _second(baseline, confirmation, margin)
+    findings = [_confirmed(found, second) for found in findings]
+    suspected = {found.name for found in findings if found.suspicious}
+    problems = [*problems, *_lost(findings, second, unconfirmed)]
+    # What shares a probe with a suspect and is none itself was not asked about.
+    asked = [part for part in second.partly if part.name in suspected]
+    partly = [*partly, *(part for part in asked if part not in partly)]
     failed = [found for found in findings if found.fails]
     stages = [stage.id for stage in STAGES if any(f.stage == stage.id for f in failed)]
     return Decision(
@@ -91,12 +93,14 @@ def decide(
         problems=problems,
         partly=partly,
         differences=first.differences,
-        notes=[*first.notes, *drifts],
+        notes=[*first.notes, *first.drifts, *second.drifts],
     )
 
 
-def _second(baseline: ResultSet, confirmation: ResultSet, margin: float) -> Session:
-    """What the second look gave; nothing but a problem where it cannot be compared at all."""
+def _second(baseline: ResultSet, confirmation: ResultSet | None, margin: float) -> Session:
+    """What the second look gave: nothing where there was none or it cannot be compared at all."""
+    if confirmation is None:
+        return Session()
     try:
         return beside(baseline, confirmation, margin)
     except UsageError as error:
@@ -113,13 +117,11 @@ def _confirmed(found: Finding, second: Session) -> Finding:
     return msgspec.structs.replace(found, confirmed=seen if known else None)
 
 
-def _lost(findings: list[Finding], second: Session) -> list[LeftOut]:
+def _lost(findings: list[Finding], second: Session, unconfirmed: str) -> list[LeftOut]:
     """What the second look should have said something of, and could not."""
+    lost = [found.name for found in findings if found.suspicious and found.confirmed is None]
+    reasons = {name: second.unjudged.get(name, unconfirmed) for name in lost}
     return [
-        *(
-            LeftOut(found.name, ": ".join(filter(None, (_LOST, second.unjudged.get(found.name)))))
-            for found in findings
-            if found.suspicious and found.confirmed is None
-        ),
+        *(LeftOut(name, f"{_LOST}: {why}" if why else _LOST) for name, why in reasons.items()),
         *second.failed,
     ]

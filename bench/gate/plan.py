@@ -10,6 +10,7 @@ import msgspec
 from bench import environment, forwarders
 from bench import run as runner
 from bench.errors import UsageError
+from bench.gate.budget import blocks_within, needed
 from bench.probes import PROBES
 from bench.results import ResultSet, Run
 from bench.scenario import Variant, find, variants
@@ -29,8 +30,9 @@ def measure_again(
 ) -> tuple[dict[str, Variant], Run]:
     """The run that measures now what `baseline` measured, and its variants by name.
 
-    probes: only these of the baseline's. budget: seconds that it may take; it has fewer blocks
-    then. Raises UsageError where this vnetbench cannot measure the same.
+    probes: only these of the baseline's. budget: seconds that it and a second look may take; it has
+    fewer blocks then. Raises UsageError where this vnetbench cannot measure the same, or so few
+    blocks that they could show nothing.
     """
     asked = baseline.run.asked
     if not baseline.finished:
@@ -54,10 +56,10 @@ def measure_again(
     settings = {probe: asked.settings[probe] for probe in wanted}
     planned = dict.fromkeys((t.variant, t.arm, t.probe) for t in baseline.run.plan)
     cells = [key for key in planned if key[2] in wanted]
-    blocks = asked.blocks
+    blocks, least = asked.blocks, needed(baseline, wanted)
     if budget is not None:
-        block = runner.plan_cells(cells, 1, seed)
-        blocks = max(1, min(blocks, int(budget / runner.estimate_seconds(block, settings))))
+        block = runner.estimate_seconds(runner.plan_cells(cells, 1, seed), settings)
+        blocks = blocks_within(budget, block, least, blocks)
     run = Run(
         asked=msgspec.structs.replace(
             asked, probes=tuple(wanted), settings=settings, blocks=blocks, seed=seed
@@ -70,20 +72,24 @@ def measure_again(
     return chosen, runner.go_by(run, baseline.run)
 
 
-def confirmation(run: Run, keys: Collection[Key], seed: int) -> Run:
-    """The run that measures a part of `run` once more, in another order."""
+def confirmation(run: Run, keys: Collection[Key], seed: int, blocks: int | None = None) -> Run:
+    """The run that measures a part of `run` once more, in another order.
+
+    blocks: how many, where its time is limited; else as many as `run` asked for.
+    """
+    blocks = run.asked.blocks if blocks is None else blocks
     cells = [
         key for key in dict.fromkeys((t.variant, t.arm, t.probe) for t in run.plan) if key in keys
     ]
     return Run(
-        asked=msgspec.structs.replace(run.asked, seed=seed),
+        asked=msgspec.structs.replace(run.asked, seed=seed, blocks=blocks),
         variants={
             name: msgspec.structs.replace(record, facts={})
             for name, record in run.variants.items()
             if any(name == variant for variant, _, _ in cells)
         },
         environment=run.environment,
-        plan=tuple(runner.plan_cells(cells, run.asked.blocks, seed)),
+        plan=tuple(runner.plan_cells(cells, blocks, seed)),
     )
 
 

@@ -111,6 +111,7 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
         differences=comparison.differences,
         notes=[
             *comparison.notes,
+            *_ended_early(new),
             *(f"not gated: {item.name}: {item.reason}" for item in comparison.unknown),
         ],
         drifts=[
@@ -120,6 +121,14 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
         if slower
         else [],
     )
+
+
+def _ended_early(new: ResultSet) -> list[str]:
+    """Where a session has fewer blocks than were planned, because its time was up."""
+    blocks, planned = len({trial.block for trial in new.run.plan}), new.run.asked.blocks
+    if blocks >= planned:
+        return []
+    return [f"{new.path}: the budget ended it after {blocks} of {planned} blocks"]
 
 
 def _unjudged(findings: list[Finding], partly: list[Partly]) -> Iterator[tuple[str, str]]:
