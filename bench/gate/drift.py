@@ -1,7 +1,8 @@
 """How much slower the machine itself was than in the baseline's session, as its canaries say.
 
 A canary is a fixed small measurement before each block, which no path has a part in. Where it got
-slower, times of paths may have by as much, and the gate's margin must cover that.
+slower, times of paths may have by as much, and the gate's margin must cover that, up to
+`rules.MOST_DRIFT`.
 """
 
 from __future__ import annotations

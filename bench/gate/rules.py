@@ -17,6 +17,11 @@ MARGIN = 0.20
 margin of `compare`, whose verdicts a person reads: two sessions on one machine differ by some 7 %
 without any reason, and a gate that fails by accident once a week is one that nobody believes."""
 
+MOST_DRIFT = 0.25
+"""How much slower the machine itself may be than in the baseline's session for times to be judged.
+The margin is widened by it, and with the gate's own becomes 50 % at the most. A gate that sees less
+than that has nothing to say of times, and should not look as if it had."""
+
 _COUNTS = frozenset(TOLERANCES)
 _INSTRUCTIONS = frozenset({"instructions_per_packet"})
 

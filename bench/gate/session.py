@@ -15,7 +15,7 @@ import msgspec
 from bench.compare import Comparison, LeftOut, Partly, compare
 from bench.counts import CountRow
 from bench.gate.drift import slowdown
-from bench.gate.rules import STAGES, stage_of
+from bench.gate.rules import MOST_DRIFT, STAGES, stage_of
 from bench.results import Cell, ResultSet
 from bench.verdict import Row
 
@@ -70,9 +70,9 @@ class Session:
     """What became of all cells.
 
     findings: in the order of the stages. unjudged: name of a cell that may fail the gate → why it
-    could not have: too little of it was measured. problems: those, and what was not measured or not
-    comparable at all. failed: the part of them that failed. partly: what misses blocks and has
-    enough. drifts: where the margin of times is wider than was asked for, and why.
+    could not have: too few blocks, or a machine that drifted too far. problems: those, and what was
+    not measured or not comparable at all. failed: the part of them that failed. partly: what misses
+    blocks and has enough. drifts: where the margin of times is wider than was asked for, and why.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -88,7 +88,8 @@ class Session:
 def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
     """Compare a session with the baseline. Raises UsageError where there is nothing to compare."""
     slower = slowdown(baseline, new)
-    covering = (1 + margin) * (1 + slower) - 1
+    too_far = slower > MOST_DRIFT
+    covering = margin if too_far else (1 + margin) * (1 + slower) - 1
 
     def family(metric: str) -> tuple[str, float]:
         stage = stage_of(metric)
@@ -97,6 +98,14 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
     comparison = compare(baseline, new, margin, family=family, changed=True)
     findings = _findings(comparison)
     unjudged = dict(_unjudged(findings, comparison.partly))
+    problems = [LeftOut(name, reason) for name, reason in unjudged.items()]
+    if too_far:
+        reason = f"the machine itself drifted by {slower:.0%}: times not judged"
+        findings = [_left_alone(found, reason) for found in findings]
+        if drifted := [f.name for f in findings if f.reason == reason and stage_of(f.metric).fails]:
+            problems = [p for p in problems if p.name not in drifted]
+            problems.append(LeftOut("times", f"{new.path}: {reason}"))
+            unjudged |= dict.fromkeys(drifted, reason)
     return Session(
         findings=findings,
         unjudged=unjudged,
@@ -104,7 +113,7 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
             *comparison.refused,
             *comparison.failed,
             *_vanished(baseline, new),
-            *(LeftOut(name, reason) for name, reason in unjudged.items()),
+            *problems,
         ],
         failed=comparison.failed,
         partly=[missed for missed in comparison.partly if missed.name not in unjudged],
@@ -118,9 +127,16 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
             f"{new.path}: the machine itself was {slower:.0%} slower than in the baseline's "
             "session, as its canaries say; the margin of times was widened by that"
         ]
-        if slower
+        if slower and not too_far
         else [],
     )
+
+
+def _left_alone(found: Finding, reason: str) -> Finding:
+    """A time without its verdict, whose margin would have to be wider than any use; else as is."""
+    if found.tolerance is not None or stage_of(found.metric).margin is not None:
+        return found
+    return msgspec.structs.replace(found, visible=None, verdict="cannot tell", reason=reason)
 
 
 def _ended_early(new: ResultSet) -> list[str]:

@@ -68,7 +68,8 @@ def smallest_effects(decision: Decision) -> Iterator[str]:
         seen = [found.visible for found in timed if found.metric == metric]
         known = sorted(value for value in seen if value is not None)
         if not known:
-            yield f"{metric}: no change could have been seen, there are too few blocks"
+            reason = next(found.reason for found in timed if found.metric == metric)
+            yield f"{metric}: no change could have been seen; {reason}"
             continue
         ends = dict.fromkeys(f"{value:.0%}" for value in (known[0], known[-1]))
         never = len(seen) - len(known)
