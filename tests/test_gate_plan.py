@@ -42,6 +42,7 @@ def test_the_second_look_is_of_what_got_worse_in_another_order(tmp_path: Path) -
     assert [(t.block, t.probe) for t in again.plan] == [(block, "rtt") for block in range(1, 7)]
     assert again.asked.seed == 8
     assert again.id != run.id
+    assert (run.purpose, again.purpose) == ("session", "second look")
 
 
 @pytest.mark.parametrize(

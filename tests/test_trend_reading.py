@@ -12,6 +12,8 @@ from sets import a_run, carry_out, noisy, write_set
 
 from bench.errors import UsageError
 from bench.results import PlannedTrial, ResultWriter, load
+from bench.results.model import Purpose
+from bench.selftest.design import calibration, main_run, path_of
 from bench.trend.gather import gather
 from bench.trend.read import Reader, _thoroughly
 
@@ -133,6 +135,38 @@ def test_sets_are_found_some_levels_down_and_put_in_order(tmp_path: Path) -> Non
     sessions, left_out = gather([tmp_path / "a", tmp_path])
     assert [session.path.name for session in sessions] == ["b", "c", "a"]
     assert left_out == []
+
+
+@pytest.mark.parametrize("purpose", ["second look", "calibration"])
+def test_sets_that_served_another_one_are_left_out_whatever_their_names(
+    tmp_path: Path, purpose: Purpose
+) -> None:
+    history(tmp_path, 2)
+    write_set(tmp_path / "001-again", a_run(), noisy(1))
+    helper = write_set(tmp_path / "003", a_run(purpose=purpose), noisy(1)).path
+    sessions, left_out = gather([tmp_path])
+    assert {session.path.name for session in sessions} == {"000", "001", "001-again"}
+    assert left_out == [f"{helper}: is no session of its own but a {purpose}"]
+    for read in (quickly, _thoroughly):
+        with pytest.raises(UsageError, match=f"but a {purpose}"):
+            read(helper)
+
+
+def test_a_self_test_marks_its_calibration_and_nothing_else() -> None:
+    path = path_of("tun-relay")
+    assert calibration(path, ["rtt"], 1)[0].purpose == "calibration"
+    assert main_run(path, {"rtt": 9}, 60.0, 1)[0].purpose == "session"
+
+
+def test_a_set_from_before_sets_had_a_purpose_is_a_session(tmp_path: Path) -> None:
+    folder = put(tmp_path / "a", a_run(blocks=1), noisy(1))
+    file = folder / "run.json"
+    record = msgspec.json.decode(file.read_bytes())
+    assert record.pop("purpose") == "session"
+    file.write_bytes(msgspec.json.encode(record))
+    assert load(folder).run.purpose == "session"
+    [session], left_out = gather([folder])
+    assert (session, left_out) == (_thoroughly(folder), [])
 
 
 def test_unfinished_sets_and_copies_are_left_out(tmp_path: Path) -> None:

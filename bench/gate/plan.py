@@ -82,6 +82,7 @@ def confirmation(run: Run, keys: Collection[Key], seed: int, blocks: int | None 
         key for key in dict.fromkeys((t.variant, t.arm, t.probe) for t in run.plan) if key in keys
     ]
     return Run(
+        purpose="second look",
         asked=msgspec.structs.replace(run.asked, seed=seed, blocks=blocks),
         variants={
             name: msgspec.structs.replace(record, facts={})

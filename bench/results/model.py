@@ -19,6 +19,9 @@ FORMAT = 1
 PROGRAM = "vnetbench"
 
 Status = Literal["running", "interrupted", "complete"]
+Purpose = Literal["session", "second look", "calibration"]
+"""What a set was measured for. All but a session serve a set beside them and say nothing alone: of
+what had just got worse in a gate, say, or with a handicap to be weighed."""
 
 
 def now() -> str:
@@ -137,6 +140,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     version: str = __version__
     id: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
     status: Status = "running"
+    purpose: Purpose = "session"
     started: str = msgspec.field(default_factory=now)
     finished: str | None = None
     asked: Asked

@@ -48,7 +48,8 @@ def calibration(path: Variant, probes: Sequence[str], seed: int) -> tuple[Run, d
     """A short run of the path without and with a large handicap."""
     chosen = {v.name: v for v in (path, handicapped(path, _DOSE))}
     cells = [(tuple(chosen), ARM, probe) for probe in probes]
-    return _run(path, chosen, cells, CALIBRATION_BLOCKS, seed), chosen
+    run = _run(path, chosen, cells, CALIBRATION_BLOCKS, seed)
+    return msgspec.structs.replace(run, purpose="calibration"), chosen
 
 
 def calls_for(results: ResultSet, probes: Sequence[str]) -> dict[str, int]:

@@ -19,7 +19,7 @@ import msgspec
 
 from bench.errors import UsageError
 from bench.results import Cell, PlannedTrial, load
-from bench.results.model import FORMAT, PROGRAM, Status
+from bench.results.model import FORMAT, PROGRAM, Purpose, Status
 from bench.results.read import HEADER, RUN, SAMPLES
 
 
@@ -82,6 +82,7 @@ class _Run(msgspec.Struct, frozen=True):
     failures: tuple[_Trial, ...]
     completed: tuple[_Trial, ...]
     plan: tuple[PlannedTrial, ...]
+    purpose: Purpose = "session"
 
 
 class _Head(NamedTuple):
@@ -122,6 +123,7 @@ class Reader:
         run = _decode((path / RUN).read_bytes())
         if (run.format, run.program) != (FORMAT, PROGRAM) or run.status == "running":
             raise ValueError(run.status)
+        _refuse_helpers(path, run.purpose)
         return Session(
             path=path,
             id=run.id,
@@ -197,6 +199,12 @@ def _trials(text: str) -> dict[str, list[float]]:
     return found
 
 
+def _refuse_helpers(path: Path, purpose: Purpose) -> None:
+    """What was chosen because it looked bad, or measured to weigh a handicap, is no history."""
+    if purpose != "session":
+        raise UsageError(f"{path}: is no session of its own but a {purpose}")
+
+
 def _stopped(plan: Iterable[PlannedTrial], ended: set[int]) -> set[int]:
     """The blocks in which an interrupted run was stopped: only whole blocks count."""
     return {trial.block for trial in plan if trial.trial not in ended}
@@ -211,6 +219,7 @@ def _thoroughly(path: Path) -> Session:
     if not results.finished:
         raise UsageError(f"{path}: its run has not finished")
     run = results.run
+    _refuse_helpers(path, run.purpose)
     stopped = {trial.block for trial in run.pending()}
     values = {}
     for cell, series in results.series().items():
