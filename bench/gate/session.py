@@ -16,6 +16,7 @@ from bench.compare import Comparison, LeftOut, Partly, compare
 from bench.counts import CountRow
 from bench.gate.drift import slowdown
 from bench.gate.rules import MOST_DRIFT, STAGES, stage_of
+from bench.probes import PROBES
 from bench.results import Cell, ResultSet
 from bench.verdict import Row
 
@@ -121,6 +122,7 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
         notes=[
             *comparison.notes,
             *_ended_early(new),
+            *_never_observed(baseline, new),
             *(f"not gated: {item.name}: {item.reason}" for item in comparison.unknown),
         ],
         drifts=[
@@ -130,6 +132,14 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
         if slower and not too_far
         else [],
     )
+
+
+def _never_observed(baseline: ResultSet, new: ResultSet) -> list[str]:
+    """Metrics of what was measured that neither session has: nothing of them was compared."""
+    seen = {cell.metric for results in (baseline, new) for cell in results.series()}
+    probes = dict.fromkeys(trial.probe for trial in new.run.ended())
+    unseen = [m for p in probes if p in PROBES for m in PROBES[p].metrics if m not in seen]
+    return [f"observed in neither session, so not gated: {', '.join(unseen)}"] if unseen else []
 
 
 def _left_alone(found: Finding, reason: str) -> Finding:
