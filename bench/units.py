@@ -1,4 +1,4 @@
-"""How a value is written for people: a table of units, and one function."""
+"""How figures are written for people: values in their units, ratios, and what was visible."""
 
 import math
 
@@ -27,3 +27,30 @@ def significant(value: float, digits: int) -> str:
         return str(value)
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{decimals}f}"
+
+
+def format_ratio(ratio: float) -> str:
+    """Return new over old: three decimals where it is near 1, as that is where it matters.
+
+    Three significant digits below a tenth, four from ten on, where decimals would say too little
+    or too much.
+
+    >>> [format_ratio(x) for x in (1.02, 0.9996, 0.0123, 24.12345)]
+    ['1.020', '1.000', '0.0123', '24.12']
+    """
+    return significant(ratio, 4 if ratio >= 1 else 3)
+
+
+def format_interval(low: float | None, high: float | None) -> str:
+    """Return the two ends of a ratio's interval, or what stands for one that there is not."""
+    return "-" if low is None or high is None else f"{format_ratio(low)} {format_ratio(high)}"
+
+
+def format_times(ratio: float, digits: int = 2) -> str:
+    """Return how many times as much one thing is as another: a size, not a change."""
+    return f"{significant(ratio, digits)}x"
+
+
+def format_visible(fraction: float | None) -> str:
+    """Return the smallest change that would have been seen, or that none would."""
+    return "never" if fraction is None else f"{fraction:.1%}"

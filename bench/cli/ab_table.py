@@ -6,10 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.ab.model import Report
-from bench.cli.tables import ARMS, print_lines, table_of
+from bench.cli.tables import ARMS, add_compared, compared, print_lines, table_of
 from bench.metrics import METRICS
 from bench.sequential import Answer
-from bench.units import format_value
 
 _STYLES = {"faster": "green", "slower": "bold red", "no slower": "green", "cannot tell": "dim"}
 
@@ -18,14 +17,13 @@ def render_report(report: Report, console: Console) -> None:
     """Print what came of a comparison: a row for each metric, arm and path."""
     many = len({(answer.variant, answer.arm) for answer in report.answers}) > 1
     table = table_of(f"{report.old} → {report.new}", "metric")
-    for heading in ("old", "new", "ratio", "interval", "visible"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    add_compared(table)
     table.add_column("answer", no_wrap=True)
     for answer in report.answers:
         name = METRICS[answer.metric].title
         if many:
             name = f"{name}, {answer.variant}, {answer.arm}"
-        table.add_row(Text(name), *_cells(answer))
+        table.add_row(Text(name), *compared(answer), _word(answer))
     if report.answers:
         console.print(table)
     console.print()
@@ -57,15 +55,7 @@ def _ending(report: Report) -> str:
     return report.stopped
 
 
-def _cells(answer: Answer) -> list[Text]:
-    unknown = answer.low is None or answer.high is None
+def _word(answer: Answer) -> Text:
     word = answer.verdict
     text = "no slower" if word == "cannot tell" and answer.cleared else word
-    return [
-        Text(format_value(answer.old, answer.unit)),
-        Text(format_value(answer.new, answer.unit)),
-        Text(f"{answer.ratio:.3f}"),
-        Text("-" if unknown else f"{answer.low:.3f} {answer.high:.3f}"),
-        Text("never" if answer.visible is None else f"{answer.visible:.1%}"),
-        Text(text, style=_STYLES[text]),
-    ]
+    return Text(text, style=_STYLES[text])

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.cli.tables import new_table, print_lines
-from bench.units import format_value
+from bench.units import format_times, format_value
 
 if TYPE_CHECKING:
     from bench.ledger import Ledger
@@ -84,7 +84,8 @@ def _lines(ledger: Ledger) -> Iterator[str]:
         cost = ledger.overhead
         yield (
             f"Observing cost: {format_value(cost.plain, cost.unit)} CPU a packet without the "
-            f"tracer, {format_value(cost.traced, cost.unit)} with it ({cost.ratio:.1f}x)."
+            f"tracer, {format_value(cost.traced, cost.unit)} with it "
+            f"({format_times(cost.ratio)})."
         )
     elif "trace" not in ledger.unobserved:
         yield f"Observing cost: not measured: {ledger.overhead_reason}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich import box
 from rich.console import Console
@@ -13,14 +13,19 @@ from rich.text import Text
 
 from bench.metrics import METRICS
 from bench.quality.words import closing
-from bench.units import format_value, significant
+from bench.units import (
+    format_interval,
+    format_ratio,
+    format_times,
+    format_value,
+    format_visible,
+)
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
     from bench.counts import CountRow
     from bench.results import CellSummary, ResultSet
     from bench.summary import Entry
-    from bench.verdict import Row
 
 ARMS = {
     "native": "offloads as each path ships them",
@@ -94,7 +99,7 @@ def _entry(entry: Entry, blocks: int, notes: _Notes) -> tuple[str, str, str]:
     text = f"{entry.failed} of {blocks} {'skipped' if entry.skipped else 'failed'}: {entry.reason}"
     mark = notes.mark(text) if entry.failed else ""
     value = format_value(entry.summary.median, entry.summary.unit)
-    ratio = "" if entry.ratio is None else f"{significant(entry.ratio, 2)}x"
+    ratio = "" if entry.ratio is None else format_times(entry.ratio)
     return value, f"{_spread(entry.summary)}{mark}", ratio
 
 
@@ -113,12 +118,15 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     found = dict.fromkeys((row.metric, row.arm) for row in comparison.rows)
     for metric, arm in sorted(found, key=lambda key: list(METRICS).index(key[0])):
         table = table_of(f"{METRICS[metric].title}, {arm}")
-        for heading in ("old", "new", "ratio", "interval", "visible"):
-            table.add_column(heading, justify="right", no_wrap=True)
+        add_compared(table)
         table.add_column("verdict", no_wrap=True)
         for row in comparison.rows:
             if (row.metric, row.arm) == (metric, arm):
-                table.add_row(Text(row.variant), *_compared(row))
+                table.add_row(
+                    Text(row.variant),
+                    *compared(row),
+                    Text(row.verdict, style=_TIMED[row.verdict]),
+                )
         console.print(table)
     _render_counts(comparison.counts, console)
     console.print()
@@ -177,15 +185,45 @@ def _render_counts(rows: Sequence[CountRow], console: Console) -> None:
         console.print(table)
 
 
-def _compared(row: Row) -> list[Text]:
-    unknown = row.low is None or row.high is None
+class Compared(Protocol):
+    """Two sides of a cell that was timed, as all comparisons have them."""
+
+    @property
+    def unit(self) -> str: ...
+
+    @property
+    def old(self) -> float: ...
+
+    @property
+    def new(self) -> float: ...
+
+    @property
+    def ratio(self) -> float: ...
+
+    @property
+    def low(self) -> float | None: ...
+
+    @property
+    def high(self) -> float | None: ...
+
+    @property
+    def visible(self) -> float | None: ...
+
+
+def add_compared(table: Table) -> None:
+    """Add the columns of two sides that were timed."""
+    for heading in ("old", "new", "ratio", "interval", "visible"):
+        table.add_column(heading, justify="right", no_wrap=True)
+
+
+def compared(row: Compared) -> list[Text]:
+    """What stands in these columns."""
     return [
         Text(format_value(row.old, row.unit)),
         Text(format_value(row.new, row.unit)),
-        Text(f"{row.ratio:.3f}"),
-        Text("-" if unknown else f"{row.low:.3f} {row.high:.3f}"),
-        Text("never" if row.visible is None else f"{row.visible:.0%}"),
-        Text(row.verdict, style=_TIMED[row.verdict]),
+        Text(format_ratio(row.ratio)),
+        Text(format_interval(row.low, row.high)),
+        Text(format_visible(row.visible)),
     ]
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from bench.cli.tables import ARMS, print_lines, table_of
 from bench.metrics import METRICS
 from bench.trend.model import ChangeRecord, History, SetRecord, Trend
-from bench.units import format_value
+from bench.units import format_interval, format_ratio, format_value, format_visible
 
 _BARS = "▁▂▃▄▅▆▇█"
 _FLATTEST = 0.1
@@ -74,8 +74,8 @@ def _rows(
         yield [
             *first,
             Text(_from_to(change, cell.unit)),
-            Text(f"{change.ratio:.3f}"),
-            Text(f"{change.low:.3f} {change.high:.3f}"),
+            Text(format_ratio(change.ratio)),
+            Text(format_interval(change.low, change.high)),
             Text(f"{change.p:.3f}"),
             Text(change.verdict, style=_STYLES[change.verdict]),
             Text(str(places[change.after, change.before])),
@@ -143,7 +143,8 @@ def _summary(trend: Trend, *, everything: bool) -> Iterator[str]:
     if visible:
         yield (
             "A step of this size amid the sets since the last change would have been found: "
-            f"{min(visible):.1%} to {max(visible):.1%}, half of the cells {_half(visible)}."
+            f"{format_visible(min(visible))} to {format_visible(max(visible))}, half of the cells "
+            f"{format_visible(statistics.median(visible))} or less."
         )
     hidden = "" if everything or not verdicts["small"] else " (--all shows them)"
     yield (
@@ -153,7 +154,3 @@ def _summary(trend: Trend, *, everything: bool) -> Iterator[str]:
         f"{100 * trend.margin:g} %{hidden}."
     )
     yield "p: chance of so clear a change in any cell, were the order of the sets an accident."
-
-
-def _half(visible: Sequence[float]) -> str:
-    return f"{statistics.median(visible):.1%} or less"

@@ -8,7 +8,7 @@ from bench.gate.decide import Decision
 from bench.gate.rules import STAGES
 from bench.gate.session import Finding
 from bench.metrics import METRICS
-from bench.units import format_value
+from bench.units import format_value, format_visible
 
 HEADINGS = ("path", "metric", "arm", "baseline", "now", "change", "visible", "verdict")
 """Of the columns that `row` gives."""
@@ -71,7 +71,7 @@ def smallest_effects(decision: Decision) -> Iterator[str]:
             reason = next(found.reason for found in timed if found.metric == metric)
             yield f"{metric}: no change could have been seen; {reason}"
             continue
-        ends = dict.fromkeys(f"{value:.0%}" for value in (known[0], known[-1]))
+        ends = dict.fromkeys(format_visible(value) for value in (known[0], known[-1]))
         never = len(seen) - len(known)
         yield f"{metric}: the smallest change that could have been seen is {' to '.join(ends)}" + (
             f"; {never} of {len(seen)} cells have too few blocks to show any" if never else ""
@@ -81,7 +81,7 @@ def smallest_effects(decision: Decision) -> Iterator[str]:
 def _visible(found: Finding) -> str:
     if found.tolerance is not None:
         return f"> {_figure(found.tolerance, found.unit)}"
-    return "never" if found.visible is None else f"{found.visible:.0%}"
+    return format_visible(found.visible)
 
 
 def _figure(value: float, unit: str) -> str:

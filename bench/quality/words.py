@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from bench.quality.rule import DISTURBANCES, MANY
 from bench.results.model import Canary, Run
 from bench.stats import shift
+from bench.units import format_interval, format_ratio
 
 CANARIES = {
     "memcpy": "memcpy rate",
@@ -154,9 +155,9 @@ def _canaries(old: Run, new: Run) -> list[str]:
         if not all(values):
             continue
         change = shift(*values)
-        text = f"{title} {math.exp(change.estimate):.3f}"
+        text = f"{title} {format_ratio(math.exp(change.estimate))}"
         if math.isfinite(change.low):
-            text += f" [{math.exp(change.low):.3f} {math.exp(change.high):.3f}]"
+            text += f" [{format_interval(math.exp(change.low), math.exp(change.high))}]"
         ratios.append(text)
     if ratios:
         return [

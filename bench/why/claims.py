@@ -19,7 +19,7 @@ from bench.ledger import Ledger, Load
 from bench.probes.priced import PAYLOAD
 from bench.scenario.model import Tap, Tun, parse_ref
 from bench.stats import median_interval
-from bench.units import format_value, significant
+from bench.units import format_times, format_value, significant
 from bench.why.design import MEASURES, variant_of
 from bench.why.lab import Lab
 
@@ -161,7 +161,7 @@ def _veth_changes_nothing(lab: Lab) -> Verdict:
 def _ratio(ratios: list[float]) -> str:
     low, high = median_interval(ratios) or (min(ratios), max(ratios))
     ends = f"{significant(low, 3)}, {significant(high, 3)}"
-    return f"{significant(statistics.median(ratios), 3)}x [{ends}]"
+    return f"{format_times(statistics.median(ratios), 3)} [{ends}]"
 
 
 def _veth_is_faster(lab: Lab) -> Verdict:

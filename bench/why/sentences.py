@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from bench.probes.priced import PAYLOAD
 from bench.topology import Arm
-from bench.units import format_value, significant
+from bench.units import format_times, format_value, significant
 from bench.why.causes import CAUSES
 from bench.why.design import MEASURES
 from bench.why.model import Ablation, Answer, Bridge, Estimate, Gap, Share
@@ -150,7 +150,7 @@ def _what(measure: str) -> str:
 
 
 def _times(ratio: Estimate) -> str:
-    return f"{significant(ratio.value, 2)}x{_interval(ratio, lambda v: significant(v, 2))}"
+    return f"{format_times(ratio.value)}{_interval(ratio, lambda v: significant(v, 2))}"
 
 
 def _percent(share: Estimate) -> str:

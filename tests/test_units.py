@@ -1,0 +1,42 @@
+"""How figures are written: a ratio looks the same wherever it stands."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cli.tables import compared
+from bench.sequential import Answer
+from bench.units import format_interval, format_ratio, format_times, format_visible
+from bench.verdict import Row
+
+
+@given(st.floats(0.1, 9.99))
+def test_a_ratio_near_one_is_written_to_a_thousandth(ratio: float) -> None:
+    text = format_ratio(ratio)
+    assert len(text.partition(".")[2]) == 3
+    assert float(text) == pytest.approx(ratio, abs=0.000501)
+
+
+@given(st.floats(1e-6, 1e6))
+def test_a_ratio_of_any_size_keeps_its_value_to_half_a_percent(ratio: float) -> None:
+    text = format_ratio(ratio)
+    assert "e" not in text
+    assert float(text) == pytest.approx(ratio, rel=0.00501)
+
+
+def test_what_there_is_not_is_said() -> None:
+    assert format_interval(None, 2) == format_interval(2, None) == "-"
+    assert format_interval(0.98, 1.03) == "0.980 1.030"
+    assert format_visible(None) == "never"
+    assert format_visible(0.0149) == "1.5%"
+    assert format_times(0.0694) == "0.069x"
+
+
+def test_compare_and_ab_write_the_same_figures_alike() -> None:
+    cell = {"variant": "veth", "arm": "native", "metric": "rtt", "unit": "s"}
+    figures = {"old": 1e-5, "new": 1.02e-5, "ratio": 1.02, "low": 1.01, "high": None}
+    both = {**cell, **figures, "p": 0.5, "visible": 0.0149, "verdict": "cannot tell", "reason": ""}
+    row = Row(**both, old_blocks=6, new_blocks=6)  # type: ignore[arg-type]
+    answer = Answer(**both, blocks=6, level=0.05, cleared=False)  # type: ignore[arg-type]
+    written = [[text.plain for text in compared(given)] for given in (row, answer)]
+    assert written == [["10.0 µs", "10.2 µs", "1.020", "-", "1.5%"]] * 2
