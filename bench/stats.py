@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 LEVEL = Fraction(1, 20)
 """Chance of an error allowed to each interval, and to all verdicts of one comparison together."""
+_TAIL = float(LEVEL / 2)
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -83,3 +84,28 @@ def mann_whitney_cut(m: int, n: int) -> int:
         if Fraction(2 * tail, total) > LEVEL:
             return u
     return 0
+
+
+def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval for a probability: exact, so never too narrow."""
+    low = 0.0 if hits == 0 else _solve(lambda p: 1 - _at_most(hits - 1, trials, p), _TAIL)
+    high = 1.0 if hits == trials else _solve(lambda p: -_at_most(hits, trials, p), -_TAIL)
+    return low, high
+
+
+def _at_most(hits: int, trials: int, p: float) -> float:
+    logs = (
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        + k * math.log(p) + (trials - k) * math.log1p(-p)
+        for k in range(hits + 1)
+    )  # fmt: skip
+    return math.fsum(map(math.exp, logs))
+
+
+def _solve(rising: Callable[[float], float], value: float) -> float:
+    """The probability at which a rising function reaches a value, by halving."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < value else (low, middle)
+    return (low + high) / 2

@@ -17,7 +17,7 @@ from bench.errors import CannotMeasure
 from bench.results import PlannedTrial, ResultSet
 from bench.selftest import redraw
 from bench.selftest.design import calls_for, handicapped, path_of
-from bench.selftest.redraw import binomial_interval, examine
+from bench.selftest.redraw import examine
 from bench.sequential import Limits
 
 ROLES = ("path", "path (again)", "path[null_calls=9]")
@@ -43,13 +43,6 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redraw, "AA_COMPARISONS", 100)
     monkeypatch.setattr(redraw, "PLANTED_COMPARISONS", 50)
     monkeypatch.setattr(redraw, "FACTORS", (1.02, 1.1))
-
-
-def test_the_interval_of_a_rate_is_the_tabulated_one() -> None:
-    # Clopper and Pearson 1934, and the rule of three.
-    assert binomial_interval(0, 300) == (0, pytest.approx(0.01222, abs=1e-5))
-    assert binomial_interval(10, 10) == (pytest.approx(0.69150, abs=1e-5), 1)
-    assert binomial_interval(3, 10) == pytest.approx((0.06674, 0.65245), abs=1e-5)
 
 
 def test_what_is_planted_is_caught_and_what_is_not_raises_no_alarm(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench import labelings, relabel, stats
 from bench.relabel import family
-from bench.stats import mann_whitney_counts, median_interval, shift
+from bench.stats import binomial_interval, mann_whitney_counts, median_interval, shift
 
 numbers = st.integers(-50, 50).map(float)
 
@@ -171,3 +171,22 @@ def test_many_blocks_are_relabelled_by_a_recorded_sample_with_the_true_labeling_
     assert first.p[0] == pytest.approx(1 / labelings.MAX_LABELINGS)
     assert family(values, 12, seed=1).p.tolist() != first.p.tolist()
     assert labelings.smallest_p(12, 12) == Fraction(2, labelings.MAX_LABELINGS)
+
+
+def test_the_interval_of_a_rate_is_the_tabulated_one() -> None:
+    # Clopper and Pearson 1934, and the rule of three.
+    assert binomial_interval(0, 300) == (0, pytest.approx(0.01222, abs=1e-5))
+    assert binomial_interval(10, 10) == (pytest.approx(0.69150, abs=1e-5), 1)
+    assert binomial_interval(3, 10) == pytest.approx((0.06674, 0.65245), abs=1e-5)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.3, 0.5, 0.9])
+def test_the_interval_of_a_rate_misses_it_on_either_side_in_at_most_one_of_forty(p: float) -> None:
+    trials, above, below = 30, 0.0, 0.0
+    for hits in range(trials + 1):
+        chance = math.comb(trials, hits) * p**hits * (1 - p) ** (trials - hits)
+        low, high = binomial_interval(hits, trials)
+        above, below = above + chance * (low > p), below + chance * (high < p)
+    assert above <= 0.025
+    assert below <= 0.025
+    assert above + below > 0

@@ -34,6 +34,7 @@ from bench.sequential import (
     fewest,
     plan_looks,
 )
+from bench.stats import binomial_interval
 
 AA_COMPARISONS, PLANTED_COMPARISONS = 400, 200
 FACTORS = (1.03, 1.05)
@@ -42,7 +43,6 @@ _PIECE = 10
 """Blocks in a row that are drawn together; a mood of the machine lasts for two or three."""
 _FRESH = 20
 """Blocks of each comparison whose blocks are its own."""
-_TAIL = 0.025
 
 Tell = Callable[[str], None]
 
@@ -252,28 +252,3 @@ def _rate(concluded: Sequence[Conclusion], hit: Callable[[Conclusion], bool]) ->
         median_blocks=statistics.median(blocks),
         most_blocks=blocks[-1],
     )
-
-
-def binomial_interval(hits: int, trials: int) -> tuple[float, float]:
-    """Clopper and Pearson's 95 % interval for a probability: exact, so never too narrow."""
-    low = 0.0 if hits == 0 else _solve(lambda p: 1 - _at_most(hits - 1, trials, p), _TAIL)
-    high = 1.0 if hits == trials else _solve(lambda p: -_at_most(hits, trials, p), -_TAIL)
-    return low, high
-
-
-def _at_most(hits: int, trials: int, p: float) -> float:
-    logs = (
-        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
-        + k * math.log(p) + (trials - k) * math.log1p(-p)
-        for k in range(hits + 1)
-    )  # fmt: skip
-    return math.fsum(map(math.exp, logs))
-
-
-def _solve(rising: Callable[[float], float], value: float) -> float:
-    """The probability at which a rising function reaches a value, by halving."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < value else (low, middle)
-    return (low + high) / 2
