@@ -35,9 +35,10 @@ def a_run(
     blocks: int = 4,
     settings: dict[str, dict[str, Any]] | None = None,
     sha256: str = "ab" * 32,
+    conditions: dict[str, dict[str, float]] | None = None,
     **changes: Any,
 ) -> Run:
-    """A run that has been planned and not begun."""
+    """A run that has been planned and not begun; `conditions` by probe, the same in all arms."""
     cells = [(v, a, p) for v in variants for a in arms for p in probes]
     places = [(block, *cell) for block in range(1, blocks + 1) for cell in cells]
     return Run(
@@ -52,7 +53,12 @@ def a_run(
             seed=1,
         ),
         variants={
-            name: VariantRecord(scenario=name.split("[")[0], parameters={}, sha256=sha256)
+            name: VariantRecord(
+                scenario=name.split("[")[0],
+                parameters={},
+                sha256=sha256,
+                conditions=dict.fromkeys(arms, conditions) if conditions else {},
+            )
             for name in variants
         },
         **{

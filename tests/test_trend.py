@@ -203,6 +203,47 @@ def test_a_kernel_that_was_taken_back_goes_on_with_its_epoch(tmp_path: Path) -> 
     assert {cell.changes[0].before for cell in found.cells} == {9}
 
 
+def at_loads(*rates: float) -> Callable[[int], dict[str, Any]]:
+    """One of these loads after the other, each as long, for the round trips alone."""
+    return lambda i: {
+        "conditions": {"rtt": {"base_rate": rates[i * len(rates) // SETS], "realtime": 1.0}}
+    }
+
+
+def test_another_load_starts_an_epoch_of_what_was_measured_at_it(tmp_path: Path) -> None:
+    history(tmp_path, SETS, after(12, rtt=1.5), at_loads(1e5, 1.1e5))
+    found = trend([tmp_path], scenarios=["veth"], arms=["native"])
+    assert verdicts(found) == {}
+    assert per_epoch(found) == {
+        "tcp_goodput[veth,native]": [SETS],
+        "rtt[veth,native]": [12, 12],
+    }
+    assert cells(found)["rtt[veth,native]"].epochs[1].differences == (
+        "rtt was done under other conditions: base_rate 100000.0 → 110000.0",
+    )
+
+
+def test_loads_that_are_alike_are_one_epoch_and_one_that_is_gone_back_to_goes_on(
+    tmp_path: Path,
+) -> None:
+    history(tmp_path, SETS, after(12, rtt=1.5), at_loads(1e5, 1.005e5, 0.995e5))
+    assert verdicts(trend([tmp_path], metrics=["rtt"])).keys() == {
+        f"rtt[{variant},{arm}]" for variant in ("veth", "vxlan") for arm in ("native", "parity")
+    }
+    there_and_back = history(tmp_path / "b", SETS, changes=at_loads(1e5, 2e5, 1e5))
+    found = trend([there_and_back], metrics=["rtt"])
+    assert set(map(tuple, per_epoch(found).values())) == {(16, 8)}
+
+
+def test_loads_that_creep_away_from_that_of_an_epoch_leave_it(tmp_path: Path) -> None:
+    creeping = at_loads(*(1e5 * 1.004**i for i in range(4)))
+    found = trend([history(tmp_path, SETS, changes=creeping)], metrics=["rtt"])
+    assert set(map(tuple, per_epoch(found).values())) == {(18, 6)}
+    assert {cell.epochs[1].differences for cell in found.cells} == {
+        (f"rtt was done under other conditions: base_rate 100000.0 → {1e5 * 1.004**3}",)
+    }
+
+
 def test_facts_that_matter_start_an_epoch_but_for_the_program_under_test() -> None:
     assert {"kernel_release", "cpu_model", "cpus_online", "mitigations"} <= set(concerning("rtt"))
     assert not {"git_revision", "vnetbench", "load_average"} & set(concerning("rtt"))

@@ -31,10 +31,13 @@ def quickly(path: Path) -> object:
 
 def test_both_readers_say_the_same_of_what_a_run_wrote(tmp_path: Path) -> None:
     names = ("veth", "tun[mtu=1400,streams=8]", 'a "name"')
-    written = write_set(tmp_path / "a", a_run(variants=names, blocks=3), noisy(1))
+    found = {"rtt": {"base_rate": 1e5, "realtime": 1.0}}
+    run = a_run(variants=names, blocks=3, conditions=found)
+    written = write_set(tmp_path / "a", run, noisy(1))
     session = _thoroughly(tmp_path / "a")
     assert quickly(tmp_path / "a") == session
     assert len(session.values) == 3 * 2 * 2
+    assert session.conditions["veth"]["parity"] == found
     assert session.started == written.run.started
 
 

@@ -48,7 +48,7 @@ def trend(
     """Show where the level of a metric changed in the history of many result sets.
 
     DIR is a result set or a folder that holds some. Sets of another machine, kernel or scenario
-    file begin a new epoch; changes are looked for within epochs.
+    file, or at another load, begin a new epoch; changes are looked for within epochs.
 
     \b
     Exit status: 0; 2 bad usage, or no result set; with --fail 1 where the last change of some

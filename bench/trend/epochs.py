@@ -4,6 +4,10 @@ A change is only looked for within an epoch. A set joins the latest epoch that i
 two machines whose sets lie in one folder have an epoch each, and a kernel that was taken back goes
 on with the epoch it had. A fact that could not be read in a set, or that its version did not know
 yet, agrees with everything.
+
+The conditions of a cell, such as the load at which its delay was measured, differ a little from set
+to set. They must be like those of the epoch's first set: held against the set before, they could
+drift away step by step.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from bench.conditions import alike
 from bench.environment import Environment, differences
 from bench.results import Cell
 from bench.trend.read import Kind, Session
@@ -31,12 +36,17 @@ _ONLY_FOR = {
 
 
 class Thing(NamedTuple):
-    """What a value is of, besides its cell: equal in all sets of an epoch."""
+    """What a value is of, besides its cell: the same in all sets of an epoch."""
 
     machine: int
     variant: Kind
     probe: str
     settings: dict[str, Any] | None
+    conditions: Mapping[str, float]
+
+    def is_as(self, other: Thing) -> bool:
+        """Whether both are the same: equal, under conditions that are alike."""
+        return self[:-1] == other[:-1] and alike(self.conditions, other.conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +71,18 @@ def epochs(sessions: Sequence[Session]) -> dict[Cell, list[Epoch]]:
                 session.variants[cell.variant],
                 value.probe,
                 session.settings.get(value.probe),
+                session.conditions[cell.variant].get(cell.arm, {}).get(value.probe, {}),
             )
             ours = found.setdefault(cell, [])
-            epoch = next((epoch for known, epoch in reversed(ours) if known == thing), None)
-            if epoch is None:
+            place = next((p for p in reversed(ours) if p[0].is_as(thing)), None)
+            if place is None:
                 last = before.get(cell)
                 new = _changes(cell, sessions, position, thing, *last) if last else ()
-                epoch = Epoch([], new)
-                ours.append((thing, epoch))
+                place = thing, Epoch([], new)
+                ours.append(place)
+            known, epoch = place
             epoch.sets.append(position)
-            before[cell] = position, thing
+            before[cell] = position, known
     return {cell: [epoch for _, epoch in ours] for cell, ours in found.items()}
 
 
@@ -111,7 +123,7 @@ def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _changes(
     cell: Cell, sessions: Sequence[Session], new: int, after: Thing, old: int, before: Thing
 ) -> tuple[str, ...]:
-    """Say in words what is not as it was in the set before."""
+    """Say in words what is not as it was in the epoch of the set before."""
     found: list[str] = []
     if before.machine != after.machine:
         found += _machine_changes(
@@ -122,6 +134,9 @@ def _changes(
     elif before.settings != after.settings:
         changed = _keys(before.settings or {}, after.settings or {})
         found.append(f"{after.probe} was done otherwise: {changed}")
+    elif not alike(before.conditions, after.conditions):
+        changed = _keys(before.conditions, after.conditions)
+        found.append(f"{after.probe} was done under other conditions: {changed}")
     one, other = before.variant, after.variant
     if one.sha256 != other.sha256 or one.scenario != other.scenario:
         found.append(f"the scenario file of {other.scenario} has changed")

@@ -22,6 +22,9 @@ from bench.results import Cell, PlannedTrial, load
 from bench.results.model import FORMAT, PROGRAM, Purpose, Status
 from bench.results.read import HEADER, RUN, SAMPLES
 
+Conditions = dict[str, dict[str, dict[str, float]]]
+"""Arm → probe → what its figures hold for, as a `VariantRecord` has them."""
+
 
 class Kind(NamedTuple):
     """What a variant was, as far as its values depend on it."""
@@ -41,7 +44,10 @@ class Value(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One result set of a history. settings: probe → what the profile made it do."""
+    """One result set of a history.
+
+    settings: probe → what the profile made it do. conditions: by variant.
+    """
 
     path: Path
     id: str
@@ -50,6 +56,7 @@ class Session:
     environment: dict[str, Any]
     variants: dict[str, Kind]
     settings: dict[str, dict[str, Any]]
+    conditions: dict[str, Conditions]
     values: dict[Cell, Value]
 
 
@@ -61,6 +68,7 @@ class _Variant(msgspec.Struct, frozen=True):
     scenario: str
     parameters: msgspec.Raw
     sha256: str
+    conditions: Conditions = {}
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -135,6 +143,7 @@ class Reader:
                 for name, variant in run.variants.items()
             },
             settings={probe: self._object(raw) for probe, raw in run.asked.settings.items()},
+            conditions={name: variant.conditions for name, variant in run.variants.items()},
             values=self._values(run, (path / SAMPLES).read_bytes().decode()),
         )
 
@@ -236,5 +245,6 @@ def _thoroughly(path: Path) -> Session:
             for name, variant in run.variants.items()
         },
         settings=run.asked.settings,
+        conditions={name: variant.conditions for name, variant in run.variants.items()},
         values=values,
     )
