@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ import msgspec
 
 from bench.errors import UsageError
 from bench.results import Cell, PlannedTrial, load
-from bench.results.model import FORMAT, PROGRAM, Purpose, Status
+from bench.results.model import FORMAT, PROGRAM, Purpose, Run, Status
 from bench.results.read import HEADER, RUN, SAMPLES
 
 Conditions = dict[str, dict[str, dict[str, float]]]
@@ -132,20 +132,8 @@ class Reader:
         if (run.format, run.program) != (FORMAT, PROGRAM) or run.status == "running":
             raise ValueError(run.status)
         _refuse_helpers(path, run.purpose)
-        return Session(
-            path=path,
-            id=run.id,
-            started=run.started,
-            version=run.version,
-            environment=run.environment,
-            variants={
-                name: Kind(variant.scenario, self._object(variant.parameters), variant.sha256)
-                for name, variant in run.variants.items()
-            },
-            settings={probe: self._object(raw) for probe, raw in run.asked.settings.items()},
-            conditions={name: variant.conditions for name, variant in run.variants.items()},
-            values=self._values(run, (path / SAMPLES).read_bytes().decode()),
-        )
+        values = self._values(run, (path / SAMPLES).read_bytes().decode())
+        return _session(path, run, values, self._object)
 
     def _object(self, raw: msgspec.Raw) -> dict[str, Any]:
         """Decode an object, to the same one for the same text."""
@@ -234,6 +222,16 @@ def _thoroughly(path: Path) -> Session:
     for cell, series in results.series().items():
         if whole := [value for block, value in series.blocks.items() if block not in stopped]:
             values[cell] = Value(statistics.median(whole), series.unit, series.probe)
+    return _session(path, run, values, lambda found: found)
+
+
+def _session(
+    path: Path,
+    run: Run | _Run,
+    values: dict[Cell, Value],
+    plain: Callable[[Any], dict[str, Any]],
+) -> Session:
+    """What a history needs of a run, whichever way it was read; `plain` gives parts as objects."""
     return Session(
         path=path,
         id=run.id,
@@ -241,10 +239,10 @@ def _thoroughly(path: Path) -> Session:
         version=run.version,
         environment=run.environment,
         variants={
-            name: Kind(variant.scenario, variant.parameters, variant.sha256)
+            name: Kind(variant.scenario, plain(variant.parameters), variant.sha256)
             for name, variant in run.variants.items()
         },
-        settings=run.asked.settings,
+        settings={probe: plain(found) for probe, found in run.asked.settings.items()},
         conditions={name: variant.conditions for name, variant in run.variants.items()},
         values=values,
     )
