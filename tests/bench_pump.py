@@ -134,8 +134,7 @@ def spread_rate(path: Path) -> float:
 
 
 def loss_free(path: Path, destinations: tuple[str, ...] = ()) -> float:
-    options = Options(goals=(0.0,), destinations=destinations)
-    rate = search_rates(path, 64, options).of(0.0).rate
+    rate = search_rates(path, 64, Options(goals=(0.0,)), destinations).of(0.0).rate
     assert rate is not None, "no rate was free of loss"
     return rate
 

@@ -229,6 +229,20 @@ def test_datagrams_are_single_packets_on_the_first_device_and_its_offload_is_put
     assert calls < trial.sent / 2
 
 
+@pytest.mark.usefixtures("namespaces")
+def test_destinations_take_turns() -> None:
+    """Of two, one of which nobody has, the other gets every second datagram."""
+    with live(shipped("veth").scenario) as topology:
+        path = Path(topology, "veth")
+        there, nowhere = path.server_address, "10.1.1.99"
+        received = {}
+        for turns in ((there, there), (there, nowhere)):
+            with ready_for_trials(path, 64, QUICK, turns) as tester:
+                trial = tester.run(2_000, 0.2)
+            received[turns] = trial.received / trial.sent
+    assert received == {(there, there): 1, (there, nowhere): pytest.approx(0.5, abs=0.01)}
+
+
 @pytest.mark.usefixtures("tuns")
 def test_forwarders_are_kept_off_the_senders_cpu_meanwhile() -> None:
     """Behind a sender that spins ahead of all a pump would stand still."""

@@ -28,7 +28,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     buffer: bytes of socket buffer at the receiver. batch: see `traffic.Stream`.
     gather: seconds; what falls due meanwhile is handed to the kernel at once, which cuts it apart
         before the first device (0: each by itself).
-    destinations: addresses that take turns, all of which must lead to the server; none: its own.
     """
 
     goals: tuple[float, ...] = (0.0, 0.001, 0.005)
@@ -45,7 +44,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     buffer: int = 4 << 20
     batch: int = 32
     gather: float = 40e-6
-    destinations: tuple[str, ...] = ()
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,9 +25,15 @@ _MARGIN = 1.2
 """How much more than a flood offered is worth trying, where the limit is not known."""
 
 
-def search_rates(path: Path, size: int = 64, options: Options | None = None) -> SearchResult:
+def search_rates(
+    path: Path,
+    size: int = 64,
+    options: Options | None = None,
+    destinations: Sequence[str] = (),
+) -> SearchResult:
     """Search the rates of `size`-byte payloads that `path` carries from client to server.
 
+    destinations: addresses that take turns, all of which must lead to the server; none: its own.
     Raises CannotMeasure, also where nothing of a flood arrives.
     """
     options = options or Options()
@@ -38,7 +44,7 @@ def search_rates(path: Path, size: int = 64, options: Options | None = None) -> 
         reasons.extend([reason] if reason else [])
         return rate
 
-    with ready_for_trials(path, size, options) as tester:
+    with ready_for_trials(path, size, options, destinations) as tester:
         result = search(tester.run, options, limit)
         return replace(
             result,

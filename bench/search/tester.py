@@ -15,7 +15,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -156,8 +156,13 @@ class Tester:
 
 
 @contextmanager
-def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester]:
-    """Have sender and receiver wait at the ends of `path` for trials with `size`-byte payloads."""
+def ready_for_trials(
+    path: Path, size: int, options: Options, destinations: Sequence[str] = ()
+) -> Iterator[Tester]:
+    """Have sender and receiver wait at the ends of `path` for trials with `size`-byte payloads.
+
+    destinations: see `search_rates`.
+    """
     sent, received = Tally(Sent), Tally(Received)
     seed = random.getrandbits(63)
     address = (path.server_address, _PORT)
@@ -165,7 +170,7 @@ def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester
     def receive(orders: IO[bytes], report: Send) -> None:
         hold(ends()[1])
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.bind(("", _PORT) if options.destinations else address)
+            sock.bind(("", _PORT) if destinations else address)
             for line in orders:
                 order = json.loads(line)
                 if order["sender"] and order["id"] == 1:
@@ -186,7 +191,7 @@ def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester
 
     def send(orders: IO[bytes], report: Send) -> None:
         realtime = hold(ends()[0])
-        turns = [(destination, _PORT) for destination in options.destinations]
+        turns = [(destination, _PORT) for destination in destinations]
         with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
             if not turns:
                 sock.connect(address)
@@ -211,7 +216,7 @@ def ready_for_trials(path: Path, size: int, options: Options) -> Iterator[Tester
         stack.callback(os.close, stop)
         stack.callback(os.close, never)
         stack.enter_context(cleared(path))
-        single = stack.enter_context(cut_before_device(path)) and not options.destinations
+        single = stack.enter_context(cut_before_device(path)) and not destinations
         taker = stack.enter_context(_obeying(path, path.server.host, "sink", receive, [stop]))
         giver = stack.enter_context(_obeying(path, path.client.host, "generator", send, [never]))
         begun = giver[0].receive(_TIMEOUT)
