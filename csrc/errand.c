@@ -6,11 +6,8 @@
  * socket, UDP, IP and a device, all of it on this CPU. As those of the pump the sockets are not
  * connected: each datagram is told where to go, and asked where it came from. The loopback hands a
  * datagram to the receiving socket before the send returns, in the softirq that ends the transmission.
- * Where it does not (that softirq was left to ksoftirqd, or packet steering gave it to another CPU),
- * the pump waits for it in poll(), but not for long, and after one that did not come not at all until
- * one comes again: a packet filter that eats datagrams makes trips that are counted as lost, not a
- * pump that stands still. A datagram that is late is taken for the next one, so that the socket
- * always holds the same number.
+ * Where it does not the pump has some patience (patience.h), and then counts the trip as lost. A
+ * datagram that is late is taken for the next one, so that the socket always holds the same number.
  *
  * A receive in vain asks a socket that has nothing: what flannel's loop does every other time.
  *
@@ -23,7 +20,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -34,8 +30,6 @@
 
 enum {
 	LARGEST_DATAGRAM = 65507, /* over IPv4 */
-	TRIAL_MS = 1000,
-	PATIENCE_MS = 10,
 };
 
 static ssize_t take(struct errand *errand, int fd)
@@ -51,7 +45,6 @@ static ssize_t take(struct errand *errand, int fd)
 /* Returns 0, or -errno: of the send, or -ETIMEDOUT for a datagram that did not come. */
 static int make_trip(struct errand *errand, const uint8_t *data, size_t size)
 {
-	struct pollfd back = {.fd = errand->back, .events = POLLIN};
 	ssize_t result;
 
 	result = counted(errand->counters, SYSCALL_SENDTO,
@@ -60,14 +53,10 @@ static int make_trip(struct errand *errand, const uint8_t *data, size_t size)
 				sizeof(errand->destination)));
 	if (result < 0)
 		return -errno;
-	if (take(errand, errand->back) >= 0)
-		return 0;
-	if (errand->patience_ms) {
-		counted(errand->counters, SYSCALL_POLL, poll(&back, 1, errand->patience_ms));
-		if (take(errand, errand->back) >= 0)
-			return 0;
-	}
-	return -ETIMEDOUT;
+	result = take(errand, errand->back);
+	if (result < 0 && patience_wait(&errand->patience, errand->back, errand->counters))
+		result = take(errand, errand->back);
+	return result < 0 ? -ETIMEDOUT : 0;
 }
 
 void errand_run(struct errand *errand, const uint8_t *data, size_t size)
@@ -78,7 +67,7 @@ void errand_run(struct errand *errand, const uint8_t *data, size_t size)
 		bool lost = make_trip(errand, data, size) < 0;
 
 		errand->counters[lost ? TRIP_LOST : TRIP_UDP]++;
-		errand->patience_ms = lost ? 0 : PATIENCE_MS;
+		patience_learn(&errand->patience, lost);
 	}
 	for (int64_t i = 0; i < errand->vain_receives; i++)
 		take(errand, errand->empty);
@@ -113,9 +102,9 @@ static int open_trips(struct errand *errand)
 		return result;
 	if (getsockname(errand->back, (struct sockaddr *)&errand->destination, &length) < 0)
 		return -errno;
-	errand->patience_ms = TRIAL_MS;
+	errand->patience.ms = PATIENCE_FIRST_MS;
 	result = make_trip(errand, errand->scratch, 1);
-	errand->patience_ms = PATIENCE_MS;
+	patience_learn(&errand->patience, result < 0);
 	return result;
 }
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patience.h"
+
 /* At rest, and closed: {.there = -1, .back = -1, .empty = -1}. */
 struct errand {
 	int64_t udp_trips, vain_receives;
@@ -14,7 +16,7 @@ struct errand {
 	int empty;       /* nobody sends to it */
 	uint8_t *scratch;
 	size_t room;
-	int patience_ms; /* how long to wait for a datagram that is not there at once */
+	struct patience patience; /* for a datagram that is not there at once */
 	uint64_t *counters;
 };
 

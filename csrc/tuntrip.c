@@ -13,10 +13,9 @@
  * trip over UDP, and two calls and two copies, is the price of these passages. It includes the UDP
  * checksum, which a tun without offload has computed and checked and the loopback has not. Sums do
  * not change when what they add is exchanged, so both checksums stay right. All of it is done on this
- * CPU before the call returns; where it is not, the rules are those of errand.c: the pump waits, but
- * not for long, and after a trip that was lost not at all until one is made again, and what is late
- * is taken for the next one. Others may send into the tun as well (reports about multicast groups);
- * their packets are passed over, a few for each trip.
+ * CPU before the call returns; where it is not the pump has some patience (patience.h), and what is
+ * late is taken for the next one. Others may send into the tun as well (reports about multicast
+ * groups); their packets are passed over, a few for each trip.
  *
  * The device is one that goes with its descriptor. The kernel numbers devices of a name without gaps
  * and gives no number twice in a namespace, so the number also tells which four addresses are taken
@@ -30,7 +29,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,8 +53,6 @@ enum {
 	LARGEST_PACKET = 65535,
 	LARGEST_DATAGRAM = LARGEST_PACKET - HEADERS,
 	STRANGERS_MAX = 8, /* packets of others that one trip passes over */
-	TRIAL_MS = 1000,
-	PATIENCE_MS = 10,
 };
 
 /* ---- a trip -------------------------------------------------------------------------------- */
@@ -80,13 +76,11 @@ static ssize_t take_datagram(struct tuntrip *tuntrip)
 /* Returns what `take` does, which is tried again when something has come to `fd`. */
 static ssize_t await(struct tuntrip *tuntrip, int fd, ssize_t (*take)(struct tuntrip *))
 {
-	struct pollfd watched = {.fd = fd, .events = POLLIN};
 	ssize_t size = take(tuntrip);
 
-	if (size >= 0 || errno != EAGAIN || !tuntrip->patience_ms)
-		return size;
-	counted(tuntrip->counters, SYSCALL_POLL, poll(&watched, 1, tuntrip->patience_ms));
-	return take(tuntrip);
+	if (size < 0 && patience_wait(&tuntrip->patience, fd, tuntrip->counters))
+		size = take(tuntrip);
+	return size;
 }
 
 static bool is_at(const uint8_t *address, const uint8_t *port, const struct sockaddr_in *expected)
@@ -155,7 +149,7 @@ void tuntrip_run(struct tuntrip *tuntrip, const uint8_t *data, size_t size)
 		bool lost = make_trip(tuntrip, data, size) < 0;
 
 		tuntrip->counters[lost ? TRIP_LOST : TRIP_TUN]++;
-		tuntrip->patience_ms = lost ? 0 : PATIENCE_MS;
+		patience_learn(&tuntrip->patience, lost);
 	}
 }
 
@@ -276,9 +270,9 @@ int tuntrip_open(struct tuntrip *tuntrip, const int64_t *settings, size_t larges
 		return -ENOMEM;
 	if ((result = open_way(tuntrip)) < 0)
 		return result;
-	tuntrip->patience_ms = TRIAL_MS;
+	tuntrip->patience.ms = PATIENCE_FIRST_MS;
 	result = make_trip(tuntrip, tuntrip->packet, 1);
-	tuntrip->patience_ms = PATIENCE_MS;
+	patience_learn(&tuntrip->patience, result < 0);
 	return result;
 }
 

@@ -6,14 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "patience.h"
+
 /* At rest, and closed: {.tun = -1, .socket = -1}. */
 struct tuntrip {
 	int64_t trips; /* for each unit */
 	int tun, socket;
 	struct sockaddr_in here, there; /* the socket's address, and one behind the tun */
 	uint8_t *packet;
-	size_t room;     /* for a whole packet, headers and all */
-	int patience_ms; /* how long to wait for what is not there at once */
+	size_t room; /* for a whole packet, headers and all */
+	struct patience patience; /* for what is not there at once */
 	uint64_t *counters;
 };
 
