@@ -246,7 +246,7 @@ def _measure(
         found = facts(topology)
         if forwarders:
             found["pumps"] = {forwarder.name: dict(forwarder.facts) for forwarder in forwarders}
-        return _Taken(measurement, found, watch.figures)
+        return _Taken(measurement, found, {**watch.figures, **measurement.disturbances})
 
 
 def _sing(writer: ResultWriter, block: int) -> None:

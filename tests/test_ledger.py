@@ -2,13 +2,18 @@
 
 import copy
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
 from capabilities import require
+from files import shipped
+from sets import asking
 
+from bench import run as runner
 from bench.errors import CannotMeasure
 from bench.forwarders import forwarding
 from bench.ledger import ITEMS, Ledger, Load, take, trace
@@ -16,17 +21,9 @@ from bench.ledger.checks import CHECKS, agree
 from bench.ledger.evidence import Evidence
 from bench.ledger.take import assemble, observe
 from bench.probes import PROBES, Path, prove
-from bench.scenario import (
-    DeviceRef,
-    Scenario,
-    find,
-    load,
-    parse_ref,
-    shipped_scenarios,
-    variants,
-)
-from bench.scenario import trace as route
-from bench.scenario.model import Tun, Vxlan
+from bench.quality.rule import REPEATS, judge
+from bench.results import ResultWriter, load
+from bench.scenario import find, shipped_scenarios, variants
 from bench.topology import build
 
 pytestmark = pytest.mark.usefixtures("tuns")
@@ -49,8 +46,18 @@ def proved(name: str, *overrides: str) -> Iterator[Path]:
 
 
 def observed(name: str, *overrides: str, load: Load = LOAD) -> Evidence:
-    """What was counted on a path, which is gone."""
-    (evidence,) = (observe(path, load) for path in proved(name, *overrides))
+    """What was counted on a path, which is gone.
+
+    Where other programs load the machine the tracer may miss too much. Then it is done again, as a
+    run does and by its rule: on a path built anew, so often and no more. Only what the tracer says
+    that it missed decides, never what was counted, and the last try counts whatever it missed.
+    """
+    for left in reversed(range(1 + REPEATS)):
+        (evidence,) = (observe(path, load) for path in proved(name, *overrides))
+        missed = evidence.seen.trace.missed_share if evidence.seen.trace else None
+        if missed is None or not judge({"missed": missed}):
+            break
+        warnings.warn(f"{name}: the tracer missed {missed:.2%}; {left} tries left", stacklevel=2)
     return evidence
 
 
@@ -81,56 +88,6 @@ def test_what_a_scenario_predicts_is_what_happens(name: str, ledgers: dict[str, 
     assert ledger.predicted.keys() == {"copies", "traversals", "device_hops", "useful_calls"}
     for item, predicted in ledger.predicted.items():
         assert ledger.per_packet[item] == pytest.approx(predicted, rel=0.01), item
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-def test_what_a_scenario_predicts_follows_from_its_path(name: str) -> None:
-    scenario = load(shipped_scenarios()[name]).scenario
-    assert scenario.predicted.traversals == passes(scenario)
-    assert scenario.predicted.copies == 2 + 2 * len(pumps_passed(scenario))
-    assert scenario.predicted.useful_calls == scenario.predicted.copies
-
-
-def hops_of(scenario: Scenario) -> list[DeviceRef]:
-    ends = parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server)
-    return [hop.ref for hop in route(scenario, *ends) if hop.counted]
-
-
-def pumps_passed(scenario: Scenario) -> set[int]:
-    """The pumps that hold a device on the way: each takes a packet in and gives it out."""
-    hops = {str(ref) for ref in hops_of(scenario)}
-    return {n for n, pump in enumerate(scenario.forwarders) if hops & {*pump.devices}}
-
-
-def passes(scenario: Scenario) -> int:
-    """IP layers on the way, from the devices that have an address: a packet leaves a host by one
-    and enters another by the next; inside a tunnel's pair another pair carries it."""
-    left: list[DeviceRef] = []
-    entered, sent, came_in = 0, 0, False
-    for ref in hops_of(scenario):
-        if not scenario.device(ref).addresses:
-            continue
-        tunnel = isinstance(scenario.device(ref), Tun | Vxlan)
-        before = left[-1] if left else None
-        if (
-            before is not None
-            and before.host != ref.host
-            and isinstance(scenario.device(before), Tun | Vxlan) == tunnel
-        ):
-            left.pop()
-            entered, came_in = entered + 1, True
-        else:
-            left.append(ref)
-            sent, came_in = sent + (not came_in), False
-    return entered + sent
-
-
-def test_a_prediction_must_be_a_count(tmp_path: Any) -> None:
-    text = shipped_scenarios()["veth"].read_text()
-    file = tmp_path / "veth.toml"
-    file.write_text(text.replace("copies = 2", "copies = -2"))
-    with pytest.raises(Exception, match=r"predicted.copies"):
-        load(file)
 
 
 # ---- what is counted ----------------------------------------------------------------------------
@@ -273,7 +230,9 @@ def tampered(evidence: Evidence, observer: str, change: float) -> Evidence:
 
 @pytest.mark.parametrize("observer", ["snmp", "devices", "process", "pumps"])
 def test_a_source_that_is_off_by_one_percent_is_found_out(observer: str, flannel: Evidence) -> None:
-    ledger = assemble(tampered(flannel, observer, 1.01), LOAD)
+    """Beyond what the tracer says that it missed, which is held to be no disagreement."""
+    missed = flannel.trace().missed / LOAD.packets if observer == "devices" else 0
+    ledger = assemble(tampered(flannel, observer, 1.01 + missed), LOAD)
     if observer == "snmp":  # both of what it is held against itself with have changed alike
         assert {c.id for c in ledger.checks if c.agree is False} == {"datagrams"}
     assert not ledger.sound
@@ -310,6 +269,34 @@ def test_a_disagreement_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> No
     for path in proved("tun-relay"):
         with pytest.raises(CannotMeasure, match="disagree: pump"):
             PROBES["ledger"].measure(path, settings)
+
+
+def test_a_trial_of_which_the_tracer_missed_too_much_is_repeated_in_a_run(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, tries = trace._Tracer.counted, 0
+
+    def missing_much_at_first(self: Any) -> trace.Traced:
+        nonlocal tries
+        tries += 1
+        found = counted(self)
+        return replace(found, missed=found.events // 100 if tries == 1 else 0)
+
+    monkeypatch.setattr(trace._Tracer, "counted", missing_much_at_first)
+    settings = {"ledger": {"kind": "udp", "packets": 500, "size": 64, "rate": 5000.0}}
+    run = asking(
+        2, variants=("veth",), arms=("native",), probes=("ledger",), blocks=1, settings=settings
+    )
+    with ResultWriter.create(tmp_path / "a", run) as writer:
+        runner.run({"veth": shipped("veth")}, settings, writer, lambda *_: None)
+        results = load(writer.finish())
+    [record] = results.run.quality
+    first, second = record.attempts
+    assert "missed" in first.spoilt
+    assert first.figures["missed"] == pytest.approx(0.01, rel=0.1)
+    assert "wakeups" not in first.samples
+    assert (second.figures["missed"], "missed" in second.spoilt) == (0, False)
+    assert "wakeups" in {sample.metric for sample in results.samples}
 
 
 # ---- what cannot be observed --------------------------------------------------------------------
@@ -352,6 +339,7 @@ def test_the_probe_gives_no_sample_of_what_is_not_observed(monkeypatch: pytest.M
         "traversals",
     }
     assert measured.samples["copies"] == [pytest.approx(4, rel=0.01)]
+    assert measured.disturbances == {"missed": None}
     assert b'"wakeups":"bpftrace is not installed"' in measured.raw["ledger"]
 
 

@@ -90,6 +90,25 @@ def test_a_run_that_is_always_disturbed_ends_and_says_which_trials_were(
     assert [sample.value for sample in results.samples] == [2, 3, 4, 5]
 
 
+def test_what_only_its_probe_knows_disturbs_a_trial_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = iter((0.002, 0.0005))
+
+    def measure(path: NetPath, settings: Mapping[str, Any]) -> Measurement:
+        share = next(shares)
+        return Measurement({"tcp_goodput": [share]}, disturbances={"missed": share})
+
+    probe = replace(PROBES["tcp_goodput"], measure=measure, missing=lambda: None)
+    monkeypatch.setitem(PROBES, "tcp_goodput", probe)
+    with ResultWriter.create(tmp_path / "a", a_short_run(1)) as writer:
+        runner.run({"veth": shipped("veth")}, writer.run.asked.settings, writer, lambda *_: None)
+        results = load(writer.finish())
+    [record] = results.run.quality
+    assert ["missed" in attempt.spoilt for attempt in record.attempts] == [True, False]
+    assert [sample.value for sample in results.samples] == [0.0005]
+
+
 def test_without_repeats_a_disturbed_trial_is_only_marked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,13 @@ def test_what_was_repeated_is_counted_by_what_disturbed_it() -> None:
     )
 
 
+def test_what_the_tracer_missed_is_said_to_be_unobserved_only_where_one_was_used() -> None:
+    run = watched((), ())
+    assert "tracer" not in words.closing(run)[0]
+    counting = replaced(run, asked=replaced(run.asked, probes=("ledger",)))
+    assert "device interrupts, events the tracer missed." in words.closing(counting)[0]
+
+
 def test_a_quiet_run_says_so_and_one_that_was_not_watched_says_nothing() -> None:
     assert words.closing(watched((), ()))[0].startswith("None of 2 trials was disturbed.")
     assert words.closing(asking(2)) == []

@@ -12,10 +12,11 @@ from bench.ledger.model import Unseen
 from bench.ledger.observers import Seen
 from bench.ledger.subject import Process, Subject
 from bench.ledger.trace import Traced
+from bench.quality.rule import DISTURBANCES
 from bench.scenario.model import Pump
 
 TRACE, COUNTERS, TALLIES = "trace", "pump counters", "tallies"
-MISSED_MOST = 0.001
+MISSED_MOST = DISTURBANCES["missed"].limit
 """Share of the events that a count in interrupts may lack."""
 _DEVICE_CALLS = {"in": ("write", "writev"), "out": ("read", "readv")}
 _TOLD_PER_HANDOFF, _EVENT = 2, 8
@@ -55,7 +56,7 @@ class Evidence:
         it does not do it while a program of the tracer runs.)
         """
         trace = self.trace()
-        if trace.missed > MISSED_MOST * trace.events:
+        if trace.missed_share > MISSED_MOST:
             raise Unseen(
                 f"the tracer missed {trace.missed} events and saw {trace.events}: too much happened"
             )

@@ -83,6 +83,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     checks: the identity checks. sound: whether all of those that apply agree.
     unobserved: observer → why it counted nothing.
     events, missed: how many events the tracer counted, and how many the kernel left out.
+    missed_share: the second by the first; None without the tracer.
     overhead: None where nothing was traced; `overhead_reason` says why.
     """
 
@@ -105,6 +106,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     unobserved: dict[str, str]
     events: int = 0
     missed: int = 0
+    missed_share: float | None = None
     sent: int | None = None
     overhead: Overhead | None = None
     overhead_reason: str = ""

@@ -126,6 +126,7 @@ def assemble(
         unobserved=evidence.seen.reasons,
         events=evidence.seen.trace.events if evidence.seen.trace else 0,
         missed=evidence.seen.trace.missed if evidence.seen.trace else 0,
+        missed_share=evidence.seen.trace.missed_share if evidence.seen.trace else None,
         overhead=overhead,
         overhead_reason=why,
     )

@@ -75,6 +75,11 @@ class Traced:
             entry[0] for entries in pairs for entry in entries.values()
         )
 
+    @property
+    def missed_share(self) -> float:
+        """How many were missed, of those that were counted."""
+        return self.missed / max(1, self.events)
+
 
 def missing() -> str | None:
     """Why nothing can be traced here, or None as far as can be told without trying."""

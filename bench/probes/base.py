@@ -25,6 +25,7 @@ class Measurement:
     pyperf: for metrics that pyperf measured, its JSON (one benchmark), to be merged into rtt.json.
     warnings: what whoever reads the figures should know, each a line.
     conditions: what the trial found that its figures hold for; later ones go by it (`Path.known`).
+    disturbances: what only the probe can know of them, by their ids in `bench.quality.rule`.
     """
 
     samples: Mapping[str, list[float]]
@@ -32,6 +33,7 @@ class Measurement:
     pyperf: bytes | None = None
     warnings: tuple[str, ...] = ()
     conditions: Mapping[str, float] = field(default_factory=dict)
+    disturbances: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     """Take a ledger of `path`.
 
     settings: the fields of a `bench.ledger.Load`. Raises CannotMeasure, also where two ways of
-    counting the same thing disagree or where packets are lost.
+    counting the same thing disagree or where packets are lost. How much the tracer missed is told
+    as a disturbance: a trial of which it missed too much is repeated as any that was disturbed.
     """
     # Imported here: the ledger itself uses other probes.
     from bench.ledger import Load, take  # noqa: PLC0415
@@ -52,7 +53,11 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
             f"ledger: {lost} of {ledger.sent} datagrams were lost, so the counts are not a "
             "packet's; the machine may be too busy"
         )
-    return Measurement(_samples(ledger), raw={"ledger": msgspec.json.encode(ledger)})
+    return Measurement(
+        _samples(ledger),
+        raw={"ledger": msgspec.json.encode(ledger)},
+        disturbances={"missed": ledger.missed_share},
+    )
 
 
 def _samples(ledger: Ledger) -> dict[str, list[float]]:

@@ -26,6 +26,7 @@ class Disturbance:
     """One entry of the rule.
 
     limit: more than this spoils a trial; a share of the processors' time, or `unit`.
+    probe: whose trials alone can tell of it; empty: it is watched in all.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Disturbance:
     limit: float
     why: str
     unit: str = ""
+    probe: str = ""
 
 
 DISTURBANCES = {
@@ -71,6 +73,15 @@ DISTURBANCES = {
             "no device of a scenario raises any; at some 10 microseconds each, in a virtual "
             "machine, these are a hundredth of a processor",
             unit="a second and CPU",
+        ),
+        Disturbance(
+            "missed",
+            "events the tracer missed",
+            0.001,
+            "what it counts in interrupts is not observed then; it misses what comes while one of "
+            "its programs runs, and most where other programs raise events as well",
+            unit="of those it counted",
+            probe="ledger",
         ),
     )
 }

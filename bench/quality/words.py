@@ -81,7 +81,12 @@ def _trials(run: Run) -> list[str]:
         text = f"None of {len(records)} trials was disturbed."
     if kept:
         text += f" Counted though disturbed: {len(kept)} ({_counted(kept)})."
-    if unseen := [entry.title for id_, entry in DISTURBANCES.items() if id_ not in seen]:
+    unseen = [
+        entry.title
+        for id_, entry in DISTURBANCES.items()
+        if id_ not in seen and (not entry.probe or entry.probe in run.asked.probes)
+    ]
+    if unseen:
         text += f" Not observed here: {', '.join(unseen)}."
     return [text]
 
