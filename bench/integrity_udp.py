@@ -19,6 +19,7 @@ from bench.endpoint import family_of
 from bench.errors import CannotMeasure
 from bench.native import traffic
 from bench.native.traffic import DATAGRAM_MAX, HEADER, Received, Sent, Sink, Stream, Tally
+from bench.probes.flow import QUIET, settle
 from bench.process import Child, Send, spawn
 from bench.topology import Topology
 
@@ -26,8 +27,6 @@ _SEGMENTS = 64
 """What every kernel with UDP_SEGMENT takes."""
 _BUFFER = 8 << 20
 _START_TIMEOUT = 5.0
-_SETTLE = 0.3
-"""Seconds without any news after which what is missing counts as lost."""
 _LINGER = 0.005
 """Seconds that duplicates have to arrive after the last that was missing."""
 _MARGIN = 10.0
@@ -165,11 +164,12 @@ def check(
                     traffic.send(sock.fileno(), stream, sent[number], os.eventfd(0))
                 except OSError as error:
                     errors[number] = (error.errno, error.strerror)
-                _settle(sent[number], received[number])
+                settle(sent[number], received[number])
+                time.sleep(_LINGER)
                 os.eventfd_write(stop, 1)
         return {"errors": errors}
 
-    timeout = _MARGIN + len(plan) * (3 * datagrams / rate + 2 * _SETTLE)
+    timeout = _MARGIN + len(plan) * (3 * datagrams / rate + 2 * QUIET)
     try:
         errors = _run(direction, receive, send, (ready, stop), timeout)
     finally:
@@ -229,15 +229,3 @@ def _stream(case: Case, number: int, datagrams: int, rate: float, seed: int) -> 
         rate=rate,
         verify=True,
     )
-
-
-def _settle(sent: Tally[Sent], received: Tally[Received]) -> None:
-    """Wait until all that was sent has arrived, or nothing arrives any more."""
-    wanted, seen, news = sent.read().packets, -1, time.monotonic()
-    while (there := received.read()).unique + there.corrupt < wanted:
-        if there.packets != seen:
-            seen, news = there.packets, time.monotonic()
-        elif time.monotonic() - news > _SETTLE:
-            return
-        time.sleep(0.001)
-    time.sleep(_LINGER)

@@ -4,6 +4,7 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from files import shipped
@@ -16,6 +17,7 @@ from bench.integrity_tcp import Flow, TcpResult, exchange
 from bench.integrity_udp import Case, UdpResult, cases
 from bench.native.traffic import Received, Sent
 from bench.probes.base import Path
+from bench.probes.flow import settle
 from bench.topology import Arm
 
 FEW = 128
@@ -125,7 +127,7 @@ def test_a_wrong_bit_is_found_in_datagrams_and_in_streams() -> None:
 def test_what_happens_to_datagrams_is_told_apart(
     fault: str, count: Callable[[UdpResult], int], word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(integrity_udp, "_SETTLE", 0.05)
+    monkeypatch.setattr(integrity_udp, "settle", partial(settle, quiet=0.05))
     with harmful(fault, 20) as path:
         report = check(path)
     for result in of_case(report, lambda case: case == Case(1001)):

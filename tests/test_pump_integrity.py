@@ -3,6 +3,7 @@
 import re
 import signal
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path as File
 
 import pytest
@@ -16,6 +17,7 @@ from bench.forwarders import forwarding
 from bench.integrity import IntegrityReport
 from bench.probes import prove
 from bench.probes.base import Path
+from bench.probes.flow import settle
 from bench.process import Send, spawn
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, build
@@ -87,7 +89,7 @@ def name_of(combination: Mapping[str, str]) -> str:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pumps that spin keep each other waiting where there are fewer CPUs than spin."""
-    monkeypatch.setattr(integrity_udp, "_SETTLE", 3.0)
+    monkeypatch.setattr(integrity_udp, "settle", partial(settle, quiet=3.0))
 
 
 def check(path: Path, gro: Sequence[bool] = (False, True)) -> IntegrityReport:

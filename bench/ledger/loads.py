@@ -22,14 +22,13 @@ from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.probes import tcp_goodput
 from bench.probes.base import Path, wait_for_listener
 from bench.probes.echo import ROUND_TIMEOUT, calibrated, connect, quiet_cpu, responder
+from bench.probes.flow import settle
 from bench.process import Child, Send, spawn
 
 _PORT = 7010
 _BUFFER = 4 << 20
 _START_TIMEOUT = 5.0
 _MARGIN = 10.0
-_SETTLE = 0.3
-"""Seconds without any news after which what is missing counts as lost."""
 _QUIET = 0.03
 """Seconds without a packet on any device after which a path is quiet."""
 
@@ -135,7 +134,7 @@ def _udp(path: Path, load: Load) -> Iterator[Prepared]:
             def run() -> Delivered:
                 os.eventfd_write(go, 1)
                 generator.receive(load.packets / (load.rate or 1e4) * 2 + _MARGIN)
-                _settle(sent, received)
+                settle(sent, received)
                 count = received.read().unique
                 if count == 0:
                     raise CannotMeasure(f"{there}: nothing of the load arrived")
@@ -155,17 +154,6 @@ def _end(
     path: Path, host: str, name: str, task: Callable[[Send], None], keep: Sequence[int]
 ) -> AbstractContextManager[Child]:
     return spawn(f"{host}: {name}", task, netns=path.topology.netns(host), keep=keep)
-
-
-def _settle(sent: Tally[Sent], received: Tally[Received]) -> None:
-    """Wait until all that was sent has arrived, or nothing arrives any more."""
-    wanted, seen, news = sent.read().packets, -1, time.monotonic()
-    while (there := received.read()).unique < wanted:
-        if there.packets != seen:
-            seen, news = there.packets, time.monotonic()
-        elif time.monotonic() - news > _SETTLE:
-            return
-        time.sleep(0.001)
 
 
 # ---- a saturating TCP stream --------------------------------------------------------------------

@@ -60,6 +60,11 @@ class Arrived:
     first_ns: int
     last_ns: int
 
+    @property
+    def accounted(self) -> int:
+        """Datagrams that nobody has to wait for any more."""
+        return self.unique
+
 
 @dataclass(frozen=True)
 class Rhythm:

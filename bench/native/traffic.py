@@ -127,6 +127,11 @@ class Received:
     corrupt_offset: int
     pace: Pace
 
+    @property
+    def accounted(self) -> int:
+        """Datagrams that nobody has to wait for any more: they are there, sound or not."""
+        return self.unique + self.corrupt
+
 
 Count = TypeVar("Count", bound="DataclassInstance")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import socket
-import time
 from dataclasses import dataclass
 
 from bench.endpoint import family_of
@@ -29,6 +28,7 @@ from bench.percentiles import SLICES, Counts
 from bench.probes.ahead import cleared, ends, hold
 from bench.probes.base import Path, client, server
 from bench.probes.echo import PAYLOAD
+from bench.probes.flow import settle
 from bench.process import Send
 
 PATIENCE = 1.0
@@ -37,8 +37,6 @@ _PORT = 7012
 _BUFFER = 1 << 20
 _START_TIMEOUT = 5.0
 _MARGIN = 5.0
-_SETTLE = 0.3
-"""Seconds without any news after which what is missing counts as lost."""
 _PIECE_NS, _REST_NS = 400_000_000, 100_000_000
 """A sender that spins lets nobody else on its CPU. After most of a second the kernel makes room for
 them, for 50 ms: better before that, and when nothing is due."""
@@ -114,7 +112,7 @@ def offer(path: Path, wanted: Offer) -> Found:
             receiver.receive(_START_TIMEOUT)
             with client(path, "paced sender", send) as sender:
                 told = sender.receive(2 * wanted.seconds + PATIENCE + _MARGIN)
-            _settle(sent, arrived)
+            settle(sent, arrived)
             os.eventfd_write(stop, 1)
             receiver.receive(_MARGIN)
     finally:
@@ -131,14 +129,3 @@ def offer(path: Path, wanted: Offer) -> Found:
         tuple(intended.read(index) for index in slices),
         tuple(actual.read(index) for index in slices),
     )
-
-
-def _settle(sent: Tally[Sent], arrived: Tally[Arrived]) -> None:
-    """Wait until all that was sent has arrived, or nothing arrives any more."""
-    wanted, seen, news = sent.read().packets, -1, time.monotonic()
-    while (there := arrived.read()).unique < wanted:
-        if there.packets != seen:
-            seen, news = there.packets, time.monotonic()
-        elif time.monotonic() - news > _SETTLE:
-            return
-        time.sleep(0.005)

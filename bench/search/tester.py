@@ -25,6 +25,7 @@ from bench.native import traffic
 from bench.native.traffic import Pace, Received, Sent, Sink, Stream, Tally
 from bench.probes.ahead import cleared, ends, hold
 from bench.probes.base import Path
+from bench.probes.flow import settle
 from bench.process import Child, Send, spawn
 from bench.search import losses
 from bench.search.model import Options, Trial
@@ -38,11 +39,8 @@ _DRAIN = 0.05
 """Share of a trial's length within which everything must have arrived after its end."""
 _BURST = 128
 """Datagrams that may be overdue; a sender that was kept from running does without the others."""
-_LOOK = 0.01
-"""Seconds without any news after which to look whether what is missing is known to be dropped."""
-_SETTLE = 0.15
-"""Seconds without any news after which it counts as lost all the same: a machine with much to do
-may hold a forwarder back for a while."""
+_QUIET = 0.15
+"""Seconds without any news after which to go on: a search has many trials that lose something."""
 _PATIENCE = 1.0
 """And with news: it came too late anyway."""
 
@@ -121,7 +119,7 @@ class Tester:
         sent = self.sent.read()
         _sleep_until(sent.end_ns / 1e9 + _DRAIN * seconds)
         in_time = self.received.read().unique
-        self._settle(sent.packets)
+        settle(self.sent, self.received, quiet=_QUIET, patience=_PATIENCE, dropped=self._dropped)
         os.eventfd_write(self.stop, 1)
         dropped = self.receiver.receive(_TIMEOUT)["drops"]
         received, before, self.before = self.received.read(), self.before, losses.count(self.path)
@@ -136,23 +134,10 @@ class Tester:
             shared=max(self.sending.shared(sent.pace), self.receiving.shared(received.pace)),
         )
 
-    def _settle(self, wanted: int) -> None:
-        """Wait until all has arrived or is known to be dropped, or nothing happens any more."""
-        seen, begin = -1, time.monotonic()
-        news = looked = begin
-        while (there := self.received.read()).unique < wanted:
-            now = time.monotonic()
-            if there.packets != seen:
-                seen, news = there.packets, now
-            elif now - max(news, looked) > _LOOK:
-                counts, looked = losses.count(self.path), now
-                if losses.ELSEWHERE not in losses.places(
-                    self.before, counts, wanted - there.unique, 0
-                ):
-                    return
-            if now - news > _SETTLE or now - begin > _PATIENCE:
-                return
-            time.sleep(0.001)
+    def _dropped(self, missing: int) -> bool:
+        """Whether so many are known to have been dropped on the way."""
+        counts = losses.count(self.path)
+        return losses.ELSEWHERE not in losses.places(self.before, counts, missing, 0)
 
 
 @contextmanager
