@@ -1,13 +1,21 @@
 """What is sent over a path is waited for as long as it makes sense, and no longer."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path as FilePath
 
 import pytest
+from files import shipped
+from live import live
 
-from bench.native.traffic import Received, Sent, Tally
-from bench.probes.flow import settle
+from bench.errors import CannotMeasure
+from bench.native import traffic
+from bench.native.traffic import Received, Sent, Sink, Stream, Tally
+from bench.probes.base import Path
+from bench.probes.flow import Connected, Direction, Flow, Order, flowing, forth, settle
 from bench.process import Send, spawn
 
 # ---- when all that will arrive has arrived --------------------------------------------------
@@ -71,3 +79,113 @@ def test_what_is_known_to_be_dropped_is_not_waited_for(
     sent, received = tallies(10, packets=9, unique=9)
     took = seconds_of(sent, received, quiet=1.5, dropped=lambda missing: missing <= known)
     assert least <= took < most
+
+
+# ---- sender and receiver --------------------------------------------------------------------
+
+SENT, RECEIVED = Tally(Sent), Tally(Received)
+"""Of the last order."""
+
+
+def give(fd: int, stop: int, order: Order) -> Order:
+    stream = Stream(1, order["id"], 64, count=order["count"], rate=5000.0)
+    traffic.send(fd, stream, SENT, stop, [(to, order["port"]) for to in order["turns"]])
+    return {"said": order["id"]}
+
+
+def take(fd: int, stop: int, order: Order) -> None:
+    traffic.sink(fd, Sink(1, order["id"], 64), RECEIVED, stop)
+
+
+@pytest.fixture(name="direction")
+def _direction(namespaces: None) -> Iterator[Direction]:
+    with live(shipped("veth").scenario) as topology:
+        yield forth(Path(topology, "veth"))
+
+
+def carry_out(flow: Flow, number: int, count: int, turns: tuple[str, ...] = ()) -> Order:
+    for tally in (SENT, RECEIVED):
+        tally.clear()
+    flow.begin(id=number)
+    told = flow.send(0.1, id=number, count=count, turns=turns, port=flow.port)
+    settle(SENT, RECEIVED)
+    flow.end()
+    return told
+
+
+@pytest.mark.parametrize("connected", ["sender", "both", "neither"])
+def test_what_is_ordered_is_sent_and_received_time_after_time(
+    direction: Direction, connected: Connected
+) -> None:
+    turns = (direction.address,) if connected == "neither" else ()
+    with flowing(direction, give, take, connected=connected) as flow:
+        for number, count in enumerate((10, 300)):
+            assert carry_out(flow, number, count, turns) == {"said": number}
+            assert SENT.read().packets == RECEIVED.read().unique == count
+        assert flow.drops() == 0
+
+
+@pytest.mark.parametrize(("connected", "strangers"), [("sender", 1), ("both", 0)])
+def test_a_receiver_that_is_connected_hears_its_sender_alone(
+    direction: Direction, connected: Connected, strangers: int
+) -> None:
+    with flowing(direction, give, take, connected=connected) as flow:
+        RECEIVED.clear()
+        flow.begin(id=1)
+        with direction.open(direction.sender) as stranger:
+            stranger.sendto(b"hello", (direction.address, flow.port))
+        SENT.clear()
+        flow.send(0.1, id=1, count=10, turns=(), port=flow.port)
+        settle(SENT, RECEIVED)
+        flow.end()
+    assert RECEIVED.read().packets == 10 + strangers
+
+
+def test_a_receiver_that_dies_is_named_and_not_what_the_sender_made_of_it(
+    direction: Direction,
+) -> None:
+    with flowing(direction, give, take) as flow:
+        flow.begin(id=1)
+        os.kill(flow.receiver.child.pid, signal.SIGKILL)
+        with pytest.raises(CannotMeasure, match=r"^server: receiver: killed by signal 9$"):
+            flow.send(0.1, id=1, count=100, turns=(), port=flow.port)
+
+
+def test_a_sender_that_cannot_send_says_why(direction: Direction) -> None:
+    with (
+        flowing(direction, give, take, connected="neither") as flow,
+        pytest.raises(CannotMeasure, match=r"^client: sender: Network is unreachable$"),
+    ):
+        carry_out(flow, 1, 10, ("192.0.2.1",))
+
+
+def test_an_address_that_is_none_of_the_receiver_is_refused_in_a_line(
+    direction: Direction,
+) -> None:
+    wrong = Direction(direction.path, direction.sender, direction.receiver, "192.0.2.1")
+    text = r"^client to server, 192.0.2.1: Cannot assign requested address$"
+    with pytest.raises(CannotMeasure, match=text), flowing(wrong, give, take):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGKILL, CannotMeasure)]
+)
+def test_nothing_is_left_of_a_flow_that_is_interrupted_or_broken(
+    direction: Direction, number: int, error: type[BaseException]
+) -> None:
+    pids = list[int]()
+
+    def begin_and_break() -> None:
+        with flowing(direction, give, take, ahead=True) as flow:
+            pids.extend(end.child.pid for end in (flow.sender, flow.receiver))
+            flow.begin(id=1)
+            os.kill(os.getpid() if number == signal.SIGINT else flow.receiver.child.pid, number)
+            flow.send(0.1, id=1, count=100, turns=(), port=flow.port)
+
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(error):
+        begin_and_break()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert len(pids) == 2
+    assert not any(FilePath(f"/proc/{pid}").exists() for pid in pids)
