@@ -6,12 +6,9 @@ change the load.
 
 from __future__ import annotations
 
-import os
 import random
-import socket
 from dataclasses import dataclass
 
-from bench.endpoint import family_of
 from bench.errors import CannotMeasure
 from bench.native.delay import (
     Arrivals,
@@ -25,18 +22,13 @@ from bench.native.delay import (
 )
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts
-from bench.probes.ahead import cleared, ends, hold
-from bench.probes.base import Path, client, server
+from bench.probes.base import Path
 from bench.probes.echo import PAYLOAD
-from bench.probes.flow import settle
-from bench.process import Send
+from bench.probes.flow import Order, flowing, forth, settle
 
 PATIENCE = 1.0
 """Seconds behind its schedule after which a sender gives up."""
-_PORT = 7012
 _BUFFER = 1 << 20
-_START_TIMEOUT = 5.0
-_MARGIN = 5.0
 _PIECE_NS, _REST_NS = 400_000_000, 100_000_000
 """A sender that spins lets nobody else on its CPU. After most of a second the kernel makes room for
 them, for 50 ms: better before that, and when nothing is due."""
@@ -84,39 +76,23 @@ def offer(path: Path, wanted: Offer) -> Found:
     seed, stream_id = random.getrandbits(64), random.getrandbits(32)
     sent, arrived, lateness = Tally(Sent), Tally(Arrived), Histograms()
     intended, actual = Histograms(SLICES), Histograms(SLICES)
-    address, cpus = (path.server_address, _PORT), ends()
-    stop = os.eventfd(0)
 
-    def receive(report: Send) -> dict[str, bool]:
-        hold(cpus[1])
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.bind(address)
-            report({"ready": True})
-            expected = Arrivals(seed, stream_id, PAYLOAD, wanted.count, _BUFFER, slices=SLICES)
-            receive_paced(sock.fileno(), expected, arrived, intended, actual, stop)
-        return {"done": True}
+    def receive(fd: int, stop: int, _: Order) -> None:
+        expected = Arrivals(seed, stream_id, PAYLOAD, wanted.count, _BUFFER, slices=SLICES)
+        receive_paced(fd, expected, arrived, intended, actual, stop)
 
-    def send(_: Send) -> dict[str, bool]:
-        first = hold(cpus[0])
+    def send(fd: int, stop: int, _: Order) -> None:
         rhythm = Rhythm(wanted.rate, wanted.poisson, wanted.seed, _PIECE_NS, _REST_NS)
         schedule = Schedule(wanted.count, rhythm)
         patience = round(PATIENCE * 1e9)
         paced = Paced(seed, stream_id, PAYLOAD, sleeps=wanted.sleeps, patience_ns=patience)
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.connect(address)
-            send_paced(sock.fileno(), paced, schedule, sent, lateness, os.eventfd(0))
-        return {"first": first}
+        send_paced(fd, paced, schedule, sent, lateness, stop)
 
-    try:
-        with cleared(path), server(path, "receiver", receive, [stop]) as receiver:
-            receiver.receive(_START_TIMEOUT)
-            with client(path, "paced sender", send) as sender:
-                told = sender.receive(2 * wanted.seconds + PATIENCE + _MARGIN)
-            settle(sent, arrived)
-            os.eventfd_write(stop, 1)
-            receiver.receive(_MARGIN)
-    finally:
-        os.close(stop)
+    with flowing(forth(path), send, receive, ahead=True) as flow:
+        flow.begin()
+        flow.send(wanted.seconds)
+        settle(sent, arrived)
+        flow.end()
     if arrived.read().unique == 0:
         raise CannotMeasure(f"{path.server.host}: nothing of what was sent arrived")
     slices = range(SLICES)
@@ -124,7 +100,7 @@ def offer(path: Path, wanted: Offer) -> Found:
         wanted,
         sent.read(),
         arrived.read(),
-        told["first"],
+        flow.sender.ahead,
         lateness.read(),
         tuple(intended.read(index) for index in slices),
         tuple(actual.read(index) for index in slices),
