@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from bench import native
-from bench.endpoint import family_of
 from bench.errors import CannotMeasure
 from bench.ledger.calls import DATA_CALLS
 from bench.ledger.model import Load
@@ -20,12 +18,11 @@ from bench.ledger.subject import SOCKET_CALLS, Process
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.probes import tcp_goodput
-from bench.probes.base import Path, wait_for_listener
+from bench.probes.base import Path, client, wait_for_listener
 from bench.probes.echo import ROUND_TIMEOUT, calibrated, connect, quiet_cpu, responder
-from bench.probes.flow import settle
-from bench.process import Child, Send, spawn
+from bench.probes.flow import Order, flowing, forth, settle
+from bench.process import Send
 
-_PORT = 7010
 _BUFFER = 4 << 20
 _START_TIMEOUT = 5.0
 _MARGIN = 10.0
@@ -94,66 +91,39 @@ def _udp(path: Path, load: Load) -> Iterator[Prepared]:
     """
     seed, stream_id = random.getrandbits(63), random.getrandbits(32)
     sent, received = Tally(Sent), Tally(Received)
-    address = (path.server_address, _PORT)
-    go, stop = os.eventfd(0), os.eventfd(0)
-
-    def receive(report: Send) -> None:
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.bind(address)
-            report({"ready": True})
-            expected = Sink(seed, stream_id, load.size, _BUFFER, batch=1)
-            traffic.sink(sock.fileno(), expected, received, stop)
-
-    def offer(report: Send) -> None:
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.connect(address)
-            stream = Stream(
-                seed,
-                stream_id,
-                load.size,
-                batch=load.batch,
-                count=load.packets,
-                rate=load.rate,
-                sleeps=True,
-            )
-            report({"ready": True})
-            os.eventfd_read(go)
-            traffic.send(sock.fileno(), stream, sent, os.eventfd(0))
-        report({"done": True})
-        os.eventfd_read(stop)  # it stays, to be looked at
-
     here, there = path.client.host, path.server.host
-    try:
-        with (
-            _end(path, there, "sink", receive, [stop]) as sink,
-            _end(path, here, "generator", offer, [go, stop]) as generator,
-        ):
-            for child in (sink, generator):
-                child.receive(_START_TIMEOUT)
 
-            def run() -> Delivered:
-                os.eventfd_write(go, 1)
-                generator.receive(load.packets / (load.rate or 1e4) * 2 + _MARGIN)
-                settle(sent, received)
-                count = received.read().unique
-                if count == 0:
-                    raise CannotMeasure(f"{there}: nothing of the load arrived")
-                return Delivered(count, count * load.size, load.size, sent.read(), received.read())
+    def receive(fd: int, stop: int, _: Order) -> None:
+        traffic.sink(fd, Sink(seed, stream_id, load.size, _BUFFER, batch=1), received, stop)
 
-            processes = [
-                Process("generator", here, generator.pid, SOCKET_CALLS, paces=True),
-                Process("sink", there, sink.pid, SOCKET_CALLS),
-            ]
-            yield Prepared(processes, run)
-    finally:
-        os.close(go)
-        os.close(stop)
+    def send(fd: int, stop: int, _: Order) -> None:
+        stream = Stream(
+            seed,
+            stream_id,
+            load.size,
+            batch=load.batch,
+            count=load.packets,
+            rate=load.rate,
+            sleeps=True,
+        )
+        traffic.send(fd, stream, sent, stop)
 
+    with flowing(forth(path), send, receive) as flow:
+        flow.begin()
 
-def _end(
-    path: Path, host: str, name: str, task: Callable[[Send], None], keep: Sequence[int]
-) -> AbstractContextManager[Child]:
-    return spawn(f"{host}: {name}", task, netns=path.topology.netns(host), keep=keep)
+        def run() -> Delivered:
+            flow.send(load.packets / (load.rate or 1e4))
+            settle(sent, received)
+            count = received.read().unique
+            if count == 0:
+                raise CannotMeasure(f"{there}: nothing of the load arrived")
+            return Delivered(count, count * load.size, load.size, sent.read(), received.read())
+
+        processes = [
+            Process("generator", here, flow.sender.child.pid, SOCKET_CALLS, paces=True),
+            Process("sink", there, flow.receiver.child.pid, SOCKET_CALLS),
+        ]
+        yield Prepared(processes, run)
 
 
 # ---- a saturating TCP stream --------------------------------------------------------------------
@@ -224,7 +194,7 @@ def _echo(path: Path, load: Load) -> Iterator[Prepared]:
     try:
         with (
             responder(path, cpu) as (answering, address),
-            _end(path, here, "client", ask, [go, stop]) as asking,
+            client(path, "client", ask, [go, stop]) as asking,
         ):
             asking.receive(_MARGIN)
 
