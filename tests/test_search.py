@@ -251,7 +251,7 @@ def test_forwarders_are_kept_off_the_senders_cpu_meanwhile() -> None:
         pids = [forwarder.child.pid for forwarder in running]
         before = [os.sched_getaffinity(pid) for pid in pids]
         with ready_for_trials(path, 64, QUICK) as tester:
-            assert os.sched_getaffinity(tester.sender.pid) == {ends()[0]}
+            assert os.sched_getaffinity(tester.flow.sender.child.pid) == {ends()[0]}
             for pid, cpus in zip(pids, before, strict=True):
                 assert os.sched_getaffinity(pid) == (cpus - {ends()[0]} or cpus)
         assert [os.sched_getaffinity(pid) for pid in pids] == before

@@ -98,7 +98,7 @@ class Flow:
         """Have the receiver do its part; returns when it is about to."""
         self.receiver.tell(order, _TIMEOUT)
 
-    def send(self, seconds: float, **order: Any) -> Order:
+    def send(self, seconds: float, /, **order: Any) -> Order:
         """Have the sender do its part, which is to take so long; returns what that returns."""
         answer = self.sender.tell(order, 2 * seconds + _MARGIN)
         if not self.receiver.child.alive():

@@ -9,32 +9,21 @@ its socket (csrc/sink.c says why). Both sockets are connected, as those of iperf
 from __future__ import annotations
 
 import errno
-import json
-import os
 import random
-import socket
-import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any
 
-from bench.endpoint import family_of
 from bench.native import traffic
 from bench.native.traffic import Pace, Received, Sent, Sink, Stream, Tally
-from bench.probes.ahead import cleared, ends, hold
 from bench.probes.base import Path
-from bench.probes.flow import settle
-from bench.process import Child, Send, spawn
+from bench.probes.flow import Connected, Flow, Order, flowing, forth, settle
 from bench.search import losses
 from bench.search.model import Options, Trial
 from bench.search.single import cut_before_device, gathered
 
-_PORT = 7008
-_TIMEOUT = 5.0
 _NAP_US = 100
-_SO_MEMINFO, _MEMINFO_DROPS = 55, 8
 _DRAIN = 0.05
 """Share of a trial's length within which everything must have arrived after its end."""
 _BURST = 128
@@ -91,37 +80,34 @@ class Tester:
     """Carries out trials. Use through `ready_for_trials`."""
 
     path: Path
-    sender: Child
-    receiver: Child
-    sender_orders: IO[bytes]
-    receiver_orders: IO[bytes]
+    flow: Flow
     sent: Tally[Sent]
     received: Tally[Received]
-    stop: int
     before: losses.Counts
-    source: list[str | int] | None
-    realtime: bool
     streams: int = 0
     sending: Witness = field(default_factory=Witness)
     receiving: Witness = field(default_factory=Witness)
+
+    @property
+    def realtime(self) -> bool:
+        """Whether the sender goes before all else on its CPU."""
+        return self.flow.sender.ahead
 
     def run(self, rate: float, seconds: float) -> Trial:
         """Offer `rate` datagrams a second for some seconds. Raises CannotMeasure."""
         self.sent.clear()
         self.received.clear()
         self.streams += 1
-        expected = {"id": self.streams, "sender": self.source, "pace_ns": self.receiving.usual_ns}
-        _order(self.receiver_orders, expected)
-        self.receiver.receive(_TIMEOUT)
+        dropped = self.flow.drops()  # the sink's own count may begin when packets come already
+        self.flow.begin(id=self.streams, pace_ns=self.receiving.usual_ns)
         stream = {"rate": rate, "seconds": seconds, "pace_ns": self.sending.usual_ns}
-        _order(self.sender_orders, {"id": self.streams, **stream})
-        self.sender.receive(seconds + _TIMEOUT)
+        self.flow.send(seconds, id=self.streams, port=self.flow.port, **stream)
         sent = self.sent.read()
         _sleep_until(sent.end_ns / 1e9 + _DRAIN * seconds)
         in_time = self.received.read().unique
         settle(self.sent, self.received, quiet=_QUIET, patience=_PATIENCE, dropped=self._dropped)
-        os.eventfd_write(self.stop, 1)
-        dropped = self.receiver.receive(_TIMEOUT)["drops"]
+        self.flow.end()
+        dropped = self.flow.drops() - dropped & 0xFFFFFFFF
         received, before, self.before = self.received.read(), self.before, losses.count(self.path)
         return Trial(
             asked=rate,
@@ -150,110 +136,33 @@ def ready_for_trials(
     """
     sent, received = Tally(Sent), Tally(Received)
     seed = random.getrandbits(63)
-    address = (path.server_address, _PORT)
+    can_gather = not destinations
 
-    def receive(orders: IO[bytes], report: Send) -> None:
-        hold(ends()[1])
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            sock.bind(("", _PORT) if destinations else address)
-            for line in orders:
-                order = json.loads(line)
-                if order["sender"] and order["id"] == 1:
-                    sock.connect(tuple(order["sender"]))
-                expected = Sink(
-                    seed,
-                    order["id"],
-                    size,
-                    options.buffer,
-                    nap_us=_NAP_US,
-                    pace_ns=order["pace_ns"],
-                )
-                before = _drops(sock)  # the sink's own count may begin when packets come already
-                report({"ready": True})
-                traffic.sink(sock.fileno(), expected, received, stop)
-                os.eventfd_read(stop)
-                report({"drops": _drops(sock) - before & 0xFFFFFFFF})
+    def receive(fd: int, stop: int, order: Order) -> None:
+        pace_ns = order["pace_ns"]
+        expected = Sink(seed, order["id"], size, options.buffer, nap_us=_NAP_US, pace_ns=pace_ns)
+        traffic.sink(fd, expected, received, stop)
 
-    def send(orders: IO[bytes], report: Send) -> None:
-        realtime = hold(ends()[0])
-        turns = [(destination, _PORT) for destination in destinations]
-        with socket.socket(family_of(address[0]), socket.SOCK_DGRAM) as sock:
-            if not turns:
-                sock.connect(address)
-            report({"sender": None if turns else sock.getsockname()[:2], "realtime": realtime})
-            gather = options.gather if single else 0.0
-            for line in orders:
-                order = json.loads(line)
-                segments = gathered(order["rate"], size, gather)
-                stream = stream_of(options, size, segments, seed=seed, **order)
-                try:
-                    traffic.send(sock.fileno(), stream, sent, never, turns)
-                except OSError as error:
-                    if not segments or error.errno not in (errno.EIO, errno.EINVAL):
-                        raise
-                    gather = 0.0  # not here: an old kernel, or a datagram above the MTU
-                    alone = stream_of(options, size, 0, seed=seed, **order)
-                    traffic.send(sock.fileno(), alone, sent, never, turns)
-                report({"done": True})
+    def send(fd: int, stop: int, order: Order) -> None:
+        nonlocal can_gather
+        port = order.pop("port")
+        turns = [(destination, port) for destination in destinations]
+        segments = gathered(order["rate"], size, options.gather if can_gather else 0.0)
+        stream = stream_of(options, size, segments, seed=seed, **order)
+        try:
+            traffic.send(fd, stream, sent, stop, turns)
+        except OSError as error:
+            if not segments or error.errno not in (errno.EIO, errno.EINVAL):
+                raise
+            can_gather = False  # not here: an old kernel, or a datagram above the MTU
+            alone = stream_of(options, size, 0, seed=seed, **order)
+            traffic.send(fd, alone, sent, stop, turns)
 
-    stop, never = os.eventfd(0), os.eventfd(0)
-    with ExitStack() as stack:
-        stack.callback(os.close, stop)
-        stack.callback(os.close, never)
-        stack.enter_context(cleared(path))
-        single = stack.enter_context(cut_before_device(path)) and not destinations
-        taker = stack.enter_context(_obeying(path, path.server.host, "sink", receive, [stop]))
-        giver = stack.enter_context(_obeying(path, path.client.host, "generator", send, [never]))
-        begun = giver[0].receive(_TIMEOUT)
-        yield Tester(
-            path,
-            sender=giver[0],
-            receiver=taker[0],
-            sender_orders=giver[1],
-            receiver_orders=taker[1],
-            sent=sent,
-            received=received,
-            stop=stop,
-            before=losses.count(path),
-            source=begun["sender"],
-            realtime=begun["realtime"],
-        )
-
-
-Task = Callable[[IO[bytes], Send], None]
-
-
-@contextmanager
-def _obeying(
-    path: Path, host: str, name: str, task: Task, keep: list[int]
-) -> Iterator[tuple[Child, IO[bytes]]]:
-    """Run `task` on a host; it reads orders, a line of JSON each, that are written to what comes
-    second."""
-    reading, writing = os.pipe()
-
-    def obey(report: Send) -> None:
-        with os.fdopen(reading, "rb") as orders:
-            task(orders, report)
-
-    netns = path.topology.netns(host)
-    with (
-        os.fdopen(writing, "wb", buffering=0) as orders,
-        spawn(f"{host}: {name}", obey, netns=netns, keep=[reading, *keep]) as child,
-    ):
-        os.close(reading)
-        yield child, orders
-
-
-def _order(orders: IO[bytes], order: dict[str, Any]) -> None:
-    # One that has died says so where its answer is waited for.
-    with suppress(BrokenPipeError):
-        orders.write(json.dumps(order).encode() + b"\n")
-
-
-def _drops(sock: socket.socket) -> int:
-    """What the kernel has dropped at a socket so far."""
-    info = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
-    return int(struct.unpack("=9I", info)[_MEMINFO_DROPS])
+    connected: Connected = "neither" if destinations else "both"
+    with cut_before_device(path) as cut:
+        can_gather = can_gather and cut
+        with flowing(forth(path), send, receive, connected=connected, ahead=True) as flow:
+            yield Tester(path, flow, sent, received, before=losses.count(path))
 
 
 def _sleep_until(moment: float) -> None:
