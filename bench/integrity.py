@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench import integrity_tcp, integrity_udp
-from bench.endpoint import family_of
 from bench.errors import CannotMeasure
 from bench.integrity_tcp import TcpResult
-from bench.integrity_udp import Direction, UdpResult
+from bench.integrity_udp import UdpResult
 from bench.probes.base import Path
-from bench.topology import inside
+from bench.probes.flow import Direction, forth
 
 _IP_MTU, _IPV6_MTU = 14, 24  # linux/in.h, linux/in6.h
 _UDP_PORT = 7009  # nothing has to listen there
@@ -112,11 +111,10 @@ def check(
 
 def _directions(path: Path) -> tuple[Direction, Direction]:
     """From client to server, and back to the address that the client talks from."""
-    here, away = path.client.host, path.server.host
-    there = Direction(path.topology, here, away, path.server_address)
+    there = forth(path)
     with _connected(there) as sock:
         address = str(sock.getsockname()[0])
-    return there, Direction(path.topology, away, here, address)
+    return there, Direction(path, there.receiver, there.sender, address)
 
 
 def _mtu(direction: Direction) -> int:
@@ -130,9 +128,8 @@ def _connected(direction: Direction) -> socket.socket:
     """A UDP socket in the sender's namespace that is connected to the receiver's address."""
     address = direction.address
     try:
-        with inside(direction.topology.netns(direction.sender)):
-            sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
-            sock.connect((address, _UDP_PORT))
+        sock = direction.open(direction.sender)
+        sock.connect((address, _UDP_PORT))
     except OSError as error:
         raise CannotMeasure(f"{direction.sender}: {address}: {error.strerror}") from None
     return sock

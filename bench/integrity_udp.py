@@ -1,9 +1,4 @@
-"""The datagrams of the integrity check: sizes and ways of sending, one stream for each.
-
-Both ends walk through the same list of cases. The receiver says that it is ready for the next one
-and the sender ends it, through an eventfd each: only the sender knows when all has been sent, and
-it reads from the receiver's shared counts when all has arrived.
-"""
+"""The datagrams of the integrity check: sizes and ways of sending, one stream for each."""
 
 from __future__ import annotations
 
@@ -13,36 +8,17 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from bench.endpoint import family_of
-from bench.errors import CannotMeasure
 from bench.native import traffic
 from bench.native.traffic import DATAGRAM_MAX, HEADER, Received, Sent, Sink, Stream, Tally
-from bench.probes.flow import QUIET, settle
-from bench.process import Child, Send, spawn
-from bench.topology import Topology
+from bench.probes.flow import Direction, Order, flowing, settle
 
 _SEGMENTS = 64
 """What every kernel with UDP_SEGMENT takes."""
 _BUFFER = 8 << 20
-_START_TIMEOUT = 5.0
 _LINGER = 0.005
 """Seconds that duplicates have to arrive after the last that was missing."""
-_MARGIN = 10.0
-
-
-@dataclass(frozen=True)
-class Direction:
-    """From one host to another one's address."""
-
-    topology: Topology
-    sender: str
-    receiver: str
-    address: str
-
-    def __str__(self) -> str:
-        return f"{self.sender} to {self.receiver}"
 
 
 @dataclass(frozen=True)
@@ -136,84 +112,37 @@ def check(
     """Send `datagrams` of every case, received with or without UDP_GRO. Raises CannotMeasure."""
     headers = 28 if family_of(direction.address) == socket.AF_INET else 48
     plan = list(cases(mtu, headers))
-    sent = [Tally(Sent) for _ in plan]
-    received = [Tally(Received) for _ in plan]
-    ready, stop = os.eventfd(0), os.eventfd(0)
+    sent, received = Tally(Sent), Tally(Received)
 
-    def receive(report: Send) -> dict[str, Any]:
-        with socket.socket(family_of(direction.address), socket.SOCK_DGRAM) as sock:
-            sock.bind((direction.address, 0))
-            report({"port": sock.getsockname()[1]})
-            for number, case in enumerate(plan):
-                os.eventfd_write(ready, 1)
-                expected = Sink(seed, number, case.size, _BUFFER, verify=True, gro=gro)
-                traffic.sink(sock.fileno(), expected, received[number], stop)
-                os.eventfd_read(stop)
-        return {"done": True}
+    def receive(fd: int, stop: int, order: Order) -> None:
+        number = order["number"]
+        expected = Sink(seed, number, plan[number].size, _BUFFER, verify=True, gro=gro)
+        traffic.sink(fd, expected, received, stop)
 
-    def send(port: int) -> dict[str, Any]:
+    def send(fd: int, stop: int, order: Order) -> Order | None:
         # A sender that changes CPUs reorders its packets: each CPU has a queue behind a veth.
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-        errors = {}
-        with socket.socket(family_of(direction.address), socket.SOCK_DGRAM) as sock:
-            sock.connect((direction.address, port))
-            for number, case in enumerate(plan):
-                os.eventfd_read(ready)
-                stream = _stream(case, number, datagrams, rate, seed)
-                try:
-                    traffic.send(sock.fileno(), stream, sent[number], os.eventfd(0))
-                except OSError as error:
-                    errors[number] = (error.errno, error.strerror)
-                settle(sent[number], received[number])
-                time.sleep(_LINGER)
-                os.eventfd_write(stop, 1)
-        return {"errors": errors}
+        number = order["number"]
+        try:
+            traffic.send(fd, _stream(plan[number], number, datagrams, rate, seed), sent, stop)
+        except OSError as error:
+            return {"why": error.strerror, "errno": error.errno}
+        return None
 
-    timeout = _MARGIN + len(plan) * (3 * datagrams / rate + 2 * QUIET)
-    try:
-        errors = _run(direction, receive, send, (ready, stop), timeout)
-    finally:
-        os.close(ready)
-        os.close(stop)
-    return [
-        UdpResult(
-            str(direction),
-            case,
-            gro,
-            sent[number].read(),
-            received[number].read(),
-            error=errors[number][1] if number in errors else None,
-            error_number=errors[number][0] if number in errors else 0,
-        )
-        for number, case in enumerate(plan)
-    ]
-
-
-def _run(
-    direction: Direction, receive: Any, send: Any, keep: tuple[int, int], timeout: float
-) -> dict[int, tuple[int, str]]:
-    """Run both ends; returns the errors of sending, by the number of the case."""
-    topology = direction.topology
-
-    def end(host: str, name: str, task: Any) -> Any:
-        return spawn(f"{host}: {name}", task, netns=topology.netns(host), keep=keep)
-
-    with end(direction.receiver, "datagram check", receive) as receiver:
-        port = receiver.receive(_START_TIMEOUT)["port"]
-        with end(direction.sender, "datagram check", lambda _: send(port)) as sender:
-            errors = _answer(sender, receiver, timeout)["errors"]
-        receiver.receive(_START_TIMEOUT)
-    return {int(number): error for number, error in errors.items()}
-
-
-def _answer(child: Child, other: Child, timeout: float) -> dict[str, Any]:
-    """What `child` has to say. Raises CannotMeasure, with the cause where `other` was that."""
-    try:
-        return child.receive(timeout)
-    except CannotMeasure:
-        if not other.alive():
-            other.receive(0)
-        raise
+    results = []
+    with flowing(direction, send, receive) as flow:
+        for number, case in enumerate(plan):
+            sent.clear()
+            received.clear()
+            flow.begin(number=number)
+            told = flow.send(datagrams / rate, number=number)
+            settle(sent, received)
+            time.sleep(_LINGER)
+            flow.end()
+            counts = (sent.read(), received.read())
+            error = (told.get("why"), told.get("errno", 0))
+            results.append(UdpResult(str(direction), case, gro, *counts, *error))
+    return results
 
 
 def _stream(case: Case, number: int, datagrams: int, rate: float, seed: int) -> Stream:
