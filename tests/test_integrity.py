@@ -15,7 +15,7 @@ from bench import integrity, integrity_tcp, integrity_udp
 from bench.integrity import IntegrityReport
 from bench.integrity_tcp import Flow, TcpResult, exchange
 from bench.integrity_udp import Case, UdpResult, cases
-from bench.native.traffic import Received, Sent
+from bench.native.traffic import Pace, Received, Sent
 from bench.probes.base import Path
 from bench.probes.flow import settle
 from bench.topology import Arm
@@ -140,8 +140,9 @@ def test_what_happens_to_datagrams_is_told_apart(
 
 # ---- reports --------------------------------------------------------------------------------
 
-SENT = Sent(100, 6400, 10, 0, 0, 0, 1)
-RECEIVED = Received(100, 6400, 10, 0, 100, 0, 0, 0, 0, 0, 100, 0, 0, 1, 2, 0, 0, 0)
+PACE = Pace(0, 0, 0)
+SENT = Sent(100, 6400, 10, 0, 0, 0, 1, PACE)
+RECEIVED = Received(100, 6400, 10, 0, 100, 0, 0, 0, 0, 0, 100, 0, 0, 1, 2, 0, 0, 0, PACE)
 
 
 def test_a_device_that_cannot_segment_is_a_skip_and_any_other_error_a_problem() -> None:
