@@ -1,13 +1,11 @@
-"""Two revisions of this project: checked out and built side by side, measured block by block.
+"""Two revisions of this project, checked out and built side by side.
 
-Each side measures with its own `run` command, so whatever else a revision has does not matter. The
-user's checkout is only read. What is checked out and built is in a temporary folder, and goes.
+The user's checkout is only read. What is checked out and built is in a temporary folder, and goes.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -19,19 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bench
-from bench.ab.model import PROBE_SETTINGS, AbAsked
-from bench.ab.pairs import Side
+from bench.ab.model import AbAsked
 from bench.errors import CannotMeasure, UsageError
-from bench.process import execute
-from bench.results import load, partial_of
-from bench.run import has_loads
 
 ROOT = Path(bench.__file__).resolve().parents[1]
 WORKING_TREE = "."
 LABELS = ("old", "new")
 _LOCKS = ("requirements.lock", "requirements-build.lock")
-_BLOCK, _BUILD = 3600.0, 1800.0
-"""Seconds granted to a block of one side, and to building one."""
+_BUILD = 1800.0
+"""Seconds granted to building one side."""
 
 Tell = Callable[[str], None]
 
@@ -95,80 +89,6 @@ def built(old: Revision, new: Revision, tell: Tell) -> Iterator[tuple[Built, Bui
             _prove(label, python, root)
             sides.append(Built(label, side, root, python))
         yield sides[0], sides[1]
-
-
-def measure_block(side: Built, asked: AbAsked, folder: Path, block: int) -> None:
-    """One block of one side, into its own result set. Raises CannotMeasure."""
-    target = block_folder(folder, side.label, block)
-    for leftover in (target, partial_of(target)):
-        shutil.rmtree(leftover, ignore_errors=True)
-    seed = random.Random(f"{asked.seed} {block}").randrange(2**32)
-    name = f"{side.label} ({side.revision.text})"
-    for number, scenario in enumerate(asked.scenarios):
-        base, overrides = _split(scenario)
-        arguments = [
-            # Nothing in the user's folder or environment may stand in for a module of that side.
-            *("env", "-u", "PYTHONPATH", "-u", "PYTHONHOME", str(side.python), "-P"),
-            *("-m", "bench", "run", base, "--profile", PROBE_SETTINGS, "--blocks", "1"),
-            *(word for override in overrides for word in ("-p", override)),
-            *(word for probe in asked.probes for word in ("--probe", probe)),
-            *(word for arm in asked.arms for word in ("--arm", arm)),
-            *_loads(folder, asked, number),
-            *("--seed", str(seed), "-o", str(target / str(number))),
-        ]
-        with execute(name, arguments) as child:
-            status = child.wait(_BLOCK)
-            if status == UsageError.exit_code:
-                raise UsageError(f"{name}: {_last_line(child.output())}")
-            if status not in (0, CannotMeasure.exit_code):
-                raise CannotMeasure(f"{name}: {_last_line(child.output())}")
-
-
-def block_folder(folder: Path, label: str, block: int) -> Path:
-    """Where a block of one side is kept, a result set for each scenario."""
-    return folder / label / f"block-{block}"
-
-
-def whole_blocks(folder: Path, asked: AbAsked) -> list[int]:
-    """The blocks that both sides have finished."""
-    found = []
-    for block in range(1, asked.max_blocks + 1):
-        sets = [
-            block_folder(folder, label, block) / str(number) / "run.json"
-            for label in LABELS
-            for number in range(len(asked.scenarios))
-        ]
-        if all(file.exists() and load(file.parent).run.status == "complete" for file in sets):
-            found.append(block)
-    return found
-
-
-def sides(folder: Path, asked: AbAsked, blocks: list[int]) -> tuple[Side, Side]:
-    """What both sides have in whole blocks."""
-    found = (Side(), Side())
-    for label, side in zip(LABELS, found, strict=True):
-        for block in blocks:
-            for number in range(len(asked.scenarios)):
-                results = load(block_folder(folder, label, block) / str(number))
-                names = {name: name for name in results.run.variants}
-                side.add(results, names, block)
-    return found
-
-
-def _loads(folder: Path, asked: AbAsked, number: int) -> list[str]:
-    """Words that make a run go by the loads which the first one of its scenario found, if any."""
-    for block in range(1, asked.max_blocks + 1):
-        for label in LABELS:
-            first = block_folder(folder, label, block) / str(number)
-            if (first / "run.json").exists():
-                return ["--loads-of", str(first)] if has_loads(load(first).run) else []
-    return []
-
-
-def _split(scenario: str) -> tuple[str, list[str]]:
-    """ "name[a=1,b=2]" as the scenario and its overrides."""
-    base, _, rest = scenario.partition("[")
-    return base, [text for text in rest.removesuffix("]").split(",") if text]
 
 
 # ---- building -----------------------------------------------------------------------------------
@@ -242,13 +162,13 @@ def _prove(label: str, python: Path, root: Path) -> None:
     done = _run([str(python), "-P", "-c", code], root)
     where = Path(done.stdout.strip() or ".").resolve()
     if done.returncode or where.parent != (root / "bench").resolve():
-        raise CannotMeasure(f"{label}: cannot be run: {_last_line(done.stderr or str(where))}")
+        raise CannotMeasure(f"{label}: cannot be run: {last_line(done.stderr or str(where))}")
 
 
 def _call(side: Revision, arguments: list[str], folder: Path) -> None:
     done = _run(arguments, folder)
     if done.returncode:
-        said = _last_line(done.stderr or done.stdout)
+        said = last_line(done.stderr or done.stdout)
         raise CannotMeasure(f"{side}: cannot be built: {said}")
 
 
@@ -272,7 +192,7 @@ def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]
 def _git(*arguments: str, check: bool = True) -> str:
     done = _run(["git", "-C", str(ROOT), *arguments], ROOT)
     if check and done.returncode:
-        raise CannotMeasure(f"git {arguments[0]}: {_last_line(done.stderr)}")
+        raise CannotMeasure(f"git {arguments[0]}: {last_line(done.stderr)}")
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -280,6 +200,7 @@ def _content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """What a program said last, which is why it failed."""
     lines = text.strip().splitlines() or ["it said nothing"]
     return lines[-1].strip().removeprefix("vnetbench: ")

@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 
 from bench import run as runner
-from bench.ab import revisions
+from bench.ab import blocks as kept
 from bench.ab.model import AbAsked, Report
 from bench.ab.pairs import Side, not_measured, pairs
+from bench.ab.revisions import Built
 from bench.process import spawn
 from bench.sequential import Conclusion, Limits, Look, Paired, cut_short
 
@@ -54,12 +55,12 @@ def stopping(asked: AbAsked, measured: Callable[[], Sides]) -> runner.Enough:
 def measure_revisions(
     asked: AbAsked,
     folder: Path,
-    sides: tuple[revisions.Built, revisions.Built],
+    sides: tuple[Built, Built],
     tell: Callable[[str], None],
 ) -> None:
     """Measure what `folder` has not, block by block, each side in turn in random order."""
-    done = revisions.whole_blocks(folder, asked)
-    enough = stopping(asked, lambda: revisions.sides(folder, asked, done))
+    done = kept.whole_blocks(folder, asked)
+    enough = stopping(asked, lambda: kept.sides(folder, asked, done))
     for block in range(1, asked.max_blocks + 1):
         if block in done:
             continue
@@ -67,7 +68,7 @@ def measure_revisions(
         random.Random(f"{asked.seed} {block} order").shuffle(order)
         for side in order:
             tell(f"block {block} of at most {asked.max_blocks}: {side.label}")
-            revisions.measure_block(side, asked, folder, block)
+            kept.measure_block(side, asked, folder, block)
         done = sorted([*done, block])
         if enough(block):
             return

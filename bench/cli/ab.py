@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 
 from bench import run as runner
+from bench.ab import blocks as kept
 from bench.ab import revisions
 from bench.ab.kinds import DEFAULT_SCENARIO, kind_of
 from bench.ab.model import ANSWER, ASKED, PROFILE, TIMED, AbAsked, Report, read_asked, write
@@ -258,12 +259,12 @@ def _measure_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
 def _answer_revisions(
     asked: AbAsked, folder: Path, as_json: bool, *, seconds: float = 0, interrupted: bool = False
 ) -> None:
-    names, blocks = revisions.asked_for(asked), revisions.whole_blocks(folder, asked)
+    names, blocks = revisions.asked_for(asked), kept.whole_blocks(folder, asked)
     report = conclude(
         asked,
         (str(names[0]), str(names[1])),
         folder,
-        revisions.sides(folder, asked, blocks),
+        kept.sides(folder, asked, blocks),
         len(blocks),
         seconds=seconds,
         interrupted=interrupted,
