@@ -20,11 +20,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
+from bench import loads
 from bench.errors import CannotMeasure, MissingCapability, UsageError, VnetbenchError
 from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
+from bench.probes import Path as NetPath
 from bench.probes.delay import BASE_RATE
 from bench.quality import canary
 from bench.quality.repeats import Repeats
@@ -32,7 +32,7 @@ from bench.quality.rule import judge
 from bench.quality.watch import watching
 from bench.results import Attempt, PlannedTrial, ResultWriter, Run, VariantRecord
 from bench.scenario import Variant
-from bench.topology import Arm, build, facts
+from bench.topology import Arm, Topology, build, facts
 
 BLOCKS = {"quick": 4, "standard": 10, "rigorous": 20}
 """Profile → number of blocks."""
@@ -114,28 +114,6 @@ def records(variants: Mapping[str, Variant]) -> dict[str, VariantRecord]:
     }
 
 
-def go_by(begun: Run, other: Run) -> Run:
-    """A run that measures under the conditions of another one, where that had the same variants."""
-    theirs = other.variants
-    variants = {
-        name: msgspec.structs.replace(record, conditions=theirs[name].conditions)
-        if name in theirs
-        else record
-        for name, record in begun.variants.items()
-    }
-    return msgspec.structs.replace(begun, variants=variants)
-
-
-def has_loads(run: Run) -> bool:
-    """Whether trials of it found a load that others can go by."""
-    return any(
-        BASE_RATE in found
-        for record in run.variants.values()
-        for by_probe in record.conditions.values()
-        for found in by_probe.values()
-    )
-
-
 def refuse_changed(begun: Run, variants: Mapping[str, Variant]) -> None:
     """Raise UsageError where a variant of a run that is gone on with is not what it was."""
     for name, record in begun.variants.items():
@@ -177,10 +155,11 @@ def run(
         problem = lacking.get(trial.probe) or given_up.get(cell)
         attempts: list[Attempt] = []
         if problem is None:
-            variant = variants[trial.variant]
             try:
+                _find_load(variants, trial, settings, writer)
+                started = time.monotonic()
                 known = writer.conditions(trial.variant, trial.arm)
-                measure = partial(_measure, variant, trial, settings, known)
+                measure = partial(_measure, variants[trial.variant], trial, settings, known)
                 taken = repeats.settle(measure, attempts)
             except Exception as error:  # whatever it is, the other trials go on
                 problem = _problem(error)
@@ -218,6 +197,44 @@ def estimate_seconds(
     return _Estimate(settings).of(trials)
 
 
+@contextmanager
+def _proved(
+    variant: Variant, arm: str, name: str
+) -> Iterator[tuple[NetPath, Topology, Sequence[Running]]]:
+    """A path that is up and carries packets; an error says which forwarder died of it."""
+    with build(variant.scenario, Arm(arm)) as topology, forwarding(topology) as forwarders:
+        try:
+            yield prove(topology, name, forwarders), topology, forwarders
+        except CannotMeasure as error:
+            raise type(error)(_blame(error, forwarders)) from error
+
+
+def _find_load(
+    variants: Mapping[str, Variant],
+    trial: PlannedTrial,
+    settings: Mapping[str, Mapping[str, Any]],
+    writer: ResultWriter,
+) -> None:
+    """Find, and put on record, what a trial goes by, unless that is known. Raises CannotMeasure."""
+    probe, arm = PROBES[trial.probe], trial.arm
+    find = probe.load
+    if find is None or BASE_RATE in writer.conditions(trial.variant, arm):
+        return
+    variant = variants[loads.whose(writer.run, trial.variant)]
+    name = f"{loads.LOAD}[{variant.name},{arm}]"
+
+    def search() -> tuple[Measurement, Mapping[str, float | None]]:
+        with _proved(variant, arm, name) as (path, _, _), watching() as watch:
+            found = find(path, settings[trial.probe])
+        return found, watch.figures
+
+    found = loads.find(name, search, 1 + writer.run.asked.repeats)
+    with undisturbed():
+        writer.record_conditions(variant.name, arm, loads.LOAD, dict(found.conditions))
+        for warning in found.warnings:
+            writer.warn(warning)
+
+
 def _measure(
     variant: Variant,
     trial: PlannedTrial,
@@ -225,16 +242,12 @@ def _measure(
     known: Mapping[str, float],
 ) -> _Taken:
     """Build, prove, measure and remove: one try at a trial."""
-    probe = PROBES[trial.probe]
-    with build(variant.scenario, Arm(trial.arm)) as topology, forwarding(topology) as forwarders:
-        try:
-            name = f"{trial.probe}[{variant.name},{trial.arm}]"
-            path = replace(prove(topology, name, forwarders), known=known)
-            before = _counters(forwarders)
-            with watching() as watch:
-                measurement = probe.measure(path, settings[trial.probe])
-        except CannotMeasure as error:
-            raise type(error)(_blame(error, forwarders)) from error
+    name = f"{trial.probe}[{variant.name},{trial.arm}]"
+    with _proved(variant, trial.arm, name) as (path, topology, forwarders):
+        before = _counters(forwarders)
+        with watching() as watch:
+            measure = PROBES[trial.probe].measure
+            measurement = measure(replace(path, known=known), settings[trial.probe])
         if before:
             counted = {
                 name: {key: count - before[name][key] for key, count in counters.items()}

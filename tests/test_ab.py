@@ -152,6 +152,20 @@ def test_a_revision_is_built_apart_measured_beside_the_working_tree_and_removed(
     assert old == head
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("namespaces")
+def test_both_revisions_go_by_the_load_that_the_old_one_found(tmp_path: Path) -> None:
+    require_program("git")
+    require_program("cc")
+    folder = tmp_path / "out"
+    few = ("--scenario", "veth", "--probe", "delay_50", "--minutes", 0.001, "-o", folder)
+    ab("HEAD", ".", *few, "--seed", 1, "--json", status=0)
+    sets = [load(folder / name) for name in ("load/0", "old/block-1/0", "new/block-1/0")]
+    rates = [each.run.variants["veth"].conditions["native"]["delay_50"] for each in sets]
+    assert rates[0] == rates[1] == rates[2]
+    assert sets[0].run.environment["git_revision"] == sets[1].run.environment["git_revision"]
+
+
 def test_a_revision_is_what_its_name_meant_when_the_comparison_began(tmp_path: Path) -> None:
     require_program("git")
     commit = "ab" * 20

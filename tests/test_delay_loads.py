@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 from sets import a_run, noisy, write_set
 
+from bench import loads
 from bench import run as runner
 from bench.compare import compare
 from bench.forwarders import forwarding
@@ -23,7 +25,7 @@ SETTINGS: dict[str, Any] = {**PROBES["delay_50"].settings["quick"], "rate": 0.0,
 
 
 @pytest.mark.usefixtures("namespaces")
-def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go_by_it(
+def test_the_rate_is_found_before_the_first_trial_of_a_variant_and_arm_and_all_go_by_it(
     tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched: list[str] = []
@@ -43,14 +45,14 @@ def test_the_first_trial_finds_the_rate_and_the_others_of_its_variant_and_arm_go
     assert results.run.failures == ()
     assert len(searched) == 2
     assert "this rate is doubtful" in results.run.warnings
-    loads: dict[str, set[float]] = {"native": set(), "parity": set()}
+    went_by: dict[str, set[float]] = {"native": set(), "parity": set()}
     for trial in results.run.plan:
         text = (results.path / trial.probe / f"{trial.trial}.json").read_text()
-        loads[trial.arm].add(json.loads(text)["base_rate"])
-    assert loads == {"native": {4001.0}, "parity": {4002.0}}
+        went_by[trial.arm].add(json.loads(text)["base_rate"])
+    assert went_by == {"native": {4001.0}, "parity": {4002.0}}
     for arm, found in results.run.variants["veth"].conditions.items():
-        assert found.keys() == settings.keys()
-        assert {each[BASE_RATE] for each in found.values()} == loads[arm]
+        assert found.keys() == settings.keys() | {loads.LOAD}
+        assert {each[BASE_RATE] for each in found.values()} == went_by[arm]
 
 
 @pytest.mark.usefixtures("namespaces")
@@ -61,14 +63,16 @@ def test_a_load_is_a_share_of_what_the_sender_can_hand_over_where_the_path_carri
     (variant,) = variants(find(["veth"]), ())
     with build(variant.scenario) as topology, forwarding(topology) as running:
         path = prove(topology, variant.name, running)
-        measured = delay.measure(10, path, SETTINGS)
-    base = measured.conditions[BASE_RATE]
+        found = delay.find_load(path, SETTINGS)
+        measured = delay.measure(10, replace(path, known=found.conditions), SETTINGS)
+    base = found.conditions[BASE_RATE]
+    assert measured.conditions[BASE_RATE] == base
     assert 1e4 < base < 1e7
     assert msgspec.json.decode(measured.raw["delay_10"], type=Delay).load == pytest.approx(
         base / 10
     )
-    assert measured.warnings[0] == (
-        f"{path.name}: the path carries 1000000000 packet/s, the sender {base:.0f}"
+    assert found.warnings == (
+        f"{path.name}: the path carries 1000000000 packet/s, the sender {base:.0f}",
     )
 
 
@@ -113,22 +117,69 @@ def test_a_trial_all_of_whose_figures_were_left_out_is_no_trial_that_was_not_rea
 
 def test_a_run_may_go_by_the_loads_of_another(tmp_path: FilePath) -> None:
     other = write_set(tmp_path / "old", with_load(a_run(("veth",)), 5000.0), noisy(1))
-    begun = runner.go_by(a_run(("veth", "vxlan")), other.run)
+    begun = loads.go_by(a_run(("veth", "vxlan")), other.run)
     with ResultWriter.create(tmp_path / "a", begun) as writer:
         assert writer.conditions("veth", "native") == {BASE_RATE: 5000.0}
         assert writer.conditions("vxlan", "native") == {}
 
 
-def test_what_is_to_be_compared_goes_by_the_load_that_was_found_first(tmp_path: FilePath) -> None:
-    run = a_run(("veth", "vxlan"), ("native", "parity"), ("rtt",), 1)
+@pytest.mark.usefixtures("namespaces")
+def test_what_is_compared_goes_by_the_load_of_the_old_side_whichever_is_drawn_first(
+    tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+
+    def search(path: Path) -> tuple[float, tuple[str, ...]]:
+        searched.append(path.name)
+        return 4000.0, ()
+
+    monkeypatch.setattr(delay, "base_rate", search)
+    chosen = {v.name: v for v in variants(find(["veth", "bridge"]), ())}
+    run = a_run(tuple(chosen), ("native",), ("delay_50",), 1, {"delay_50": SETTINGS})
     asked = msgspec.structs.replace(run.asked, one_for_all=True)
-    first = PlannedTrial(1, 1, "vxlan", "native", "rtt")
-    begun = msgspec.structs.replace(run, asked=asked)
+    new_first = tuple(
+        PlannedTrial(number, 1, variant, "native", "delay_50")
+        for number, variant in enumerate(("bridge", "veth"), 1)
+    )
+    begun = msgspec.structs.replace(run, asked=asked, plan=new_first)
     with ResultWriter.create(tmp_path / "a", begun) as writer:
-        writer.record(first, Measurement({"rtt": [1e-5]}, conditions={BASE_RATE: 7000.0}))
-        assert writer.conditions("veth", "native") == {BASE_RATE: 7000.0}
-        assert writer.conditions("vxlan", "native") == {BASE_RATE: 7000.0}
-        assert writer.conditions("veth", "parity") == {}
+        runner.run(chosen, {"delay_50": SETTINGS}, writer, lambda *_: None)
+        results = load(writer.finish())
+    assert results.run.failures == ()
+    assert searched == ["load[veth,native]"]
+    found = [record.conditions["native"]["delay_50"] for record in results.run.variants.values()]
+    assert [each[BASE_RATE] for each in found] == [4000.0, 4000.0]
+
+
+STEAL = {"steal": 0.5}
+
+
+def sought(*figures: dict[str, float | None]) -> tuple[Measurement, int]:
+    """What comes of searches that are disturbed so, the first of which finds 1001 packet/s."""
+    done: list[float] = []
+
+    def search() -> tuple[Measurement, dict[str, float | None]]:
+        done.append(1001.0 + len(done))
+        return Measurement({}, conditions={BASE_RATE: done[-1]}), figures[len(done) - 1]
+
+    return loads.find("load[veth,native]", search, 3), len(done)
+
+
+def test_a_load_is_of_a_search_that_nothing_disturbed() -> None:
+    found, searches = sought({**STEAL}, {"steal": 0.0}, {**STEAL})
+    assert (found.conditions[BASE_RATE], searches) == (1002.0, 2)
+    assert found.warnings == ()
+
+
+def test_a_load_that_was_found_while_disturbed_each_time_is_warned_of(tmp_path: FilePath) -> None:
+    found, searches = sought({**STEAL}, {**STEAL}, {**STEAL})
+    assert searches == 3
+    assert found.warnings == ("load[veth,native]: was found while disturbed (steal); tries: 3",)
+    run = a_run(("veth",), ("native",))
+    with ResultWriter.create(tmp_path / "a", run) as writer:
+        assert loads.disturbed(writer.run) is None
+        writer.record_conditions("veth", "native", loads.LOAD, dict(found.conditions))
+        assert loads.disturbed(writer.run) is True
 
 
 def test_the_loads_of_a_set_that_has_none_are_refused_before_anything_is_measured(

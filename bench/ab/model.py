@@ -93,7 +93,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     old, new: with the commit they stood for. answers: of every metric. looks: how many were taken.
     blocks: after how many the last of them was. stopped: why no more was measured. alarm, miss,
-    interval: the budgets of error, over all looks.
+    interval: the budgets of error, over all looks. notes: what else to know of it.
     """
 
     format: int = 1
@@ -108,6 +108,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     answers: list[Answer]
     failed: list[NotMeasured]
+    notes: list[str] = []
     alarm: float = float(ALARM)
     miss: float = float(MISS)
     interval: float = float(INTERVAL)

@@ -19,6 +19,9 @@ from bench.sequential import Conclusion, Limits, Look, Paired, cut_short
 
 _STATISTICS = 120.0
 """Seconds granted to the statistics of a look."""
+_DISTURBED_LOAD = (
+    "the load was found while something disturbed it; delays hold for that load, on both sides"
+)
 
 Sides = tuple[Side, Side]
 
@@ -61,6 +64,8 @@ def measure_revisions(
     """Measure what `folder` has not, block by block, each side in turn in random order."""
     done = kept.whole_blocks(folder, asked)
     enough = stopping(asked, lambda: kept.sides(folder, asked, done))
+    if not done:  # what has been measured holds for the load there is
+        kept.find_loads(sides[0], asked, folder, tell)
     for block in range(1, asked.max_blocks + 1):
         if block in done:
             continue
@@ -83,8 +88,12 @@ def conclude(
     *,
     seconds: float,
     interrupted: bool,
+    disturbed_load: bool,
 ) -> Report:
-    """What `blocks` whole blocks say. Where nothing planned ended it, all budgets are spent now."""
+    """What `blocks` whole blocks say. Where nothing planned ended it, all budgets are spent now.
+
+    disturbed_load: whether the load that both sides go by was found while something disturbed it.
+    """
     planned = asked.looks()
     found = pairs(*sides)
     taken = [each for each in planned if each.blocks <= blocks]
@@ -107,4 +116,5 @@ def conclude(
         seconds=seconds,
         answers=concluded.answers,
         failed=not_measured(*sides),
+        notes=[_DISTURBED_LOAD] if disturbed_load else [],
     )

@@ -10,6 +10,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from bench import loads
 from bench import run as runner
 from bench.ab import blocks as kept
 from bench.ab import revisions
@@ -223,6 +224,7 @@ def _answer_variants(
         len({trial.block for trial in results.run.ended()} - pending),
         seconds=seconds,
         interrupted=bool(pending),
+        disturbed_load=bool(loads.disturbed(results.run)),
     )
     _finish(report, interrupted, as_json)
 
@@ -268,6 +270,7 @@ def _answer_revisions(
         len(blocks),
         seconds=seconds,
         interrupted=interrupted,
+        disturbed_load=kept.disturbed_loads(folder, asked),
     )
     _finish(report, interrupted, as_json)
 

@@ -30,6 +30,7 @@ def render_report(report: Report, console: Console) -> None:
     asked = report.asked
     print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in asked.arms))
     print_lines(console, (f"Not measured: {item.name}: {item.reason}" for item in report.failed))
+    print_lines(console, (f"Note: {text}" for text in report.notes))
     looked_for = f"{100 * asked.look_for:g} %"
     print_lines(
         console,

@@ -10,7 +10,7 @@ import click
 import msgspec
 from rich.console import Console
 
-from bench import environment, forwarders
+from bench import environment, forwarders, loads
 from bench import run as runner
 from bench.ab.model import PROFILE as AB
 from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
@@ -110,8 +110,8 @@ def run(
     )
     begun = _new_run(asked, chosen)
     if loads_of is not None:
-        begun = runner.go_by(begun, load(loads_of).run)
-        if not runner.has_loads(begun):
+        begun = loads.go_by(begun, load(loads_of).run)
+        if not loads.has_loads(begun):
             raise UsageError(f"{loads_of}: has no loads of any of these scenarios")
     with ResultWriter.create(folder or default_folder(profile), begun) as writer:
         _measure(chosen, writer)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench import environment, forwarders
+from bench import environment, forwarders, loads
 from bench import run as runner
 from bench.errors import UsageError
 from bench.gate.budget import blocks_within, needed
@@ -69,7 +69,7 @@ def measure_again(
         plan=tuple(runner.plan_cells(cells, blocks, seed)),
     )
     # A delay is another one at another load: the baseline's own is taken, not searched anew.
-    return chosen, runner.go_by(run, baseline.run)
+    return chosen, loads.go_by(run, baseline.run)
 
 
 def confirmation(run: Run, keys: Collection[Key], seed: int, blocks: int | None = None) -> Run:

@@ -24,7 +24,7 @@ class Measurement:
     raw: file name within the result set → the tool's own output.
     pyperf: for metrics that pyperf measured, its JSON (one benchmark), to be merged into rtt.json.
     warnings: what whoever reads the figures should know, each a line.
-    conditions: what the trial found that its figures hold for; later ones go by it (`Path.known`).
+    conditions: what its figures hold for; what later trials go by (`Path.known`).
     disturbances: what only the probe can know of them, by their ids in `bench.quality.rule`.
     """
 
@@ -43,7 +43,7 @@ class Path:
     name: of the variant and arm, for the tools' own records.
     forwarders: the programs that move packets on it; nothing of theirs is known to be running
         where whoever proved the path did not say.
-    known: the conditions that earlier trials of this variant and arm found.
+    known: the conditions that were found before, for this variant and arm.
     """
 
     topology: Topology
@@ -75,6 +75,7 @@ class Probe:
     settings: profile name → what `measure` is given; plain data, recorded with the results.
     duration: seconds a trial takes with some settings, for the first estimate of time left.
     missing: why this machine cannot run the probe, or None.
+    load: finds what its trials go by, before the first of them; None: they go by nothing.
     default: whether a run that names no probe has it.
     """
 
@@ -85,6 +86,7 @@ class Probe:
     duration: Callable[[Mapping[str, Any]], float]
     missing: Callable[[], str | None]
     default: bool = True
+    load: Callable[[Path, Mapping[str, Any]], Measurement] | None = None
 
 
 def client(

@@ -5,8 +5,8 @@ its delay counts from there, not from when the sender got round to it: a path th
 thereby spare the datagrams that it would have delayed (coordinated omission). The delay from the
 actual sending is kept beside it; the difference is what a sender that waits would have left out.
 
-The packet rate is found once for each variant and arm of a run, by the first trial; it is a
-condition of its figures (`Measurement.conditions`), and every later trial goes by it.
+The packet rate is found once for each variant and arm of a run, before the first trial; it is a
+condition of the figures (`Measurement.conditions`), and every trial goes by it.
 
 A percentile is left out, with the reason, where it would not be the path's: too few datagrams lie
 beyond it, too many were lost, or too many were sent late because the sender could not keep up.
@@ -118,20 +118,28 @@ def sender_limit(path: Path) -> float:
     return float(round(offer(path, Offer(_FLOOD_RATE, _FLOOD, False, False, 0)).sent.rate))
 
 
+def find_load(path: Path, settings: Mapping[str, Any]) -> Measurement:
+    """The packet rate of `path`, and no more than the sender can hand over: a condition.
+
+    Raises CannotMeasure.
+    """
+    if settings["rate"]:
+        return Measurement({}, conditions={BASE_RATE: settings["rate"]})
+    base, warnings = base_rate(path)
+    if base > (limit := sender_limit(path)):
+        more = f"{path.name}: the path carries {base:.0f} packet/s, the sender {limit:.0f}"
+        base, warnings = limit, (*warnings, more)
+    return Measurement({}, warnings=warnings, conditions={BASE_RATE: base})
+
+
 def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
     """Measure the delay at `load` per cent of the packet rate of `path`.
 
-    settings: `seconds`; `poisson` or equal distances; `rate` (the packet rate; 0: what an earlier
-    trial found, or else a search does, and no more than the sender can hand over); `sleeps` (the
-    sender leaves its CPU to others between two datagrams); `late_after` (seconds).
-    Raises CannotMeasure.
+    settings: `seconds`; `poisson` or equal distances; `rate` (the packet rate; 0: what `find_load`
+    found); `sleeps` (the sender leaves its CPU to others between two datagrams); `late_after`
+    (seconds). Raises CannotMeasure.
     """
-    base, warnings = settings["rate"] or path.known.get(BASE_RATE), tuple[str, ...]()
-    if not base:
-        base, warnings = base_rate(path)
-        if base > (limit := sender_limit(path)):
-            more = f"{path.name}: the path carries {base:.0f} packet/s, the sender {limit:.0f}"
-            base, warnings = limit, (*warnings, more)
+    base = settings["rate"] or path.known[BASE_RATE]
     rate = base * load / 100
     count = max(1, round(rate * settings["seconds"] / SLICES)) * SLICES
     seed = random.getrandbits(32)
@@ -148,12 +156,9 @@ def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
             if percentile.intended is not None and not percentile.left_out
         },
         raw={_id(load): msgspec.json.encode(kept)},
-        warnings=(
-            *warnings,
-            *(
-                f"{path.name}: {', '.join(names)} left out: {reason}"
-                for reason, names in reasons.items()
-            ),
+        warnings=tuple(
+            f"{path.name}: {', '.join(names)} left out: {reason}"
+            for reason, names in reasons.items()
         ),
         conditions={BASE_RATE: base, "realtime": float(kept.realtime)},
     )
@@ -257,6 +262,7 @@ PROBES = tuple(
         duration=lambda settings: 0.7 + settings["seconds"] * (1 + RESTS),
         missing=lambda: None,
         default=False,
+        load=find_load,
     )
     for load in DELAY_LOADS
 )

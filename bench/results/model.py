@@ -102,8 +102,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     scenarios: names or paths as given. overrides: texts such as "mtu=1400,9000".
     settings: probe → what the profile made it do; equal settings make results comparable.
     repeats: how often a disturbed trial was to be repeated.
-    one_for_all: whether what the first trial finds that figures hold for (`conditions` of a
-        variant) goes for all variants of an arm, because they are to be compared.
+    one_for_all: whether the load that is found for the first variant goes for all variants of an
+        arm, because they are to be compared.
     """
 
     scenarios: tuple[str, ...]
@@ -122,7 +122,7 @@ class VariantRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One variant: where it comes from, and what was found inside its namespaces.
 
     sha256: of the scenario file, hexadecimal. facts: arm → anything JSON can say.
-    conditions: arm → probe → what its figures hold for, found by the first trial (a load, say).
+    conditions: arm → probe → what its figures hold for; "load" → what was found before them.
     """
 
     scenario: str

@@ -162,8 +162,8 @@ class ResultWriter:
             raw[PYPERF] = measurement.pyperf
         for tool, output in raw.items():
             self._put(f"{tool}/{trial.trial}.json", output)
-        if measurement.conditions:
-            self._record_conditions(trial, dict(measurement.conditions))
+        if found := dict(measurement.conditions):
+            self.record_conditions(trial.variant, trial.arm, trial.probe, found)
         self._append(rows.encode(), Completed(trial.trial, now()), self._quality(trial, attempts))
 
     def record_failure(
@@ -194,7 +194,7 @@ class ResultWriter:
         self._update(variants={**self.run.variants, variant: record})
 
     def conditions(self, variant: str, arm: str) -> dict[str, float]:
-        """What earlier trials of a variant, or of any, in one arm found that later ones go by."""
+        """What was found for a variant, or for any, in one arm that its trials go by."""
         all_variants = list(self.run.variants) if self.run.asked.one_for_all else []
         found: dict[str, float] = {}
         for name in (*all_variants, variant):
@@ -202,13 +202,13 @@ class ResultWriter:
                 found |= each
         return found
 
-    def _record_conditions(self, trial: PlannedTrial, found: dict[str, float]) -> None:
-        record = self.run.variants[trial.variant]
-        here = {**record.conditions.get(trial.arm, {}), trial.probe: found}
-        if record.conditions.get(trial.arm) != here:
-            conditions = {**record.conditions, trial.arm: here}
-            record = msgspec.structs.replace(record, conditions=conditions)
-            self._update(variants={**self.run.variants, trial.variant: record})
+    def record_conditions(self, variant: str, arm: str, of: str, found: dict[str, float]) -> None:
+        """Add what the figures of a probe hold for, or another thing that trials go by."""
+        record = self.run.variants[variant]
+        here = {**record.conditions.get(arm, {}), of: found}
+        if record.conditions.get(arm) != here:
+            record = msgspec.structs.replace(record, conditions={**record.conditions, arm: here})
+            self._update(variants={**self.run.variants, variant: record})
 
     def warn(self, text: str) -> None:
         """Add a warning, once."""
