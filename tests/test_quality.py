@@ -1,5 +1,6 @@
 """What disturbs a trial: read from the kernel's texts, judged by the rule, and repeated."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from bench.quality.rule import BUDGET, DISTURBANCES, judge
 from bench.quality.snapshot import Snapshot, snapshot
 from bench.quality.watch import watching
 from bench.results import Attempt, Failure, Quality
+from bench.results.model import Completed
 
 patient = settings(deadline=None)  # others use this machine as well
 
@@ -296,18 +298,38 @@ def test_a_run_that_asked_for_no_repeats_has_none() -> None:
 def test_a_machine_that_is_never_quiet_costs_a_quarter_more_and_not_twice_as_much(
     spoilt: list[bool], stop: int
 ) -> None:
-    """However often the run is resumed."""
+    """However often the run is resumed, and wherever it stops."""
     run = asking(2, blocks=8)
     assert len(run.plan) == 64
     tries = iter(Tried(0.0, steal=0.5 if bad else 0.0) for bad in spoilt * 3)
     repeats, records = Repeats(run), []
     for trial in run.plan:
         if trial.trial == stop:
-            repeats = Repeats(replaced(run, quality=tuple(records)))
+            ended = tuple(Completed(record.trial, "") for record in records)
+            repeats = Repeats(replaced(run, quality=tuple(records), completed=ended))
         attempts: list[Attempt] = []
         repeats.settle(lambda: next(tries), attempts)
         records.append(Quality(trial.trial, tuple(attempts)))
-    assert sum(len(record.attempts) - 1 for record in records) <= BUDGET * 64
+        repeated = sum(len(record.attempts) - 1 for record in records)
+        assert repeated <= max(2, math.ceil(BUDGET * trial.trial))
+    assert repeated <= BUDGET * 64
+
+
+def test_a_machine_that_is_never_quiet_has_all_repeats_that_its_trials_allow() -> None:
+    run = asking(2, blocks=8)
+    repeats = Repeats(run)
+    noisy = [len(settled(repeats, *[Tried(0.0, steal=0.5)] * 3)[1]) - 1 for _ in run.plan]
+    assert sum(noisy) == BUDGET * 64
+    assert noisy[:9] == [2, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_a_run_of_few_trials_has_no_more_repeats_than_a_quarter_of_them() -> None:
+    """As each block of a revision, which is a run by itself."""
+    run = asking(2, blocks=1, variants=("veth",), arms=("native",))
+    assert len(run.plan) == 2
+    repeats = Repeats(run)
+    noisy = [len(settled(repeats, *[Tried(0.0, steal=0.5)] * 3)[1]) - 1 for _ in run.plan]
+    assert noisy == [1, 0]
 
 
 def test_a_repeat_that_failed_is_spent_for_a_run_that_is_resumed() -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from bench.quality.rule import BUDGET, judge
+from bench.quality.rule import BUDGET, REPEATS, judge
 from bench.results import Attempt, Run
 
 
@@ -24,15 +24,21 @@ Given = TypeVar("Given", bound=Watched)
 
 
 class Repeats:
-    """How many repeats a run has left."""
+    """How many repeats a run has left: a share of the trials that have begun.
+
+    A run may be planned for far more trials than it ends up with (`ab` stops when the answer is
+    clear), so those to come allow for none. From the start there are as many as one trial may have,
+    but never more than a share of the whole plan.
+    """
 
     def __init__(self, run: Run) -> None:
         """Those that are on record are spent, so a run that is resumed has no more than another."""
         self._each = run.asked.repeats
         # Of a trial that failed when it was repeated, even the last try on record was repeated.
         failed = {failure.trial for failure in run.failures}
-        spent = sum(len(r.attempts) - (r.trial not in failed) for r in run.quality)
-        self._left = math.ceil(BUDGET * len(run.plan)) - spent
+        self._spent = sum(len(r.attempts) - (r.trial not in failed) for r in run.quality)
+        self._begun = len(run.ended())
+        self._most = math.ceil(BUDGET * len(run.plan))
 
     def settle(self, measure: Callable[[], Given], attempts: list[Attempt]) -> Given:
         """Measure until nothing disturbs it or no repeat is left; returns what the last try gave.
@@ -40,12 +46,14 @@ class Repeats:
         Every try is added to `attempts` as soon as it is over, those that do not count with their
         values; the list is the caller's, who so has it where a later try raises.
         """
+        self._begun += 1
+        allowed = min(self._most, max(REPEATS, math.ceil(BUDGET * self._begun)))
         while True:
             given = measure()
             spoilt = judge(given.figures)
-            again = bool(spoilt) and len(attempts) < self._each and self._left > 0
+            again = bool(spoilt) and len(attempts) < self._each and self._spent < allowed
             samples = {metric: list(v) for metric, v in given.samples.items()} if again else {}
             attempts.append(Attempt(dict(given.figures), spoilt, samples))
             if not again:
                 return given
-            self._left -= 1
+            self._spent += 1

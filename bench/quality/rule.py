@@ -15,8 +15,8 @@ Figures = Mapping[str, float | None]
 REPEATS = 2
 """How often a disturbed trial is repeated; the last try counts whatever happens in it."""
 BUDGET = 0.25
-"""Repeats of a whole run, as a share of its trials: on a machine that is never quiet they are of no
-use, and a run shall not take three times as long there."""
+"""Repeats of a whole run, as a share of the trials begun: on a machine that is never quiet they are
+of no use, and a run shall not take three times as long there, however early it stops."""
 MANY = 0.1
 """Share of trials that count though they were disturbed above which the user is warned."""
 
