@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from capabilities import require_program
 from files import ROOT
 from msgspec.structs import replace
-from sets import a_run, interrupted_set, noisy, write_set
+from sets import a_run, asking, interrupted_set, noisy, write_set
 
 from bench.ab import revisions
+from bench.ab.blocks import block_folder
 from bench.ab.model import ASKED, AbAsked, read_asked, write
 from bench.ab.pairs import Side, not_measured, pairs
 from bench.errors import UsageError
@@ -115,18 +117,18 @@ def test_ctrl_c_keeps_what_was_measured_says_what_it_says_and_goes_on(tmp_path: 
     report = json.loads(ab("--resume", folder, "--json", status=1).stdout)
     assert report["blocks"] == 9
     again = json.loads(ab("--from", folder, "--json", status=1).stdout)
-    assert {**again, "seconds": report["seconds"]} == report
+    assert again == report
     assert report["answers"][0]["verdict"] == "slower", "a tunnel costs something"
 
 
 # ---- revisions ----------------------------------------------------------------------------------
 
 
-def worktrees() -> str:
-    done = subprocess.run(
-        ["git", "-C", ROOT, "worktree", "list"], capture_output=True, text=True, check=True
-    )
-    return done.stdout
+def worktrees() -> list[str]:
+    """Where there are any; what they have checked out is their owners' affair."""
+    words = ["git", "-C", ROOT, "worktree", "list", "--porcelain"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if line.startswith("worktree ")]
 
 
 @pytest.mark.slow
@@ -144,7 +146,7 @@ def test_a_revision_is_built_apart_measured_beside_the_working_tree_and_removed(
     assert (report["blocks"], report["new"]) == (1, ". (the working tree)")
     assert report["answers"][0]["verdict"] == "cannot tell"
     again = json.loads(ab("--from", folder, "--json", status=0).stdout)
-    assert {**again, "seconds": report["seconds"]} == report
+    assert again == report
     head = subprocess.run(
         ["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -166,30 +168,78 @@ def test_both_revisions_go_by_the_load_that_the_old_one_found(tmp_path: Path) ->
     assert sets[0].run.environment["git_revision"] == sets[1].run.environment["git_revision"]
 
 
+COMMIT = "ab" * 20
+"""Of nothing: whoever builds it is found out."""
+
+
+def of_revisions(**changes: Any) -> AbAsked:
+    return replace(
+        AbAsked(
+            kind="revisions",
+            old="HEAD",
+            new=".",
+            commits=(COMMIT, None),
+            scenarios=("veth",),
+            probes=("rtt",),
+            arms=("native",),
+            margin=0.01,
+            look_for=0.05,
+            max_blocks=30,
+            minutes=None,
+            seed=1,
+        ),
+        **changes,
+    )
+
+
 def test_a_revision_is_what_its_name_meant_when_the_comparison_began(tmp_path: Path) -> None:
     require_program("git")
-    commit = "ab" * 20
-    asked = AbAsked(
-        kind="revisions",
-        old="HEAD",
-        new=".",
-        commits=(commit, None),
-        scenarios=("veth",),
-        probes=("serial",),
-        arms=("native",),
-        margin=0.01,
-        look_for=0.05,
-        max_blocks=60,
-        minutes=None,
-        seed=1,
-    )
-    write(tmp_path / ASKED, asked)
+    write(tmp_path / ASKED, of_revisions())
     old, new = revisions.asked_for(read_asked(tmp_path))
-    assert (old.text, old.commit, new.commit) == ("HEAD", commit, None)
-    assert revisions.commits_of("HEAD", ".")[0] not in (commit, None)
-    write(tmp_path / ASKED, replace(asked, commits=()))
+    assert (old.text, old.commit, new.commit) == ("HEAD", COMMIT, None)
+    assert revisions.commits_of("HEAD", ".")[0] not in (COMMIT, None)
+    write(tmp_path / ASKED, of_revisions(commits=()))
     with pytest.raises(UsageError, match="does not say which two commits; measure anew"):
         read_asked(tmp_path)
+
+
+def measured_revisions(folder: Path, blocks: int, repeats: tuple[int, int] = (2, 2)) -> Path:
+    """A comparison of which so many blocks were measured, the new side half as fast."""
+    folder.mkdir()
+    write(folder / ASKED, of_revisions())
+    values = {"old": noisy(1), "new": noisy(2, veth=2.0)}
+    for (label, value), most in zip(values.items(), repeats, strict=True):
+        for block in range(1, blocks + 1):
+            run = asking(most, variants=("veth",), arms=("native",), probes=("rtt",), blocks=1)
+            write_set(block_folder(folder, label, block) / "0", run, value)
+    return folder
+
+
+def test_going_on_with_revisions_whose_answer_is_clear_only_says_it(tmp_path: Path) -> None:
+    require_program("git")
+    folder = measured_revisions(tmp_path / "out", 25)
+    said = json.loads(ab("--resume", folder, "--json", status=1).stdout)
+    assert said["answers"][0]["verdict"] == "slower"
+    assert said["stopped"] == "a regression is shown"
+    assert said == json.loads(ab("--from", folder, "--json", status=1).stdout)
+
+
+def test_going_on_with_revisions_whose_answer_is_open_measures_on(tmp_path: Path) -> None:
+    """And so it needs the revision, which is none."""
+    require_program("git")
+    done = ab("--resume", measured_revisions(tmp_path / "out", 3), status=3)
+    assert "git worktree" in done.stderr
+
+
+def test_a_revision_that_never_repeats_a_trial_is_named(tmp_path: Path) -> None:
+    folder = measured_revisions(tmp_path / "out", 30, repeats=(0, 2))
+    text = (
+        "old: HEAD (abababababab) is from before disturbed trials were repeated: its own all count"
+    )
+    assert json.loads(ab("--from", folder, "--json", status=1).stdout)["notes"] == [text]
+    assert f"Note: {text}" in ab("--from", folder, status=1).stdout.replace("\n", " ")
+    both = measured_revisions(tmp_path / "both", 30)
+    assert json.loads(ab("--from", both, "--json", status=1).stdout)["notes"] == []
 
 
 # ---- what there is of both sides ----------------------------------------------------------------

@@ -136,6 +136,14 @@ def read_asked(folder: Path) -> AbAsked:
     return asked
 
 
+def seconds_of(folder: Path) -> float:
+    """How long it took, by what was said of it before; 0 where nothing was."""
+    try:
+        return msgspec.json.decode((folder / ANSWER).read_bytes(), type=Report).seconds
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return 0.0
+
+
 def write(file: Path, what: AbAsked | Report) -> None:
     """Write one of the two files."""
     file.write_bytes(msgspec.json.format(msgspec.json.encode(what), indent=1) + b"\n")

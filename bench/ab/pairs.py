@@ -22,7 +22,8 @@ class Side:
     """What there is of one side.
 
     tried, failed: how many trials, of blocks that were finished. why: the first reason of a
-    failure. settings: of each probe. conditions: all that its figures hold for.
+    failure. settings: of each probe. conditions: all that its figures hold for. repeats: how often
+    a disturbed trial was to be repeated.
     """
 
     series: dict[Cell, Series] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Side:
     why: dict[Key, str] = field(default_factory=dict)
     settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     conditions: dict[Key, list[Mapping[str, float]]] = field(default_factory=dict)
+    repeats: int | None = None
 
     def add(self, results: ResultSet, names: Mapping[str, str], block: int | None = None) -> None:
         """Add what a result set has of some variants, all of it as of `block` where that is given.
@@ -38,6 +40,7 @@ class Side:
         names: variant → what its cells are called.
         """
         self.settings |= results.run.asked.settings
+        self.repeats = results.run.asked.repeats
         for cell, series in results.series().items():
             if cell.variant in names:
                 self._add_series(cell._replace(variant=names[cell.variant]), series, block)

@@ -102,10 +102,8 @@ def _tree(side: Revision, home: Path) -> Iterator[Path]:
         yield ROOT
         return
     root = home / "tree"
-    # No hooks: what the user's own say about a checkout is not about this one.
-    add = ("-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach")
     try:
-        _git(*add, str(root), side.commit)
+        _git("worktree", "add", "--detach", str(root), side.commit)
         yield root
     finally:
         _git("worktree", "remove", "--force", str(root), check=False)
@@ -190,7 +188,8 @@ def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]
 
 
 def _git(*arguments: str, check: bool = True) -> str:
-    done = _run(["git", "-C", str(ROOT), *arguments], ROOT)
+    # No hooks: what the user's own say about a checkout is not about these.
+    done = _run(["git", "-C", str(ROOT), "-c", "core.hooksPath=/dev/null", *arguments], ROOT)
     if check and done.returncode:
         raise CannotMeasure(f"git {arguments[0]}: {last_line(done.stderr)}")
     return done.stdout.strip() if done.returncode == 0 else ""

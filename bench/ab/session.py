@@ -13,7 +13,7 @@ from bench import run as runner
 from bench.ab import blocks as kept
 from bench.ab.model import AbAsked, Report
 from bench.ab.pairs import Side, not_measured, pairs
-from bench.ab.revisions import Built
+from bench.ab.revisions import LABELS, Built
 from bench.process import spawn
 from bench.sequential import Conclusion, Limits, Look, Paired, cut_short
 
@@ -47,10 +47,8 @@ def stopping(asked: AbAsked, measured: Callable[[], Sides]) -> runner.Enough:
     def enough(block: int) -> bool:
         if deadline is not None and time.monotonic() > deadline:
             return True
-        taken = [planned for planned in looks if planned.blocks <= block]
-        if not taken or taken[-1].blocks != block:
-            return False
-        return bool(look(pairs(*measured()), taken, asked.limits).stopped)
+        looked_at = any(planned.blocks == block for planned in looks)
+        return looked_at and is_clear(asked, measured(), block)
 
     return enough
 
@@ -77,6 +75,12 @@ def measure_revisions(
         done = sorted([*done, block])
         if enough(block):
             return
+
+
+def is_clear(asked: AbAsked, sides: Sides, blocks: int) -> bool:
+    """Whether the answer of `blocks` whole blocks, at the looks they allow, ends the measuring."""
+    taken = [each for each in asked.looks() if each.blocks <= blocks]
+    return bool(taken and look(pairs(*sides), taken, asked.limits).stopped)
 
 
 def conclude(
@@ -116,5 +120,14 @@ def conclude(
         seconds=seconds,
         answers=concluded.answers,
         failed=not_measured(*sides),
-        notes=[_DISTURBED_LOAD] if disturbed_load else [],
+        notes=[*_without_repeats(names, sides), *([_DISTURBED_LOAD] if disturbed_load else [])],
     )
+
+
+def _without_repeats(names: tuple[str, str], sides: Sides) -> list[str]:
+    """A note for each side that is of a time before there was such a thing."""
+    return [
+        f"{label}: {name} is from before disturbed trials were repeated: its own all count"
+        for label, name, side in zip(LABELS, names, sides, strict=True)
+        if side.repeats == 0
+    ]

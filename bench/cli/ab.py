@@ -15,8 +15,18 @@ from bench import run as runner
 from bench.ab import blocks as kept
 from bench.ab import revisions
 from bench.ab.kinds import DEFAULT_SCENARIO, kind_of
-from bench.ab.model import ANSWER, ASKED, PROFILE, TIMED, AbAsked, Report, read_asked, write
-from bench.ab.session import conclude, measure_revisions, stopping
+from bench.ab.model import (
+    ANSWER,
+    ASKED,
+    PROFILE,
+    TIMED,
+    AbAsked,
+    Report,
+    read_asked,
+    seconds_of,
+    write,
+)
+from bench.ab.session import conclude, is_clear, measure_revisions, stopping
 from bench.ab.variants import chosen_variants, new_run, sides
 from bench.cli.ab_table import render_report
 from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, resumed, telling
@@ -167,7 +177,11 @@ def _go_on(folder: Path, as_json: bool) -> None:
     partial = partial_of(folder)
     asked = read_asked(partial if partial.is_dir() else folder)
     if asked.kind == "revisions":
-        _measure_revisions(asked, folder, as_json)
+        done = kept.whole_blocks(folder, asked)
+        if is_clear(asked, kept.sides(folder, asked, done), len(done)):
+            _answer_revisions(asked, folder, as_json)
+        else:
+            _measure_revisions(asked, folder, as_json)
         return
     enter_user_namespace_if_needed()
     chosen = chosen_variants(asked)
@@ -211,7 +225,7 @@ def _answer_variants(
     results: ResultSet,
     as_json: bool,
     *,
-    seconds: float = 0,
+    seconds: float | None = None,
     interrupted: bool = False,
 ) -> None:
     old, new = results.run.variants
@@ -222,7 +236,7 @@ def _answer_variants(
         results.path,
         sides(results, (old, new)),
         len({trial.block for trial in results.run.ended()} - pending),
-        seconds=seconds,
+        seconds=seconds_of(results.path) if seconds is None else seconds,
         interrupted=bool(pending),
         disturbed_load=bool(loads.disturbed(results.run)),
     )
@@ -259,7 +273,12 @@ def _measure_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
 
 
 def _answer_revisions(
-    asked: AbAsked, folder: Path, as_json: bool, *, seconds: float = 0, interrupted: bool = False
+    asked: AbAsked,
+    folder: Path,
+    as_json: bool,
+    *,
+    seconds: float | None = None,
+    interrupted: bool = False,
 ) -> None:
     names, blocks = revisions.asked_for(asked), kept.whole_blocks(folder, asked)
     report = conclude(
@@ -268,7 +287,7 @@ def _answer_revisions(
         folder,
         kept.sides(folder, asked, blocks),
         len(blocks),
-        seconds=seconds,
+        seconds=seconds_of(folder) if seconds is None else seconds,
         interrupted=interrupted,
         disturbed_load=kept.disturbed_loads(folder, asked),
     )
