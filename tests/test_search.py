@@ -196,6 +196,25 @@ def test_a_search_that_runs_out_of_time_says_so_and_gives_what_it_has() -> None:
     result = search(path_of(CAPACITY), Options(time_limit=1e-9), lambda: None)
     assert not result.complete
     assert any("out of time" in warning for warning in result.warnings())
+    assert any(trial.purpose == "search" for trial in result.trials)
+
+
+def test_what_breaks_within_a_search_is_no_lack_of_time() -> None:
+    """Not even where it is of the kind of error by which the library reports that."""
+    with pytest.raises(RuntimeError, match="broken"):
+        search(breaking("broken"), OPTIONS, lambda: None)
+
+
+def breaking(text: str) -> Callable[[float, float], Trial]:
+    """A path that breaks at the third trial of the search itself."""
+    whole, left = path_of(CAPACITY), iter(range(1 + OPTIONS.stability + 2))
+
+    def attempt(rate: float, seconds: float) -> Trial:
+        if next(left, None) is None:
+            raise RuntimeError(text)
+        return whole(rate, seconds)
+
+    return attempt
 
 
 # ---- live paths -----------------------------------------------------------------------------

@@ -5,6 +5,8 @@ It decides which rate to try next and for how long; whatever it asks for is meas
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +30,11 @@ class OutOfTime(Exception):
 def find(
     attempt: Attempt, options: Options, lowest: float, highest: float, time_limit: float
 ) -> dict[float, Bounds]:
-    """Search between two rates; goal → bounds. Raises OutOfTime."""
+    """Search between two rates; goal → bounds. Raises OutOfTime.
+
+    Whatever else is raised, by the library or by `attempt`, is no lack of time. The library reports
+    that by a RuntimeError, as it does its own defects, so it is given no limit and we keep it.
+    """
     # Imported here: only one probe needs it.
     import MLRsearch  # noqa: PLC0415
 
@@ -50,25 +56,26 @@ def find(
         goals=list(goals.values()),
         min_load=lowest,
         max_load=highest,
-        search_duration_max=time_limit,
+        search_duration_max=math.inf,
         warmup_duration=None,
     )
-    measurer = _Measurer(attempt, MLRsearch.MeasurementResult)
-    try:
-        answer = MLRsearch.MultipleLossRatioSearch(config=config).search(measurer, _silent)
-    except RuntimeError as error:  # all it has to say that time is up
-        raise OutOfTime(str(error)) from error
+    measurer = _Measurer(attempt, MLRsearch.MeasurementResult, time.monotonic() + time_limit)
+    answer = MLRsearch.MultipleLossRatioSearch(config=config).search(measurer, _silent)
     return {goal: _bounds(answer[wanted]) for goal, wanted in goals.items()}
 
 
 class _Measurer:
-    """Whom the library asks for trials."""
+    """Whom the library asks for trials, of which it has one in any case."""
 
-    def __init__(self, attempt: Attempt, result: Callable[..., Any]) -> None:
-        self._attempt, self._result = attempt, result
+    def __init__(self, attempt: Attempt, result: Callable[..., Any], deadline: float) -> None:
+        self._attempt, self._result, self._deadline = attempt, result, deadline
+        self._asked = False
 
     def measure(self, intended_duration: float, intended_load: float) -> Any:
-        """Called by the library, by these names."""
+        """Called by the library, by these names. Raises OutOfTime."""
+        if self._asked and time.monotonic() >= self._deadline:
+            raise OutOfTime("another trial was wanted when the time was up")
+        self._asked = True
         trial = self._attempt(intended_load, intended_duration)
         return self._result(
             intended_duration=intended_duration,
