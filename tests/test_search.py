@@ -1,8 +1,11 @@
 """The search finds the rates that a path carries, and says what kept them from being higher."""
 
+import errno
+import fcntl
 import os
 import random
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,13 +13,14 @@ from files import shipped
 from live import live
 from msgspec.structs import replace
 
-from bench.errors import CannotMeasure
+from bench.errors import CannotMeasure, MissingCapability
 from bench.forwarders import forwarding
 from bench.probes import PROBES
 from bench.probes.ahead import ends
 from bench.probes.base import Path
 from bench.search import Options, SearchResult, Trial, bounds, search, search_rates
 from bench.search.limit import generator_limit
+from bench.search.single import switch_segmentation
 from bench.search.tester import ready_for_trials
 from bench.topology import Arm, build, facts
 
@@ -215,6 +219,33 @@ def breaking(text: str) -> Callable[[float, float], Trial]:
         return whole(rate, seconds)
 
     return attempt
+
+
+# ---- devices ---
+
+
+def test_a_device_that_is_not_there_is_no_capability_that_the_kernel_lacks() -> None:
+    with pytest.raises(CannotMeasure, match="attic0: its segmentation of UDP cannot be") as found:
+        switch_segmentation("attic0", on=False)
+    assert not isinstance(found.value, MissingCapability)
+
+
+@pytest.mark.parametrize("granted", [0, 1])
+def test_a_kernel_without_the_switch_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, granted: int
+) -> None:
+    """The library says so in two ways; which one, depends on the call that is refused first."""
+    answered, asked = fcntl.ioctl, iter(range(granted))
+
+    def refuse(*arguments: Any) -> Any:
+        if next(asked, None) is not None:
+            return answered(*arguments)
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    with pytest.raises(MissingCapability) as found:
+        switch_segmentation("lo", on=False)
+    assert str(found.value) == "lo: this kernel has no switch for its segmentation of UDP"
 
 
 # ---- live paths -----------------------------------------------------------------------------

@@ -7,11 +7,13 @@ device's segmentation of UDP is switched off meanwhile.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from pyroute2.ethtool.ioctl import IoctlEthtool
+from pyroute2.ethtool.ioctl import IoctlEthtool, NoSuchDevice, NotSupportedError
 
+from bench.errors import CannotMeasure, MissingCapability
 from bench.native.traffic import DATAGRAM_MAX
 from bench.probes.base import Path
 from bench.scenario import DeviceRef, trace
@@ -51,12 +53,27 @@ def _switch(path: Path, ref: DeviceRef, *, on: bool) -> bool:
 def switch_segmentation(device: str, *, on: bool) -> bool:
     """Switch a device's segmentation of UDP, where it can be; returns whether it was on.
 
-    device: of the namespace that the caller is in. Raises OSError.
+    device: of the namespace that the caller is in. Raises CannotMeasure; MissingCapability where
+    the kernel has no such switches.
     """
-    with closing(IoctlEthtool(device)) as ethtool:
-        features = ethtool.get_features()
-        before = _FEATURE in features and bool(features[_FEATURE])
-        if before != on and _FEATURE in features and features.is_available(_FEATURE):
-            features[_FEATURE] = on
-            ethtool.set_features(features)
+    try:
+        with closing(IoctlEthtool(device)) as ethtool:
+            features = ethtool.get_features()
+            before = _FEATURE in features and bool(features[_FEATURE])
+            if before != on and _FEATURE in features and features.is_available(_FEATURE):
+                features[_FEATURE] = on
+                ethtool.set_features(features)
+    except NotSupportedError:
+        raise _lacking(device) from None
+    except NoSuchDevice:
+        raise CannotMeasure(f"{device}: is gone") from None
+    except OSError as error:  # some calls of the library hand it on as it is
+        if error.errno in (errno.ENOTSUP, errno.ENOTTY):
+            raise _lacking(device) from None
+        text = f"{device}: its segmentation of UDP cannot be switched: {error.strerror}"
+        raise CannotMeasure(text) from None
     return before
+
+
+def _lacking(device: str) -> MissingCapability:
+    return MissingCapability(f"{device}: this kernel has no switch for its segmentation of UDP")
