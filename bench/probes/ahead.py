@@ -19,6 +19,17 @@ def ends() -> tuple[int, int]:
     return min(cpus), max(cpus)
 
 
+def shared_cpu() -> dict[str, float]:
+    """The condition that both ends and all forwarders share one CPU, where there is no other."""
+    return {} if len(os.sched_getaffinity(0)) > 1 else {"one_cpu": 1.0}
+
+
+def shared_cpu_warnings(path: Path) -> tuple[str, ...]:
+    """What whoever reads figures that hold for that condition should know."""
+    text = f"{path.name}: sender, receiver and pumps share the only CPU there is, and take turns"
+    return (text,) if shared_cpu() else ()
+
+
 def hold(cpu: int) -> bool:
     """Have this process keep to `cpu`, ahead of everything else there; returns whether it is.
 
@@ -26,7 +37,7 @@ def hold(cpu: int) -> bool:
     is makes it late. So that the scheduler does not decide that anew in each trial, nothing is,
     where that is permitted. With one CPU for all, whoever moves the packets would starve.
     """
-    several = len(os.sched_getaffinity(0)) > 1
+    several = not shared_cpu()
     os.sched_setaffinity(0, {cpu})
     with suppress(OSError):
         if several:

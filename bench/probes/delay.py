@@ -14,6 +14,7 @@ beyond it, too many were lost, or too many were sent late because the sender cou
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from functools import partial
@@ -25,6 +26,7 @@ from bench.errors import CannotMeasure
 from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, delay_id
 from bench.native.delay import bucket_bounds
 from bench.percentiles import SLICES, Counts, estimate, pooled, share_within
+from bench.probes.ahead import shared_cpu, shared_cpu_warnings
 from bench.probes.base import Measurement, Path, Probe
 from bench.probes.echo import PAYLOAD
 from bench.probes.paced import PATIENCE, RESTS, Found, Offer, offer
@@ -50,6 +52,8 @@ _FLOOD, _FLOOD_RATE = 20_000, 1e8
 """Datagrams, and how many a second are due, to see how many the sender can hand over."""
 _LATE_MOST = 0.05
 """Share of late datagrams above which even a median is no answer to the load that was meant."""
+_LATE_PART = 0.5
+"""Part of a percentile that a datagram may be late by without being late: see `_late_after`."""
 
 
 class Percentile(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,7 @@ class Percentile(msgspec.Struct, frozen=True, kw_only=True):
 
     low, high: 95 % interval of `intended`; None where the trial gives no such end.
     omitted: by how much `actual`, from when datagrams were handed over, is less than `intended`.
+    late: share of those due that went more than `late_after` after that, or never.
     """
 
     intended: float | None
@@ -66,6 +71,8 @@ class Percentile(msgspec.Struct, frozen=True, kw_only=True):
     actual_low: float | None
     actual_high: float | None
     omitted: float | None
+    late: float
+    late_after: float
     left_out: str
 
 
@@ -75,7 +82,6 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     load: datagrams a second that were due. due, sent, received, lost: datagrams.
     realtime: whether the ends went before all else on their CPUs (SCHED_FIFO).
     at_socket: of the lost, those that the receiver's own socket dropped.
-    late: share of those due that went more than `late_after` after that, or never.
     intended, actual: delay from when datagrams were due, and from when they were handed over.
     lateness: from the one to the other. All three: the least time of a bucket in ns → datagrams.
     """
@@ -93,8 +99,6 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     reordered: int
     strange: int
-    late: float
-    late_after: float
     percentiles: dict[str, Percentile]
     intended: dict[int, int]
     actual: dict[int, int]
@@ -136,15 +140,15 @@ def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
     """Measure the delay at `load` per cent of the packet rate of `path`.
 
     settings: `seconds`; `poisson` or equal distances; `rate` (the packet rate; 0: what `find_load`
-    found); `sleeps` (the sender leaves its CPU to others between two datagrams); `late_after`
-    (seconds). Raises CannotMeasure.
+    found); `sleeps` (the sender leaves its CPU to others between two datagrams).
+    Raises CannotMeasure.
     """
     base = settings["rate"] or path.known[BASE_RATE]
     rate = base * load / 100
     count = max(1, round(rate * settings["seconds"] / SLICES)) * SLICES
     seed = random.getrandbits(32)
     found = offer(path, Offer(rate, count, settings["poisson"], settings["sleeps"], seed))
-    kept = judge(found, base, settings["late_after"])
+    kept = judge(found, base)
     reasons: dict[str, list[str]] = {}
     for name, percentile in kept.percentiles.items():
         if percentile.left_out:
@@ -156,21 +160,23 @@ def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
             if percentile.intended is not None and not percentile.left_out
         },
         raw={_id(load): msgspec.json.encode(kept)},
-        warnings=tuple(
-            f"{path.name}: {', '.join(names)} left out: {reason}"
-            for reason, names in reasons.items()
+        warnings=(
+            *shared_cpu_warnings(path),
+            *(
+                f"{path.name}: {', '.join(names)} left out: {reason}"
+                for reason, names in reasons.items()
+            ),
         ),
-        conditions={BASE_RATE: base, "realtime": float(kept.realtime)},
+        conditions={BASE_RATE: base, "realtime": float(kept.realtime), **shared_cpu()},
     )
 
 
 # ---- what was found -----------------------------------------------------------------------------
 
 
-def judge(found: Found, base: float, late_after: float) -> Delay:
+def judge(found: Found, base: float) -> Delay:
     """All that is kept of a trial."""
     wanted, sent, arrived = found.offer, found.sent, found.arrived
-    late = 1 - share_within(found.lateness, wanted.count, late_after)
     return Delay(
         base_rate=base,
         load=wanted.rate,
@@ -185,11 +191,8 @@ def judge(found: Found, base: float, late_after: float) -> Delay:
         duplicates=arrived.duplicates,
         reordered=arrived.reordered,
         strange=arrived.strange,
-        late=late,
-        late_after=late_after,
         percentiles={
-            name: _percentile(found, share, late, late_after)
-            for name, share in DELAY_PERCENTILES.items()
+            name: _percentile(found, base, share) for name, share in DELAY_PERCENTILES.items()
         },
         intended=_by_time(pooled(found.intended)),
         actual=_by_time(pooled(found.actual)),
@@ -197,12 +200,14 @@ def judge(found: Found, base: float, late_after: float) -> Delay:
     )
 
 
-def _percentile(found: Found, share: float, late: float, late_after: float) -> Percentile:
+def _percentile(found: Found, base: float, share: float) -> Percentile:
     sizes = [found.offer.count // SLICES] * SLICES
     intended, actual = (estimate(s, sizes, share) for s in (found.intended, found.actual))
     omitted = None
     if intended.value is not None and actual.value is not None:
         omitted = intended.value - actual.value
+    late_after = _late_after(found.offer, base, share, intended.value or 0.0)
+    late = 1 - share_within(found.lateness, found.offer.count, late_after)
     return Percentile(
         intended=intended.value,
         low=intended.low,
@@ -211,8 +216,30 @@ def _percentile(found: Found, share: float, late: float, late_after: float) -> P
         actual_low=actual.low,
         actual_high=actual.high,
         omitted=omitted,
+        late=late,
+        late_after=late_after,
         left_out=_left_out(found, share, late, late_after),
     )
+
+
+def _late_most(share: float) -> float:
+    """Share of the datagrams that may be late: half of what lies beyond a percentile."""
+    return min(_LATE_MOST, (1 - share) / 2)
+
+
+def _late_after(wanted: Offer, base: float, share: float, value: float) -> float:
+    """Seconds after which a datagram was handed over so late that it could falsify a percentile.
+
+    Half of the percentile: where no more are late than may be, half of what lies beyond it took at
+    least half of it from when it was handed over, which is the path's.
+    Or what so many wait by themselves, if that is longer: where the path does its work within the
+    sender's system calls, a Poisson stream has its queue there. `base` is what is carried at the
+    most, so such a call takes 1/base at the most; the tail is Kingman's, of equal service times.
+    """
+    queued, load = 0.0, wanted.rate / base
+    if wanted.poisson and load < 1:
+        queued = math.log(max(1.0, load / _late_most(share))) / (2 * (1 - load) * base)
+    return max(_LATE_PART * value, queued)
 
 
 def _left_out(found: Found, share: float, late: float, late_after: float) -> str:
@@ -223,11 +250,11 @@ def _left_out(found: Found, share: float, late: float, late_after: float) -> str
         return f"it takes {needed} datagrams, and {count} were due"
     if found.sent.packets < count:
         return f"the sender fell {PATIENCE:g} s behind {found.offer.rate:.0f} packet/s and gave up"
-    if late > min(_LATE_MOST, beyond / 2):
-        return f"the sender was late: {late:.2%} went more than {1e6 * late_after:.0f} µs behind"
     lost = count - found.arrived.unique
     if lost > beyond * count:
         return f"{lost / count:.2%} of the datagrams were lost"
+    if late > _late_most(share):
+        return f"the sender was late: {late:.2%} went more than {1e6 * late_after:.0f} µs behind"
     return ""
 
 
@@ -245,7 +272,6 @@ def _settings(seconds: float) -> dict[str, Any]:
         "rate": 0.0,
         "poisson": True,
         "sleeps": False,
-        "late_after": 0.0002,
     }
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from bench.errors import CannotMeasure
 from bench.metrics import PACKET_RATES
+from bench.probes.ahead import shared_cpu, shared_cpu_warnings
 from bench.probes.base import Measurement, Path, Probe
 
 _PROFILES: dict[str, dict[str, Any]] = {
@@ -68,9 +69,12 @@ def measure(size: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
     return Measurement(
         samples,
         raw={f"packet_rate_{size}": msgspec.json.encode(result)},
-        warnings=tuple(f"{path.name}: {warning}" for warning in result.warnings()),
+        warnings=(
+            *shared_cpu_warnings(path),
+            *(f"{path.name}: {warning}" for warning in result.warnings()),
+        ),
         # Ends that go before all else on their CPUs carry twice as much on a fast path.
-        conditions={"realtime": float(result.realtime)},
+        conditions={"realtime": float(result.realtime), **shared_cpu()},
     )
 
 
