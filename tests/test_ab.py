@@ -1,10 +1,8 @@
 """`vnetbench ab`: when it stops, what it says, and how it goes on."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from capabilities import require_program
 from files import ROOT
 from msgspec.structs import replace
+from program import begin, vnetbench
 from sets import a_run, asking, interrupted_set, noisy, write_set
 
 from bench.ab import revisions
@@ -24,25 +23,10 @@ from bench.probes import Measurement
 from bench.results import PlannedTrial, ResultWriter, load
 
 SERIAL = ("--probe", "serial", "--seed", "1")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-
-
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "bench", "ab", *map(str, arguments)]
 
 
 def ab(*arguments: object, status: int, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*arguments),
-        env=ENVIRONMENT,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr + done.stdout
-    return done
+    return vnetbench("ab", *arguments, status=status, cwd=cwd)
 
 
 # ---- variants -----------------------------------------------------------------------------------
@@ -84,10 +68,8 @@ def test_the_same_against_itself_is_no_regression(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_was_measured_says_what_it_says_and_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     partial = tmp_path / "out.partial" / "samples.csv"
-    asked = command("veth", "flannel-udp", *SERIAL, "--max-blocks", 9, "-o", folder)
-    with subprocess.Popen(
-        asked, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as program:
+    asked = ("veth", "flannel-udp", *SERIAL, "--max-blocks", 9, "-o", folder)
+    with begin("ab", *asked) as program:
         deadline = time.monotonic() + 60
         while not (partial.exists() and partial.read_text().count("packet_time,s,3") > 0):
             assert program.poll() is None
@@ -101,14 +83,7 @@ def test_ctrl_c_keeps_what_was_measured_says_what_it_says_and_goes_on(tmp_path: 
     assert f"interrupted; go on with: vnetbench ab --resume {folder}" in said
     assert load(folder).run.status == "interrupted"
 
-    refused = subprocess.run(
-        [sys.executable, "-m", "bench", "run", "--resume", folder],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert refused.returncode == 2
+    refused = vnetbench("run", "--resume", folder, status=2)
     assert f"go on with vnetbench ab --resume {folder}" in refused.stderr
 
     early = json.loads(ab("--from", folder, "--json", status=0).stdout)

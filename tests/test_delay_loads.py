@@ -1,14 +1,13 @@
 """At which load delay is measured: one for all trials of a run, the same where it is compared."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
 import pytest
+from program import vnetbench
 from sets import a_run, noisy, write_set
 
 from bench import loads
@@ -186,11 +185,8 @@ def test_the_loads_of_a_set_that_has_none_are_refused_before_anything_is_measure
     tmp_path: FilePath,
 ) -> None:
     write_set(tmp_path / "old", a_run(), noisy(1))
-    words = [sys.executable, "-m", "bench", "run", "veth", "--loads-of", tmp_path / "old"]
-    told = subprocess.run(
-        [*words, "-o", tmp_path / "new"], capture_output=True, text=True, check=False
-    )
-    assert told.returncode == 2
+    words = ("run", "veth", "--loads-of", tmp_path / "old", "-o", tmp_path / "new")
+    told = vnetbench(*words, status=2)
     assert told.stderr == f"vnetbench: {tmp_path / 'old'}: has no loads of any of these scenarios\n"
     assert not (tmp_path / "new.partial").exists()
 

@@ -2,15 +2,14 @@
 
 import json
 import math
-import os
 import random
 import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from files import ROOT
+from program import vnetbench
 from sets import a_run, write_set
 
 from bench.errors import CannotMeasure
@@ -139,16 +138,7 @@ def test_a_handicap_comes_on_top_of_the_path_s_own() -> None:
 
 
 def selftest(*arguments: object, status: int) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", "selftest", *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr + done.stdout
-    return done
+    return vnetbench("selftest", *arguments, status=status)
 
 
 def test_a_path_without_a_pump_is_refused() -> None:

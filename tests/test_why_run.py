@@ -11,12 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from bench_planted import measured, suspect, without_ablations
 from capabilities import require_tun
-from files import ROOT
+from program import begin, vnetbench
 from sets import a_run, noisy, write_set
 from small_why import DOSES, KEPT, TECHNIQUE
 
@@ -28,31 +29,17 @@ from bench.why.answer import answer
 from bench.why.causes import CAUSES
 from bench.why.design import design
 
-SMALL = str(Path(__file__).with_name("small_why.py"))
 SHORT = ("--measure", "serial", "--arm", "native", "--seed", "1")
 PATHS = ("flannel-udp", "vxlan")
 VARIANTS = 2 + len(DOSES) * len(KEPT) + 1
 
 
-def command(*arguments: object) -> list[str]:
-    return [sys.executable, SMALL, *map(str, arguments)]
-
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": os.devnull, "COLUMNS": "200"}
-"""Without a PATH there is no tracer, which takes seconds for a ledger."""
-
-
-def vnetbench(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(*arguments),
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    return done
+SMALL: dict[str, Any] = {
+    "program": (sys.executable, str(Path(__file__).with_name("small_why.py"))),
+    "env": {"PATH": os.devnull},
+}
+"""How to start a `why` that has few causes. Without a PATH there is no tracer, which takes seconds
+for a ledger."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     require_tun()
     folder = tmp_path_factory.mktemp("why") / "out"
     asked = ("why", *PATHS, *SHORT, "--blocks", 4, "-o", folder)
-    return folder, vnetbench(*asked).stdout
+    return folder, vnetbench(*asked, **SMALL).stdout
 
 
 # ---- what a run leaves --------------------------------------------------------------------------
@@ -124,11 +111,11 @@ def test_from_its_results_the_same_answer_comes_again(
     shutil.copytree(folder, copied)
     for name in ("why.json", "why.svg", "why.png"):
         (copied / name).unlink()
-    again = vnetbench("why", "--from", copied)
+    again = vnetbench("why", "--from", copied, **SMALL)
     assert again.stdout == printed.replace(str(folder), str(copied))
     kept = json.loads((copied / "why.json").read_text())
     assert kept == {**json.loads(before), "results": str(copied)}
-    assert json.loads(vnetbench("why", "--from", copied, "--json").stdout) == kept
+    assert json.loads(vnetbench("why", "--from", copied, "--json", **SMALL).stdout) == kept
     assert (copied / "why.svg").exists()
 
 
@@ -138,14 +125,7 @@ def test_from_its_results_the_same_answer_comes_again(
 def begun(folder: Path, blocks: int = 1) -> Iterator[subprocess.Popen[str]]:
     """A run of which some trials have been measured."""
     partial = folder.with_name(f"{folder.name}.partial") / "samples.csv"
-    with subprocess.Popen(
-        command("why", *PATHS, *SHORT, "--blocks", blocks, "-o", folder),
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as program:
+    with begin("why", *PATHS, *SHORT, "--blocks", blocks, "-o", folder, **SMALL) as program:
         deadline = time.monotonic() + 30
         while not (partial.exists() and partial.read_text().count("packet_time") >= 10):
             assert program.poll() is None, program.stderr and program.stderr.read()
@@ -162,10 +142,10 @@ def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     done_before = {trial.trial for trial in load(tmp_path / "out.partial").run.ended()}
     assert 0 < len(done_before) < VARIANTS + 2
 
-    refused = vnetbench("run", "--resume", folder, status=2)
+    refused = vnetbench("run", "--resume", folder, status=2, **SMALL)
     assert refused.stderr == f"vnetbench: {folder}: go on with vnetbench why --resume {folder}\n"
 
-    resumed = vnetbench("why", "--resume", folder, "--json")
+    resumed = vnetbench("why", "--resume", folder, "--json", **SMALL)
     assert resumed.stderr.startswith(f"{VARIANTS + 2 - len(done_before)} trials in 1 blocks")
     found = json.loads(resumed.stdout)
     assert found == json.loads((folder / "why.json").read_text())
@@ -187,7 +167,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(tmp_path: Path) ->
     kept = load(folder)
     assert kept.run.status == "interrupted"
     assert len(kept.run.completed) >= 2
-    refused = vnetbench("why", "--from", folder, status=2)
+    refused = vnetbench("why", "--from", folder, status=2, **SMALL)
     [line] = refused.stderr.splitlines()
     assert "no block has all that was to be measured" in line
 
