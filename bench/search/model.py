@@ -23,7 +23,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     exceed_ratio: share of these that may be bad at a rate that counts as passed.
     width: relative, between the bounds in the end. preceding: coarser steps that lead there.
     time_limit: seconds after which the search ends with what it has.
-    patience: seconds of these that may be spent on trials in which somebody else was on our cores.
+    patience: share of these that may go to trials in which somebody else was on our cores.
     stability: trials at a tenth of what a flood brings, which must lose nothing.
     buffer: bytes of socket buffer at the receiver. batch: see `traffic.Stream`.
     gather: seconds; what falls due meanwhile is handed to the kernel at once, which cuts it apart
@@ -39,7 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     preceding: int = 2
     expansion: int = 2
     time_limit: float = 30.0
-    patience: float = 8.0
+    patience: float = 0.25
     stability: int = 4
     buffer: int = 4 << 20
     batch: int = 32

@@ -108,7 +108,7 @@ class _Log:
     def __init__(self, attempt: Attempt, options: Options) -> None:
         self.trials: list[Trial] = []
         self._attempt, self._most = attempt, max(options.goals)
-        self._patience = options.patience
+        self._patience = options.patience * options.time_limit
         self._unreached = float("inf")
 
     def used(self) -> list[Trial]:
@@ -125,7 +125,7 @@ class _Log:
         while True:
             trial = self.try_once(purpose, rate, seconds)
             if self._was_shared(trial):
-                self._patience -= seconds
+                self._patience -= trial.seconds
             elif self._was_late(trial) and again > 0:
                 again -= 1
             else:
@@ -144,11 +144,12 @@ class _Log:
         return trial.late and trial.missing <= self._most * trial.sent
 
     def _was_shared(self, trial: Trial) -> bool:
-        """Whether somebody else was on our cores; the rule looks at that alone, not at the loss.
+        """Whether somebody else was on our cores; of a trial near the limit that alone is looked at.
 
         On a machine where that never ends, what there is counts when patience does.
         """
-        return trial.shared > SHARED and self._patience > 0
+        matters = trial.purpose == "search" or trial.missing > 0
+        return matters and trial.shared > SHARED and self._patience > 0
 
     def for_search(self, rate: float, seconds: float) -> Trial:
         """A trial that the library asks for."""
