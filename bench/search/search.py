@@ -144,7 +144,7 @@ class _Log:
         return trial.late and trial.missing <= self._most * trial.sent
 
     def _was_shared(self, trial: Trial) -> bool:
-        """Whether somebody else was on our cores; of a trial near the limit that alone is looked at.
+        """Whether somebody else was on our cores; of a trial of the search that alone matters.
 
         On a machine where that never ends, what there is counts when patience does.
         """
