@@ -93,7 +93,7 @@ def pending(testing: bool) -> bool:
 
 
 def freshen() -> None:
-    """Date the extension, which is of the sources as they are, after them: a checkout dates anew."""
+    """Date the extension after its sources, which a checkout may have dated anew."""
     for built in (ROOT / "bench").glob("_vnetbench*.so"):
         built.touch()
 
