@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 
 from bench import native
@@ -26,6 +27,8 @@ from bench.errors import CannotMeasure
 Send = Callable[[dict[str, Any]], None]
 """Sends one message to the parent."""
 
+FOLDER = "/run/vnetbench"
+"""Where a program finds its files; see `execute`."""
 _STOP_GRACE = 2.0
 """Seconds a child has to end by itself after SIGTERM."""
 _HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -47,10 +50,10 @@ class Child:
         deadline = time.monotonic() + timeout
         while b"\n" not in self._buffer:
             if not _readable(self._messages, deadline - time.monotonic()):
-                raise CannotMeasure(f"{self.name}: no answer within {timeout:g} s{self._tail()}")
+                raise CannotMeasure(f"{self.name}: no answer within {timeout:g} s{self.tail()}")
             data = os.read(self._messages, 1 << 16)
             if not data:
-                raise CannotMeasure(f"{self.name}: {self._cause_of_death()}{self._tail()}")
+                raise CannotMeasure(f"{self.name}: {self._cause_of_death()}{self.tail()}")
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         message: dict[str, Any] = json.loads(line)
@@ -61,7 +64,7 @@ class Child:
     def wait(self, timeout: float) -> int:
         """Wait for the end; returns the exit status, or minus the signal. Raises CannotMeasure."""
         if not _readable(self._pidfd, timeout):
-            raise CannotMeasure(f"{self.name}: still running after {timeout:g} s{self._tail()}")
+            raise CannotMeasure(f"{self.name}: still running after {timeout:g} s{self.tail()}")
         return self._reap()
 
     def alive(self) -> bool:
@@ -97,7 +100,8 @@ class Child:
         status = self._reap()
         return f"killed by signal {-status}" if status < 0 else f"exited with status {status}"
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """What it printed last, to end a sentence with; empty if nothing."""
         lines = self.output().strip().splitlines()[-3:]
         return f"; it last said: {' | '.join(lines)}" if lines else ""
 
@@ -136,22 +140,41 @@ def spawn(
 
 @contextmanager
 def execute(
-    name: str, arguments: Sequence[str], *, netns: int | None = None, keep: Sequence[int] = ()
+    name: str,
+    arguments: Sequence[str],
+    *,
+    netns: int | None = None,
+    keep: Sequence[int] = (),
+    files: Mapping[str, bytes] | None = None,
 ) -> Iterator[Child]:
     """Run the program `arguments` in the namespace of `netns`, and yield it; it sends no messages.
 
-    keep: descriptors it inherits besides the standard ones. On leaving, it is ended.
+    keep: descriptors it inherits besides the standard ones. files: what it finds in FOLDER, path
+        below it → content; then /run is the program's own, in memory, and gone with it.
+    On leaving, it is ended.
     """
 
     def run(_: int) -> None:
         try:
+            if files is not None:
+                _write_private(files)
             os.execvp(arguments[0], list(arguments))  # noqa: S606 - no shell is the point
         except OSError as error:
-            os.write(2, f"{arguments[0]}: {error.strerror}\n".encode())
+            os.write(2, f"{error.filename or arguments[0]}: {error.strerror}\n".encode())
             raise SystemExit(127) from None
 
     with _fork(name, run, netns, keep) as child:
         yield child
+
+
+def _write_private(files: Mapping[str, bytes]) -> None:
+    """Write `files` where only this process and its children can see them."""
+    native.private_tmpfs("/run")
+    os.umask(0o077)
+    for name, content in files.items():
+        path = Path(FOLDER, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def run_in_foreground(arguments: Sequence[str], netns: int, environment: Mapping[str, str]) -> int:

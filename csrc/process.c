@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 #include "vnetbench.h"
@@ -19,6 +20,14 @@ int vnb_unshare(int flags)
 int vnb_setns(int fd, int nstype)
 {
 	return setns(fd, nstype) < 0 ? -errno : 0;
+}
+
+int vnb_private_tmpfs(const char *path)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
+		return -errno;
+	return 0;
 }
 
 int vnb_die_with_parent(int signal)

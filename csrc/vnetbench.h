@@ -448,6 +448,13 @@ int vnb_unshare(int flags);        /* unshare(2), or -errno */
 int vnb_setns(int fd, int nstype); /* setns(2), or -errno */
 
 /*
+ * Give the calling process a mount namespace of its own, in which an empty tmpfs covers the folder
+ * `path`. What is written there nobody else sees, and the kernel drops it with the last process in
+ * the namespace, however that ends. Returns 0 or -errno.
+ */
+int vnb_private_tmpfs(const char *path);
+
+/*
  * Have the kernel send `signal` to the caller when the *thread* that forked it dies; survives exec
  * of anything but a set-id program. Or -errno: -EINVAL (no such signal).
  */

@@ -1,4 +1,5 @@
-"""The user-space programs that move packets on a path. A new one is a line in `_FORWARDERS`."""
+"""The user-space programs that move packets on a path. A new kind is a line in `_FORWARDERS`, a new
+program of others a module of `bench.programs`."""
 
 from __future__ import annotations
 
@@ -6,28 +7,31 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from bench.errors import ScenarioError
-from bench.forwarders import pump
+from bench.forwarders import program, pump
 from bench.forwarders.base import Forwarder, Running
 from bench.scenario import Variant
-from bench.scenario.model import Pump, Scenario
+from bench.scenario.model import Program, Pump, Scenario
 from bench.topology import Arm, Topology, in_arm
 
-_FORWARDERS: dict[type, Forwarder] = {Pump: pump}
+_FORWARDERS: dict[type, Forwarder] = {Pump: pump, Program: program}
 
 
 @contextmanager
 def forwarding(topology: Topology) -> Iterator[list[Running]]:
     """Run every forwarder of the topology's scenario; yields when all are ready."""
-    running: list[Running] = []
+    specs = topology.scenario.forwarders
+    running: dict[int, Running] = {}
     with ExitStack() as stack:
-        for spec in topology.scenario.forwarders:
-            running.append(stack.enter_context(_FORWARDERS[type(spec)].running(topology, spec)))
+        for kind, forwarder in _FORWARDERS.items():
+            mine = [number for number, spec in enumerate(specs) if type(spec) is kind]
+            started = forwarder.running(topology, [specs[number] for number in mine])
+            running.update(zip(mine, stack.enter_context(started), strict=True))
         try:
-            yield running
+            yield [running[number] for number in range(len(specs))]
         finally:
             # The kernel takes its time to remove a device; let it do so for all at once.
-            for forwarder in running:
-                forwarder.child.ask_to_end()
+            for one in running.values():
+                one.child.ask_to_end()
 
 
 def check(variant: Variant) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -31,8 +31,14 @@ class Forwarder(Protocol):
     def problems(self, scenario: Scenario, spec: Any) -> Iterable[tuple[str, str]]:
         """What only it can tell to be wrong, switches that do not go together: key and reason."""
 
-    def running(self, topology: Topology, spec: Any) -> AbstractContextManager[Running]:
-        """Run it in `topology` for the length of a `with` block; yields when it is ready."""
+    def running(
+        self, topology: Topology, specs: Sequence[Any]
+    ) -> AbstractContextManager[list[Running]]:
+        """Run all of its kind in `topology` for the length of a `with` block.
+
+        All, because they may have to agree on something, such as keys. Yields, in the order of
+        `specs`, when they are ready.
+        """
 
     def command(self, scenario: Scenario, spec: Any) -> str:
         """The equivalent shell command, for `vnetbench show --commands`."""

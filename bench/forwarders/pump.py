@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -31,8 +31,14 @@ def problems(scenario: Scenario, spec: Pump) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def running(topology: Topology, spec: Pump) -> Iterator[Running]:
-    """Run the pump `spec` in `topology` and yield it once it has its sockets open."""
+def running(topology: Topology, specs: Sequence[Pump]) -> Iterator[list[Running]]:
+    """Run the pumps `specs` in `topology` and yield them once they have their sockets open."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(_running(topology, spec)) for spec in specs]
+
+
+@contextmanager
+def _running(topology: Topology, spec: Pump) -> Iterator[Running]:
     refs = [parse_ref(text) for text in spec.devices]
     kinds = _kinds(topology.scenario, spec)
     fds = [topology.held(ref) for ref in refs]

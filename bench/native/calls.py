@@ -37,6 +37,14 @@ def setns(fd: int, nstype: int = 0) -> None:
     check(lib.vnb_setns(fd, nstype))
 
 
+def private_tmpfs(path: str) -> None:
+    """Cover the folder `path` with an empty tmpfs that only this process and its children see.
+
+    Raises OSError: see vnb_private_tmpfs.
+    """
+    check(lib.vnb_private_tmpfs(os.fsencode(path)))
+
+
 def die_with_parent(signal: int) -> None:
     """Have the kernel send `signal` to this process when the thread that forked it dies."""
     check(lib.vnb_die_with_parent(signal))

@@ -7,40 +7,40 @@ file and its text what was expected there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from functools import partial
 from ipaddress import (
     IPv4Interface,
     IPv4Network,
     IPv6Interface,
-    ip_address,
     ip_interface,
-    ip_network,
 )
-from typing import Any
 
-from bench.endpoint import parse_endpoint
 from bench.errors import ScenarioError
-from bench.native import Address, Network
+from bench.native import Address
+from bench.scenario.forwarders import check_forwarders
 from bench.scenario.model import (
     Bridge,
     Device,
     DeviceRef,
     Host,
-    Pump,
     Scenario,
-    Tap,
     Tun,
     Veth,
     Vxlan,
     destination,
-    parse_ref,
     speaks_ipv6,
 )
 from bench.scenario.paths import NoPath, trace
-
-_Fail = Callable[[str, str], ScenarioError]
-
+from bench.scenario.reading import (
+    Fail,
+    devices,
+    local_addresses,
+    no_device,
+    read_address,
+    read_device,
+    read_interface,
+    read_network,
+)
 
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 _NO_BROADCAST = 31
@@ -52,7 +52,7 @@ _IPV6_MTU = 1280
 
 def check(scenario: Scenario, source: str) -> None:
     """Raise ScenarioError (naming `source`) if the scenario cannot be built or carries no path."""
-    fail: _Fail = partial(ScenarioError, source)
+    fail: Fail = partial(ScenarioError, source)
     if not scenario.title.isprintable():
         raise fail("title", "expected one line of printable text")
     for name, host in scenario.hosts.items():
@@ -62,19 +62,12 @@ def check(scenario: Scenario, source: str) -> None:
     for name, host in scenario.hosts.items():
         _check_bridges(name, host, fail)
         _check_vxlans(name, host, scenario, fail)
-    _check_forwarders(scenario, fail)
+    check_forwarders(scenario, fail)
     _check_endpoints(scenario, fail)
     _check_congestion_control(scenario, fail)
 
 
-def devices(scenario: Scenario) -> Iterator[tuple[DeviceRef, Device]]:
-    """Every device of the scenario, in the file's order."""
-    for host_name, host in scenario.hosts.items():
-        for device_name, device in host.devices.items():
-            yield DeviceRef(host_name, device_name), device
-
-
-def _check_host(name: str, host: Host, fail: _Fail) -> None:
+def _check_host(name: str, host: Host, fail: Fail) -> None:
     key = f"hosts.{name}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", name):
         raise fail(key, "a host's name is at most 32 letters, digits, '-', '_' or '.'")
@@ -90,7 +83,7 @@ def _check_host(name: str, host: Host, fail: _Fail) -> None:
                 where, "a device's name is at most 15 letters, digits, '-', '_' or '.', and not lo"
             )
         for text in device.addresses:
-            _interface(text, f"{where}.addresses", fail)
+            read_interface(text, f"{where}.addresses", fail)
         if speaks_ipv6(device) and device.mtu < _IPV6_MTU:
             raise fail(f"{where}.mtu", f"expected at least {_IPV6_MTU} for an IPv6 address")
     _check_routes(name, host, fail)
@@ -99,12 +92,12 @@ def _check_host(name: str, host: Host, fail: _Fail) -> None:
             raise fail(f'{key}.sysctls."{sysctl}"', "expected a sysctl of the namespace, net.…")
 
 
-def _check_routes(name: str, host: Host, fail: _Fail) -> None:
+def _check_routes(name: str, host: Host, fail: Fail) -> None:
     seen: set[tuple[str, int]] = set()
     for i, route in enumerate(host.routes):
         where = f"hosts.{name}.routes[{i}]"
         if route.to != "default":
-            _network(route.to, f"{where}.to", fail)
+            read_network(route.to, f"{where}.to", fail)
         version = destination(route).version
         if (route.to, version) in seen:
             raise fail(f"{where}.to", f"{name} has another route to {route.to}; expected one")
@@ -112,9 +105,9 @@ def _check_routes(name: str, host: Host, fail: _Fail) -> None:
         if route.via is None and route.dev is None:
             raise fail(where, 'expected "via", "dev" or both')
         if route.dev is not None and route.dev not in host.devices:
-            raise fail(f"{where}.dev", _no_device(route.dev, name, host))
+            raise fail(f"{where}.dev", no_device(route.dev, name, host))
         if route.via is not None:
-            gateway = _address(route.via, f"{where}.via", fail)
+            gateway = read_address(route.via, f"{where}.via", fail)
             if gateway.version != version:
                 raise fail(f"{where}.via", f"{gateway} is of another family than {route.to}")
             near = [host.devices[route.dev]] if route.dev else host.devices.values()
@@ -129,7 +122,7 @@ def _check_routes(name: str, host: Host, fail: _Fail) -> None:
                 raise fail(f"{where}.dev", "an onlink route needs the device it leaves by")
 
 
-def _check_addresses(scenario: Scenario, fail: _Fail) -> None:
+def _check_addresses(scenario: Scenario, fail: Fail) -> None:
     owner: dict[Address, DeviceRef] = {}
     for ref, device in devices(scenario):
         for text in device.addresses:
@@ -157,11 +150,11 @@ def _is_one_host(interface: IPv4Interface | IPv6Interface) -> bool:
     return network.prefixlen >= _NO_BROADCAST or ip != network.broadcast_address
 
 
-def _check_links(scenario: Scenario, fail: _Fail) -> None:
+def _check_links(scenario: Scenario, fail: Fail) -> None:
     used: dict[DeviceRef, int] = {}
     for i, ends in enumerate(scenario.links):
         for text in ends:
-            ref = _device(text, Veth, f"links[{i}]", scenario, fail)
+            ref = read_device(text, Veth, f"links[{i}]", scenario, fail)
             if ref in used:
                 raise fail(f"links[{i}]", f"{ref} is already an end of links[{used[ref]}]")
             used[ref] = i
@@ -173,7 +166,7 @@ def _check_links(scenario: Scenario, fail: _Fail) -> None:
             )
 
 
-def _check_bridges(name: str, host: Host, fail: _Fail) -> None:
+def _check_bridges(name: str, host: Host, fail: Fail) -> None:
     master: dict[str, str] = {}
     for bridge_name, bridge in host.devices.items():
         if not isinstance(bridge, Bridge):
@@ -182,7 +175,7 @@ def _check_bridges(name: str, host: Host, fail: _Fail) -> None:
         for port in bridge.ports:
             device = host.devices.get(port)
             if device is None:
-                raise fail(key, _no_device(port, name, host))
+                raise fail(key, no_device(port, name, host))
             if isinstance(device, Bridge | Tun):
                 raise fail(
                     key, f"{port} cannot be a bridge port; expected a veth, tap or vxlan device"
@@ -196,16 +189,16 @@ def _check_bridges(name: str, host: Host, fail: _Fail) -> None:
             master[port] = bridge_name
 
 
-def _check_vxlans(name: str, host: Host, scenario: Scenario, fail: _Fail) -> None:
+def _check_vxlans(name: str, host: Host, scenario: Scenario, fail: Fail) -> None:
     for device_name, vxlan in host.devices.items():
         if not isinstance(vxlan, Vxlan):
             continue
         key = f"hosts.{name}.devices.{device_name}"
-        local = _address(vxlan.local, f"{key}.local", fail)
-        if local not in _local_addresses(host):
+        local = read_address(vxlan.local, f"{key}.local", fail)
+        if local not in local_addresses(host):
             raise fail(f"{key}.local", f"{local} is no address of {name}")
         for text in vxlan.peers:
-            ref = _device(text, Vxlan, f"{key}.peers", scenario, fail)
+            ref = read_device(text, Vxlan, f"{key}.peers", scenario, fail)
             peer = scenario.device(ref)
             assert isinstance(peer, Vxlan)  # noqa: S101 - _device has made sure
             if ref.host == name:
@@ -220,61 +213,11 @@ def _check_vxlans(name: str, host: Host, scenario: Scenario, fail: _Fail) -> Non
                 )
 
 
-def _check_forwarders(scenario: Scenario, fail: _Fail) -> None:
-    holder: dict[DeviceRef, int] = {}
-    listening: dict[tuple[Address, int], int] = {}
-    for i, pump in enumerate(scenario.forwarders):
-        key = f"forwarders[{i}]"
-        refs = [_device(text, Tun | Tap, f"{key}.devices", scenario, fail) for text in pump.devices]
-        for ref in refs:
-            if ref in holder:
-                raise fail(f"{key}.devices", f"{ref} is already held by forwarders[{holder[ref]}]")
-            holder[ref] = i
-        _check_pump_shape(pump, [scenario.device(ref) for ref in refs], key, fail)
-        if pump.listen is None:
-            continue
-        address, port = _endpoint(pump.listen, f"{key}.listen", fail)
-        host = scenario.hosts[refs[0].host]
-        if address not in _local_addresses(host):
-            raise fail(f"{key}.listen", f"{address} is no address of {refs[0].host}")
-        if (address, port) in listening:
-            raise fail(f"{key}.listen", f"forwarders[{listening[address, port]}] listens there")
-        listening[address, port] = i
-    for i, pump in enumerate(scenario.forwarders):
-        for prefix, hop in pump.routes.items():
-            where = f'forwarders[{i}].routes."{prefix}"'
-            _network(prefix, where, fail)
-            address, port = _endpoint(hop, where, fail)
-            if (address, port) not in listening:
-                raise fail(where, f"no forwarder listens on {hop}")
-            if pump.listen and parse_endpoint(pump.listen)[0].version != address.version:
-                raise fail(where, f"expected a peer of the family of {pump.listen}")
-    for ref, device in devices(scenario):
-        if isinstance(device, Tun | Tap) and ref not in holder:
-            raise fail(
-                f"hosts.{ref.host}.devices.{ref.device}",
-                f'no forwarder holds it; expected "{ref}" in the devices of one',
-            )
-
-
-def _check_pump_shape(pump: Pump, held: list[Device], key: str, fail: _Fail) -> None:
-    shape = [type(device) for device in held]
-    if pump.listen is not None:
-        if shape != [Tun]:
-            raise fail(f"{key}.devices", "a pump that listens holds one tun device")
-        if not pump.routes:
-            raise fail(f"{key}.routes", 'expected at least one, "prefix" = "address:port"')
-    elif shape not in ([Tun, Tun], [Tap, Tap]):
-        raise fail(f"{key}.devices", "expected two tuns or two taps, or one tun and listen")
-    elif pump.routes:
-        raise fail(f"{key}.routes", "a pump between two devices has no routes; expected none")
-
-
-def _check_endpoints(scenario: Scenario, fail: _Fail) -> None:
+def _check_endpoints(scenario: Scenario, fail: Fail) -> None:
     ends = {"client": scenario.endpoints.client, "server": scenario.endpoints.server}
     refs = {}
     for role, text in ends.items():
-        refs[role] = _device(text, Device, f"endpoints.{role}", scenario, fail)
+        refs[role] = read_device(text, Device, f"endpoints.{role}", scenario, fail)
         if not scenario.device(refs[role]).addresses:
             raise fail(
                 f"endpoints.{role}", f"{text} has no address; expected a device that has one"
@@ -290,75 +233,8 @@ def _check_endpoints(scenario: Scenario, fail: _Fail) -> None:
             ) from None
 
 
-def _check_congestion_control(scenario: Scenario, fail: _Fail) -> None:
+def _check_congestion_control(scenario: Scenario, fail: Fail) -> None:
     if not re.fullmatch(r"[a-z0-9_-]{1,15}", scenario.congestion_control):
         raise fail(
             "parameters.congestion_control", "expected the name of a TCP algorithm, like cubic"
         )
-
-
-# ---- small readers: a value, or an error that says what was expected ----------------------------
-
-
-def _device(text: str, kind: Any, key: str, scenario: Scenario, fail: _Fail) -> DeviceRef:
-    try:
-        ref = parse_ref(text)
-    except ValueError as error:
-        raise fail(key, f'{error}; expected "host:device"') from None
-    if ref.host not in scenario.hosts:
-        raise fail(
-            key, f'"{text}": there is no host {ref.host}; there are {", ".join(scenario.hosts)}'
-        )
-    host = scenario.hosts[ref.host]
-    if ref.device not in host.devices:
-        raise fail(key, f'"{text}": {_no_device(ref.device, ref.host, host)}')
-    if not isinstance(host.devices[ref.device], kind):
-        names = " or ".join(k.__name__.lower() for k in getattr(kind, "__args__", (kind,)))
-        found = type(host.devices[ref.device]).__name__.lower()
-        raise fail(key, f"{text} is a {found}; expected a {names}")
-    return ref
-
-
-def _no_device(device: str, host_name: str, host: Host) -> str:
-    return f"{host_name} has no device {device}; it has {', '.join(host.devices)}"
-
-
-def _local_addresses(host: Host) -> set[Address]:
-    return {ip_interface(text).ip for d in host.devices.values() for text in d.addresses}
-
-
-def _interface(text: str, key: str, fail: _Fail) -> IPv4Interface | IPv6Interface:
-    try:
-        if not re.fullmatch(r"[^%]*/[0-9]{1,3}", text):  # a netmask or a zone will not do
-            raise ValueError
-        return ip_interface(text)
-    except ValueError:
-        raise fail(
-            key, f'"{text}" is not an address with prefix length, like "10.1.1.2/24"'
-        ) from None
-
-
-def _network(text: str, key: str, fail: _Fail) -> Network:
-    try:
-        network = ip_network(text)
-    except ValueError as error:
-        raise fail(key, f'expected a prefix like "10.244.2.0/24": {error}') from None
-    if str(network) != text:
-        raise fail(key, f'"{text}" is written "{network}"')
-    return network
-
-
-def _address(text: str, key: str, fail: _Fail) -> Address:
-    try:
-        if "%" in text:  # the zone of a link-local address
-            raise ValueError
-        return ip_address(text)
-    except ValueError:
-        raise fail(key, f'"{text}" is not an IP address') from None
-
-
-def _endpoint(text: str, key: str, fail: _Fail) -> tuple[Address, int]:
-    try:
-        return parse_endpoint(text)
-    except ValueError as error:
-        raise fail(key, str(error)) from None

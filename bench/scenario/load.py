@@ -28,6 +28,7 @@ from bench.scenario.model import (
     Endpoints,
     Host,
     Predicted,
+    Program,
     Pump,
     Route,
     Scenario,
@@ -43,7 +44,7 @@ _COMMON_PARAMETERS: dict[str, Value] = {"congestion_control": "cubic", "streams"
 _STRUCT_OF_KEY: dict[str, Any] = {
     "endpoints": Endpoints,
     "routes": Route,
-    "forwarders": Pump,
+    "forwarders": Pump | Program,
     "predicted": Predicted,
 }
 _AnyDevice = Veth | Bridge | Tun | Tap | Vxlan

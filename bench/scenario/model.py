@@ -85,20 +85,39 @@ class Host(_Strict, frozen=True, kw_only=True):
     sysctls: dict[str, int | str] = {}
 
 
-class Pump(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="pump"):
-    """Our own forwarder: one tun and a UDP socket, or two tuns, or two taps.
+class Forwarder(_Strict, frozen=True, kw_only=True, tag_field="kind"):
+    """What all forwarders have: a process that moves packets from and to devices.
 
     devices: the tun or tap devices it holds, `host:device`.
-    listen: "address:port" of the UDP socket, on the host of its only device.
-    routes: prefix → "address:port" of the pump that owns it.
-    switches: the pump's switches, name → value. In the file a few, as they are written on the
-        command line; once loaded, all of them as the numbers in force.
+    listen: "address:port" of its socket, on the host of its only device.
+    routes: prefix → "address:port" of the forwarder that owns it.
     """
 
     devices: list[str]
     listen: str | None = None
     routes: dict[str, str] = {}
+
+
+class Pump(Forwarder, frozen=True, kw_only=True, tag="pump"):
+    """Our own: one tun and a UDP socket, or two tuns, or two taps.
+
+    switches: the pump's switches, name → value. In the file a few, as they are written on the
+        command line; once loaded, all of them as the numbers in force.
+    """
+
     switches: dict[str, int] = {}
+
+
+class Program(Forwarder, frozen=True, kw_only=True, tag="program"):
+    """Somebody else's: one tun or tap, and a socket.
+
+    program: which; an entry of `bench.programs`. options: its own, as that entry declares them.
+    peers: "address:port" of those that are told all that a tap sends, as it has no routes.
+    """
+
+    program: str
+    options: dict[str, bool | int | float | str] = {}
+    peers: list[str] = []
 
 
 class Endpoints(_Strict, frozen=True, kw_only=True):
@@ -140,7 +159,7 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     endpoints: Endpoints
     hosts: dict[Name, Host]
     links: list[tuple[str, str]] = []
-    forwarders: list[Pump] = []
+    forwarders: list[Pump | Program] = []
     predicted: Predicted = Predicted()
     rung: int | None = None
     congestion_control: str = "cubic"

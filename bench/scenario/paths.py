@@ -1,9 +1,9 @@
 """Which way a packet takes through a scenario, worked out from the file alone.
 
 The trace follows the kernel's own decisions: on each host the longest matching prefix chooses the
-device; on the link behind it the frame travels over veth pairs, bridges, VXLAN devices and pumps
-between taps to the device that owns the next hop's address; a tun device hands the packet to its
-pump, which sends it to the pump that owns the destination's prefix. Tunnels are followed
+device; on the link behind it the frame travels over veth pairs, bridges, VXLAN devices and
+forwarders of taps to the device that owns the next hop's address; a tun device hands the packet to its
+forwarder, which sends it to the one that owns the destination's prefix. Tunnels are followed
 underneath: their outer packets cross the underlay, and its devices are on the path too.
 
 So that a scenario is known to work before anything is built, and the devices whose counters must
@@ -22,8 +22,9 @@ from bench.native import Address
 from bench.scenario.model import (
     Bridge,
     DeviceRef,
+    Forwarder,
     Host,
-    Pump,
+    Program,
     Scenario,
     Tap,
     Tun,
@@ -73,7 +74,7 @@ class _Wiring:
     scenario: Scenario
     link_peer: dict[DeviceRef, DeviceRef]
     bridge_of: dict[DeviceRef, DeviceRef]
-    held_by: dict[DeviceRef, Pump]
+    held_by: dict[DeviceRef, Forwarder]
 
 
 def _wire(scenario: Scenario) -> _Wiring:
@@ -88,7 +89,7 @@ def _wire(scenario: Scenario) -> _Wiring:
             if isinstance(device, Bridge)
             for port in device.ports
         },
-        held_by={parse_ref(text): pump for pump in scenario.forwarders for text in pump.devices},
+        held_by={parse_ref(text): f for f in scenario.forwarders for text in f.devices},
     )
 
 
@@ -141,30 +142,40 @@ def _look_up(name: str, host: Host, target: Address) -> tuple[str, Address]:
 
 
 def _through_tun(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int) -> Iterator[Hop]:
-    """From a tun device through its pump (and, with a socket, the underlay) to the far tun."""
+    """From a tun device through its forwarder (and, with a socket, the underlay) to the far tun."""
     if depth >= _MAX_HOPS:
         raise NoPath(f"{ref} is tunnelled through itself")
     yield Hop(ref)
-    pump, far = _held_by(wiring, ref)
+    holder, far = _held_by(wiring, ref)
     if far is not None:
         yield Hop(far)
         return
-    routes = [(ip_network(prefix), parse_endpoint(hop)) for prefix, hop in pump.routes.items()]
+    routes = [(ip_network(prefix), parse_endpoint(hop)) for prefix, hop in holder.routes.items()]
     matching = [(network.prefixlen, hop) for network, hop in routes if target in network]
     if not matching:
-        raise NoPath(f"the pump on {ref} has no route to {target}")
+        raise NoPath(f"the forwarder on {ref} has no route to {target}")
     next_hop = max(matching, key=lambda match: match[0])[1]
-    pumps = wiring.scenario.forwarders
-    peer = next(p for p in pumps if p.listen and parse_endpoint(p.listen) == next_hop)
     yield from _route(wiring, ref.host, next_hop[0], depth + 1)
-    yield Hop(parse_ref(peer.devices[0]))
+    yield Hop(_behind(wiring, next_hop))
 
 
-def _held_by(wiring: _Wiring, ref: DeviceRef) -> tuple[Pump, DeviceRef | None]:
-    """The pump that holds `ref`, and the other device it holds, if any."""
-    pump = wiring.held_by[ref]
-    others = [parse_ref(text) for text in pump.devices]
-    return pump, next((other for other in others if other != ref), None)
+def _behind(wiring: _Wiring, endpoint: tuple[Address, int]) -> DeviceRef:
+    """The device of the forwarder that listens at `endpoint`."""
+    listening = (f for f in wiring.scenario.forwarders if f.listen)
+    peer = next(f for f in listening if f.listen and parse_endpoint(f.listen) == endpoint)
+    return parse_ref(peer.devices[0])
+
+
+def _tap_peers(holder: Forwarder) -> list[tuple[Address, int]]:
+    """Where a forwarder with a tap and a socket sends frames."""
+    return [parse_endpoint(text) for text in holder.peers] if isinstance(holder, Program) else []
+
+
+def _held_by(wiring: _Wiring, ref: DeviceRef) -> tuple[Forwarder, DeviceRef | None]:
+    """The forwarder that holds `ref`, and the other device it holds, if any."""
+    holder = wiring.held_by[ref]
+    others = [parse_ref(text) for text in holder.devices]
+    return holder, next((other for other in others if other != ref), None)
 
 
 def _across_link(wiring: _Wiring, start: DeviceRef, next_hop: Address, depth: int) -> Iterator[Hop]:
@@ -205,6 +216,10 @@ def _walk_back(
             peer = wiring.scenario.device(after)
             assert isinstance(peer, Vxlan)  # noqa: S101 - VXLAN neighbours are VXLAN
             yield from _route(wiring, ref.host, ip_address(peer.local), depth + 1)
+        if isinstance(device, Tap) and after is not None and after.host != ref.host:
+            for peer_address, port in _tap_peers(_held_by(wiring, ref)[0]):
+                if _behind(wiring, (peer_address, port)) == after:
+                    yield from _route(wiring, ref.host, peer_address, depth + 1)
 
 
 def _neighbours(wiring: _Wiring, ref: DeviceRef) -> Iterator[DeviceRef]:
@@ -219,6 +234,7 @@ def _neighbours(wiring: _Wiring, ref: DeviceRef) -> Iterator[DeviceRef]:
     elif isinstance(device, Vxlan):
         yield from (parse_ref(text) for text in device.peers)
     elif isinstance(device, Tap):
-        far = _held_by(wiring, ref)[1]
+        holder, far = _held_by(wiring, ref)
         if far is not None:
             yield far
+        yield from (_behind(wiring, endpoint) for endpoint in _tap_peers(holder))

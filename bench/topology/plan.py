@@ -12,12 +12,12 @@ from ipaddress import ip_interface
 
 import msgspec
 
-from bench.scenario.check import devices
 from bench.scenario.model import (
     Bridge,
     Device,
     DeviceRef,
     Host,
+    Pump,
     Scenario,
     Tap,
     Tun,
@@ -26,6 +26,7 @@ from bench.scenario.model import (
     parse_ref,
     speaks_ipv6,
 )
+from bench.scenario.reading import devices
 from bench.topology.steps import (
     AddAddress,
     AddBridge,
@@ -66,6 +67,9 @@ PARITY_OFF = (
 
 _PUMPS_OFF = ("tun_offload", "udp_offload")
 """The same of pumps: one that joins packets would be receive offload in disguise."""
+
+_PLAIN = {"queues": 1, "tun_offload": 0, "queue_length": 0}
+"""The same switches, of a device that a program of somebody else opens."""
 
 _SYSCTLS = {
     # A namespace inherits these from the machine, and they decide TCP's speed.
@@ -110,8 +114,11 @@ def in_arm(scenario: Scenario, arm: Arm) -> Scenario:
         return scenario
     off = dict.fromkeys(_PUMPS_OFF, 0)
     replace = msgspec.structs.replace
-    pumps = [replace(pump, switches={**pump.switches, **off}) for pump in scenario.forwarders]
-    return replace(scenario, forwarders=pumps)
+    forwarders = [
+        replace(f, switches={**f.switches, **off}) if isinstance(f, Pump) else f
+        for f in scenario.forwarders
+    ]
+    return replace(scenario, forwarders=forwarders)
 
 
 def plan(scenario: Scenario, arm: Arm) -> list[Step]:
@@ -221,13 +228,14 @@ def _create(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
 
 
 def _tun_tap(scenario: Scenario, ref: DeviceRef, kind: str, mac: str | None) -> Iterator[Step]:
-    """A tun or tap device, in the mode that the pump needs that holds it."""
-    [pump] = [p for p in scenario.forwarders if str(ref) in p.devices]
-    queues, offload = pump.switches["queues"], bool(pump.switches["tun_offload"])
+    """A tun or tap device, in the mode that the forwarder needs that holds it."""
+    [holder] = [f for f in scenario.forwarders if str(ref) in f.devices]
+    switches = holder.switches if isinstance(holder, Pump) else _PLAIN
+    queues, offload = switches["queues"], bool(switches["tun_offload"])
     mtu = scenario.device(ref).mtu
     yield AddTunTap(ref.host, ref.device, kind, mac, mtu, offload, queues)
-    if pump.switches["queue_length"]:
-        yield SetQueueLength(ref.host, ref.device, pump.switches["queue_length"])
+    if switches["queue_length"]:
+        yield SetQueueLength(ref.host, ref.device, switches["queue_length"])
     if queues == 1:
         yield SetQdisc(ref.host, ref.device, _QDISC)
         return

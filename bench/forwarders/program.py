@@ -1,0 +1,171 @@
+"""Programs of others as forwarders: each in a namespace of its host, with files of its own.
+
+Such a program opens a tun or tap that is there already, with its addresses and its MTU, as whoever
+runs it without root would have it; so all of them find the same devices. Its configuration and
+keys are written into a file system in memory that only it can see and that vanishes with it
+(`process.execute`), so there is nothing to clean up however it, or we, end.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_network
+from typing import Any
+
+from bench import programs
+from bench.endpoint import parse_endpoint
+from bench.errors import CannotMeasure
+from bench.forwarders.base import Running
+from bench.process import FOLDER, Child, execute
+from bench.programs import End, Launch, Secrets, Tool, Value
+from bench.scenario.model import DeviceRef, Program, Scenario, Tun, parse_ref
+from bench.topology import Topology
+
+_READY_TIMEOUT = 15.0
+_LOOK = 0.005
+
+
+def problems(scenario: Scenario, spec: Program) -> Iterator[tuple[str, str]]:
+    """Say where a program is asked for what it does not have."""
+    if spec.program not in programs.names():
+        yield "program", f"no program {spec.program}; expected one of {', '.join(programs.names())}"
+        return
+    tool = programs.tool(spec.program)
+    kind = _kind(scenario, parse_ref(spec.devices[0]))
+    if kind not in tool.kinds:
+        yield "devices", f"{spec.program} cannot have a {kind}"
+    for name, value in spec.options.items():
+        key = f"options.{name}"
+        if name not in tool.options:
+            known = ", ".join(tool.options) or "none"
+            yield key, f"{spec.program} has no such option; it has {known}"
+        elif value not in tool.options[name]:
+            yield key, f"expected one of {', '.join(map(str, tool.options[name]))}"
+
+
+@contextmanager
+def running(topology: Topology, specs: Sequence[Program]) -> Iterator[list[Running]]:
+    """Run the programs `specs`; raises MissingCapability where one is not installed."""
+    versions = {name: programs.tool(name).installed_version() for name in _names(specs)}
+    found: list[Running] = []
+    with ExitStack() as stack:
+        launches = [launch for _, _, launch in _launches(topology.scenario, specs)]
+        for spec, launch in zip(specs, launches, strict=True):
+            ref = parse_ref(spec.devices[0])
+            topology.release(ref)
+            name = f"{spec.program} {ref}"
+            child = stack.enter_context(
+                execute(name, launch.arguments, netns=topology.netns(ref.host), files=launch.files)
+            )
+            found.append(Running(name, child, facts=_facts(spec, versions[spec.program])))
+        deadline = time.monotonic() + _READY_TIMEOUT
+        for spec, launch, one in zip(specs, launches, found, strict=True):
+            _wait_until_ready(topology, parse_ref(spec.devices[0]), launch, one.child, deadline)
+        yield found
+
+
+def command(scenario: Scenario, spec: Program) -> str:
+    """The command line that starts this program in a named namespace, after writing its files.
+
+    With keys of its own: run again, it prints others.
+    """
+    specs = [s for s in scenario.forwarders if isinstance(s, Program)]
+    programs.tool(spec.program).installed_version()
+    end, _, launch = _launches(scenario, specs)[specs.index(spec)]
+    folder = f"/run/vnetbench-{end.host}-{end.device}"
+    lines = []
+    for name, content in launch.files.items():
+        path = f"{folder}/{name}"
+        text = content.decode().replace(FOLDER, folder)
+        lines.append(f"install -D -m 600 /dev/null {path} && cat > {path} <<'END'\n{text}\nEND")
+    words = [word.replace(FOLDER, folder) for word in launch.arguments]
+    return "\n".join([*lines, f"{shlex.join(['ip', 'netns', 'exec', end.host, *words])} &"])
+
+
+def _names(specs: Sequence[Program]) -> list[str]:
+    return list(dict.fromkeys(spec.program for spec in specs))
+
+
+def _launches(scenario: Scenario, specs: Sequence[Program]) -> list[tuple[End, Tool, Launch]]:
+    """For each spec its end, its program and how to start it."""
+    made: dict[int, tuple[End, Tool, Launch]] = {}
+    for name in _names(specs):
+        tool = programs.tool(name)
+        mine = [i for i, spec in enumerate(specs) if spec.program == name]
+        ends = _ends(scenario, [specs[i] for i in mine], tool)
+        secrets: Secrets = tool.secrets(ends)
+        for i, end in zip(mine, ends, strict=True):
+            made[i] = (end, tool, tool.launch(end, ends, secrets))
+    return [made[i] for i in range(len(specs))]
+
+
+def _ends(scenario: Scenario, specs: Sequence[Program], tool: Tool) -> list[End]:
+    numbers = {spec.listen: i for i, spec in enumerate(specs)}
+    ends = []
+    for i, spec in enumerate(specs):
+        ref = parse_ref(spec.devices[0])
+        assert spec.listen is not None  # noqa: S101 - `check` has made sure
+        address, port = parse_endpoint(spec.listen)
+        routes = {ip_network(prefix): numbers[hop] for prefix, hop in spec.routes.items()}
+        defaults: dict[str, Value] = {name: values[0] for name, values in tool.options.items()}
+        ends.append(
+            End(
+                number=i,
+                host=ref.host,
+                device=ref.device,
+                kind=_kind(scenario, ref),
+                mtu=scenario.device(ref).mtu,
+                address=address,
+                port=port,
+                routes=routes,
+                peers=sorted({*routes.values(), *(numbers[hop] for hop in spec.peers)}),
+                options={**defaults, **spec.options},
+            )
+        )
+    return ends
+
+
+def _kind(scenario: Scenario, ref: DeviceRef) -> str:
+    return "tun" if isinstance(scenario.device(ref), Tun) else "tap"
+
+
+def _facts(spec: Program, version: str) -> dict[str, Any]:
+    tool = programs.tool(spec.program)
+    options = {**{name: values[0] for name, values in tool.options.items()}, **spec.options}
+    return {
+        "program": spec.program,
+        "version": version,
+        "cipher": tool.cipher(options),
+        "options": options,
+    }
+
+
+def _wait_until_ready(
+    topology: Topology, ref: DeviceRef, launch: Launch, child: Child, deadline: float
+) -> None:
+    told = launch.then is None
+    while True:
+        if not child.alive():
+            child.receive(0)  # raises, with what it had to say
+        if not told and launch.then is not None:
+            try:
+                launch.then(child.pid)
+                told = True
+            except OSError:
+                pass  # it does not listen yet
+        said = not launch.said or re.search(launch.said, child.output())
+        if told and said and _has_carrier(topology, ref):
+            return
+        if time.monotonic() > deadline:
+            missing = "has not opened its device" if said else f'did not say "{launch.said}"'
+            raise CannotMeasure(f"{child.name}: {missing} in {_READY_TIMEOUT:g} s{child.tail()}")
+        time.sleep(_LOOK)
+
+
+def _has_carrier(topology: Topology, ref: DeviceRef) -> bool:
+    [link] = topology.netlink(ref.host).get_links(topology.index(ref.host, ref.device))
+    return bool(link.get("carrier"))

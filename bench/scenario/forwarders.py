@@ -1,0 +1,104 @@
+"""Whether the forwarders of a scenario fit its devices and each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.endpoint import parse_endpoint
+from bench.native import Address
+from bench.scenario.model import Device, DeviceRef, Forwarder, Program, Pump, Scenario, Tap, Tun
+from bench.scenario.reading import (
+    Fail,
+    devices,
+    local_addresses,
+    read_device,
+    read_endpoint,
+    read_network,
+)
+
+
+def check_forwarders(scenario: Scenario, fail: Fail) -> None:
+    """Raise `fail`'s error for the first forwarder that does not fit."""
+    holder: dict[DeviceRef, int] = {}
+    listening: dict[tuple[Address, int], int] = {}
+    for i, forwarder in enumerate(scenario.forwarders):
+        key = f"forwarders[{i}]"
+        refs = _held(scenario, forwarder, key, fail)
+        for ref in refs:
+            if ref in holder:
+                raise fail(f"{key}.devices", f"{ref} is already held by forwarders[{holder[ref]}]")
+            holder[ref] = i
+        if forwarder.listen is not None:
+            where = _socket(scenario, refs[0].host, forwarder.listen, f"{key}.listen", fail)
+            if where in listening:
+                raise fail(f"{key}.listen", f"forwarders[{listening[where]}] listens there")
+            listening[where] = i
+    for i, forwarder in enumerate(scenario.forwarders):
+        for where_to, hop in _far_ends(forwarder, f"forwarders[{i}]", fail):
+            address, port = read_endpoint(hop, where_to, fail)
+            if (address, port) not in listening:
+                raise fail(where_to, f"no forwarder listens on {hop}")
+            if forwarder.listen and parse_endpoint(forwarder.listen)[0].version != address.version:
+                raise fail(where_to, f"expected a peer of the family of {forwarder.listen}")
+    for ref, device in devices(scenario):
+        if isinstance(device, Tun | Tap) and ref not in holder:
+            raise fail(
+                f"hosts.{ref.host}.devices.{ref.device}",
+                f'no forwarder holds it; expected "{ref}" in the devices of one',
+            )
+
+
+def _held(scenario: Scenario, forwarder: Forwarder, key: str, fail: Fail) -> list[DeviceRef]:
+    """The devices that a forwarder holds, which are of a kind that it can."""
+    where = f"{key}.devices"
+    refs = [read_device(text, Tun | Tap, where, scenario, fail) for text in forwarder.devices]
+    held = [scenario.device(ref) for ref in refs]
+    if isinstance(forwarder, Pump):
+        _check_pump_shape(forwarder, held, key, fail)
+    elif isinstance(forwarder, Program):
+        _check_program_shape(forwarder, held, key, fail)
+    return refs
+
+
+def _socket(
+    scenario: Scenario, host: str, listen: str, key: str, fail: Fail
+) -> tuple[Address, int]:
+    """Where a forwarder on `host` listens."""
+    address, port = read_endpoint(listen, key, fail)
+    if address not in local_addresses(scenario.hosts[host]):
+        raise fail(key, f"{address} is no address of {host}")
+    return address, port
+
+
+def _far_ends(forwarder: Forwarder, key: str, fail: Fail) -> Iterator[tuple[str, str]]:
+    """Keys and endpoints of all others that a forwarder knows."""
+    for prefix, hop in forwarder.routes.items():
+        where = f'{key}.routes."{prefix}"'
+        read_network(prefix, where, fail)
+        yield where, hop
+    if isinstance(forwarder, Program):
+        yield from ((f"{key}.peers", hop) for hop in forwarder.peers)
+
+
+def _check_program_shape(program: Program, held: list[Device], key: str, fail: Fail) -> None:
+    if len(held) != 1:
+        raise fail(f"{key}.devices", "expected one tun or tap")
+    if program.listen is None:
+        raise fail(f"{key}.listen", 'expected "address:port" of its socket')
+    if isinstance(held[0], Tun) and (program.peers or not program.routes):
+        raise fail(f"{key}.routes", "a program with a tun has routes to its peers; expected some")
+    if isinstance(held[0], Tap) and (program.routes or not program.peers):
+        raise fail(f"{key}.peers", 'a program with a tap has peers = ["address:port"]')
+
+
+def _check_pump_shape(pump: Pump, held: list[Device], key: str, fail: Fail) -> None:
+    shape = [type(device) for device in held]
+    if pump.listen is not None:
+        if shape != [Tun]:
+            raise fail(f"{key}.devices", "a pump that listens holds one tun device")
+        if not pump.routes:
+            raise fail(f"{key}.routes", 'expected at least one, "prefix" = "address:port"')
+    elif shape not in ([Tun, Tun], [Tap, Tap]):
+        raise fail(f"{key}.devices", "expected two tuns or two taps, or one tun and listen")
+    elif pump.routes:
+        raise fail(f"{key}.routes", "a pump between two devices has no routes; expected none")
