@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bench.scenario import Variant, load, shipped_scenarios
+from bench.scenario import Variant, load, shipped_peers, shipped_scenarios
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = tuple(shipped_scenarios())
+PEERS = tuple(shipped_peers())
 STRESS = int(os.environ.get("VNETBENCH_STRESS", "1"))
 """How many times as many random cases to try as in a normal run."""
 WITHOUT_TUN = ("veth", "bridge", "host-gw", "vxlan")
@@ -17,7 +18,7 @@ WITHOUT_TUN = ("veth", "bridge", "host-gw", "vxlan")
 
 def shipped(name: str) -> Variant:
     """The shipped scenario `name` with its default parameters."""
-    return load(shipped_scenarios()[name])
+    return load((shipped_scenarios() | shipped_peers())[name])
 
 
 def text_of(name: str) -> str:

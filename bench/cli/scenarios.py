@@ -11,7 +11,16 @@ from bench.cli.options import ARMS, override_option
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES, prove
 from bench.recipe import shell_commands
-from bench.scenario import Variant, find, load, parse_ref, show_value, trace, variants
+from bench.scenario import (
+    Variant,
+    find,
+    load,
+    parse_ref,
+    shipped_peers,
+    show_value,
+    trace,
+    variants,
+)
 from bench.topology import Arm, build, enter_user_namespace_if_needed
 
 
@@ -20,21 +29,29 @@ from bench.topology import Arm, build, enter_user_namespace_if_needed
 def list_(names: tuple[str, ...]) -> None:
     """List the scenarios, and whether this machine can run each.
 
-    Each is stood up for a moment and a few datagrams cross it, so the answer is not a guess.
+    Without names: the ladder, which `run` and `why` measure by default, and then what is set beside
+    it, other programs and other devices. Each is stood up for a moment and a few datagrams cross
+    it, so the answer is not a guess.
     """
     enter_user_namespace_if_needed()
     table = Table(box=None, pad_edge=False)
     table.add_column("scenario")
     table.add_column("what it is", ratio=1)
     table.add_column("runs here")
-    for path in find(names):
+    files = find(names) if names else [*find(()), *shipped_peers().values()]
+    for path in files:
         variant = load(path)
-        table.add_row(variant.base, variant.scenario.title, _obstacle(variant) or "yes")
+        table.add_row(variant.base, variant.scenario.title, _obstacle(variant) or _yes(variant))
     Console().print(table)
     for probe in PROBES.values():
         reason = probe.missing()
         if reason:
             click.echo(f"\nNot measured here: {probe.id}, because {reason}")
+
+
+def _yes(variant: Variant) -> str:
+    """That it runs, and with which versions of what is not ours."""
+    return ", ".join(["yes", *forwarders.versions(variant.scenario)])
 
 
 def _obstacle(variant: Variant) -> str | None:

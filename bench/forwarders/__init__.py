@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from bench import programs
 from bench.errors import ScenarioError
 from bench.forwarders import program, pump
 from bench.forwarders.base import Forwarder, Running
@@ -42,9 +43,15 @@ def check(variant: Variant) -> None:
                 raise ScenarioError(str(variant.source), f"forwarders[{number}].{key}", problem)
 
 
+def versions(scenario: Scenario) -> list[str]:
+    """The programs of others that the scenario needs, with their versions."""
+    names = dict.fromkeys(s.program for s in scenario.forwarders if isinstance(s, Program))
+    return [f"{name} {programs.tool(name).installed_version()}" for name in names]
+
+
 def commands(scenario: Scenario) -> list[str]:
     """The commands that start the scenario's forwarders, in order."""
     return [_FORWARDERS[type(spec)].command(scenario, spec) for spec in scenario.forwarders]
 
 
-__all__ = ["Forwarder", "Running", "check", "commands", "forwarding"]
+__all__ = ["Forwarder", "Running", "check", "commands", "forwarding", "versions"]

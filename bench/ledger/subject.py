@@ -79,7 +79,7 @@ def subject_of(path: Path, endpoints: Sequence[Process]) -> Subject:
             forwarder.name,
             _host_of(forwarder.child.pid, hosts),
             forwarder.child.pid,
-            pump=specs[forwarder.name],
+            pump=spec if isinstance(spec := specs[forwarder.name], Pump) else None,
             counters=forwarder.counters,
         )
         for forwarder in path.forwarders

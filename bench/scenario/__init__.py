@@ -1,6 +1,14 @@
 """Scenario files: their structure, reading, checking, and the path a packet takes through them."""
 
-from bench.scenario.load import Variant, find, load, shipped_scenarios, show_value, variants
+from bench.scenario.load import (
+    Variant,
+    find,
+    load,
+    shipped_peers,
+    shipped_scenarios,
+    show_value,
+    variants,
+)
 from bench.scenario.model import DeviceRef, Scenario, parse_ref
 from bench.scenario.paths import Hop, server_address, trace
 
@@ -13,6 +21,7 @@ __all__ = [
     "load",
     "parse_ref",
     "server_address",
+    "shipped_peers",
     "shipped_scenarios",
     "show_value",
     "trace",

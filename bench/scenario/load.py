@@ -87,10 +87,19 @@ class _File:
 
 
 def shipped_scenarios() -> dict[str, Path]:
-    """The scenarios that come with vnetbench: name → file, in the ladder's order."""
+    """The ladder that comes with vnetbench: name → file, in its order."""
+    return scenarios_in(_shipped_folder())
+
+
+def shipped_peers() -> dict[str, Path]:
+    """The scenarios of others' programs and of what else is set beside the ladder: name → file."""
+    return scenarios_in(_shipped_folder() / "peers")
+
+
+def _shipped_folder() -> Path:
     package = Path(__file__).parents[1]
     checkout, installed = package.parent / "scenarios", package / "scenarios"
-    return scenarios_in(checkout if checkout.is_dir() else installed)
+    return checkout if checkout.is_dir() else installed
 
 
 def scenarios_in(folder: Path) -> dict[str, Path]:
@@ -100,12 +109,13 @@ def scenarios_in(folder: Path) -> dict[str, Path]:
 
 
 def find(names: Sequence[str]) -> list[Path]:
-    """Files for `names`, each a shipped scenario or a path; all shipped ones for no name.
+    """Files for `names`, each a shipped scenario or a path; the whole ladder for no name.
 
     Raises UsageError for a name that is neither.
     """
-    shipped = shipped_scenarios()
-    return [shipped.get(name) or _as_path(name, shipped) for name in names or shipped]
+    ladder = shipped_scenarios()
+    shipped = ladder | shipped_peers()
+    return [shipped.get(name) or _as_path(name, shipped) for name in names or ladder]
 
 
 def load(path: Path) -> Variant:

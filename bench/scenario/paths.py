@@ -2,8 +2,8 @@
 
 The trace follows the kernel's own decisions: on each host the longest matching prefix chooses the
 device; on the link behind it the frame travels over veth pairs, bridges, VXLAN devices and
-forwarders of taps to the device that owns the next hop's address; a tun device hands the packet to its
-forwarder, which sends it to the one that owns the destination's prefix. Tunnels are followed
+forwarders of taps to the device that owns the next hop's address; a tun device hands the packet to
+its forwarder, which sends it to the one that owns the destination's prefix. Tunnels are followed
 underneath: their outer packets cross the underlay, and its devices are on the path too.
 
 So that a scenario is known to work before anything is built, and the devices whose counters must
