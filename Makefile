@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate test test-slow setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate peers test test-slow setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -51,10 +51,13 @@ bench-agreement: setup ## our goodput beside iperf3's, our round-trip time besid
 bench-gate: setup ## how often the gate errs, by simulation, as the table of docs/method.md (minutes)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate.py $(ARGS)
 
-test: lint check-c ## set up, then lint, type-check and run all tests but the slow ones
+peers: setup ## install the programs that `vnetbench peers` sets the pump beside, where the system has them
+	@$(BIN)/python tools/peers.py
+
+test: lint check-c peers ## set up, then lint, type-check and run all tests but the slow ones
 	@$(BIN)/pytest -m 'not slow' $(ARGS)
 
-test-slow: setup-test ## the slow tests: whole gates and comparisons, on the real kernel
+test-slow: setup-test peers ## the slow tests: whole gates and comparisons, on the real kernel
 	@$(BIN)/pytest -m slow $(ARGS)
 
 setup: ## install what a run needs: system packages, .venv, the C extension

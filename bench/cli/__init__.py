@@ -23,6 +23,7 @@ from bench.cli.export import export
 from bench.cli.gate import gate
 from bench.cli.ledger import ledger
 from bench.cli.live import capture, shell
+from bench.cli.peers import peers_
 from bench.cli.pump import pump
 from bench.cli.run import run
 from bench.cli.scenarios import list_, show
@@ -48,7 +49,7 @@ def cli() -> None:
 
 
 for command in (
-    *(list_, show, run, compare, ab, gate, trend, export, selftest),
+    *(list_, show, run, compare, ab, gate, trend, export, selftest, peers_),
     *(why, ledger, capture, shell, pump, doctor),
 ):
     cli.add_command(command)

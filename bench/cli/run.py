@@ -17,6 +17,7 @@ from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_fo
 from bench.cli.options import also_given, folder_option, override_option, resume_option, seed_option
 from bench.cli.tables import render_summary
 from bench.errors import UsageError
+from bench.peers import PROFILE as PEERS
 from bench.probes import PROBES
 from bench.quality.rule import REPEATS
 from bench.results import Asked, ResultWriter, Run, load, load_unfinished
@@ -27,7 +28,12 @@ from bench.why.experiment import PROFILE as WHY
 
 _DEFAULT_PROBES = tuple(id_ for id_, probe in PROBES.items() if probe.default)
 _ARMS = [str(arm) for arm in Arm]
-_OWN_COMMAND = {WHY: "why --resume", AB: "ab --resume", SELFTEST: "selftest --from"}
+_OWN_COMMAND = {
+    WHY: "why --resume",
+    AB: "ab --resume",
+    SELFTEST: "selftest --from",
+    PEERS: "peers --resume",
+}
 """Profiles whose runs another command goes on with, or answers from."""
 
 
