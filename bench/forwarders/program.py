@@ -8,11 +8,14 @@ keys are written into a file system in memory that only it can see and that vani
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -35,9 +38,14 @@ def problems(scenario: Scenario, spec: Program) -> Iterator[tuple[str, str]]:
         yield "program", f"no program {spec.program}; expected one of {', '.join(programs.names())}"
         return
     tool = programs.tool(spec.program)
-    kind = _kind(scenario, parse_ref(spec.devices[0]))
+    ref = parse_ref(spec.devices[0])
+    kind = _kind(scenario, ref)
     if kind not in tool.kinds:
         yield "devices", f"{spec.program} cannot have a {kind}"
+    if scenario.device(ref).mtu > tool.largest_mtu:
+        yield "devices", f"{spec.program} carries no MTU above {tool.largest_mtu}, as {ref} has"
+    if len({*spec.routes.values(), *spec.peers}) > 1 and not tool.several:
+        yield "peers" if spec.peers else "routes", f"{spec.program} has one peer; expected no other"
     for name, value in spec.options.items():
         key = f"options.{name}"
         if name not in tool.options:
@@ -79,11 +87,14 @@ def command(scenario: Scenario, spec: Program) -> str:
     folder = f"/run/vnetbench-{end.host}-{end.device}"
     lines = []
     for name, content in launch.files.items():
-        path = f"{folder}/{name}"
-        text = content.decode().replace(FOLDER, folder)
+        path = f"{FOLDER}/{name}"
+        text = content.decode()
         lines.append(f"install -D -m 600 /dev/null {path} && cat > {path} <<'END'\n{text}\nEND")
-    words = [word.replace(FOLDER, folder) for word in launch.arguments]
-    return "\n".join([*lines, f"{shlex.join(['ip', 'netns', 'exec', end.host, *words])} &"])
+    inside = ["ip", "netns", "exec", end.host]
+    lines.append(f"{shlex.join([*inside, *launch.arguments])} &")
+    for arguments in launch.afterwards:
+        lines.append(f"until {shlex.join([*inside, *arguments])}; do sleep 0.1; done")
+    return "\n".join(line.replace(FOLDER, folder) for line in lines)
 
 
 def _names(specs: Sequence[Program]) -> list[str]:
@@ -147,23 +158,48 @@ def _facts(spec: Program, version: str) -> dict[str, Any]:
 def _wait_until_ready(
     topology: Topology, ref: DeviceRef, launch: Launch, child: Child, deadline: float
 ) -> None:
-    told = launch.then is None
+    left: list[Callable[[int], None]] = [partial(_run_beside, a) for a in launch.afterwards]
+    left += [launch.then] if launch.then else []
+    problem = ""
     while True:
         if not child.alive():
             child.receive(0)  # raises, with what it had to say
-        if not told and launch.then is not None:
-            try:
-                launch.then(child.pid)
-                told = True
-            except OSError:
-                pass  # it does not listen yet
+        try:
+            while left and _is_among_its_own(child.pid):
+                left[0](child.pid)
+                del left[0]
+        except OSError as error:  # it does not listen yet
+            problem = str(error)
         said = not launch.said or re.search(launch.said, child.output())
-        if told and said and _has_carrier(topology, ref):
+        if not left and said and _has_carrier(topology, ref):
             return
         if time.monotonic() > deadline:
             missing = "has not opened its device" if said else f'did not say "{launch.said}"'
+            missing = f"could not be configured ({problem})" if left else missing
             raise CannotMeasure(f"{child.name}: {missing} in {_READY_TIMEOUT:g} s{child.tail()}")
         time.sleep(_LOOK)
+
+
+def _is_among_its_own(pid: int) -> bool:
+    """Whether a new process is where it belongs: its /run is private, after all else.
+
+    Before that, what is meant for it would reach a program of the machine with the same names.
+    """
+    return os.stat(f"/proc/{pid}/root/run").st_dev != os.stat("/run").st_dev
+
+
+def _run_beside(arguments: Sequence[str], pid: int) -> None:
+    """Carry out a command in the namespaces of process `pid`. Raises OSError where it fails."""
+    enter = ["nsenter", f"--target={pid}", "--mount", "--net"]
+    try:
+        done = subprocess.run(  # noqa: S603 - arguments are ours
+            [*enter, *arguments], capture_output=True, timeout=_READY_TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{arguments[0]}: no end in {_READY_TIMEOUT:g} s") from None
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise OSError(f"{arguments[0]}: {' '.join(last)}")
 
 
 def _has_carrier(topology: Topology, ref: DeviceRef) -> bool:

@@ -53,12 +53,15 @@ class Launch:
         in use.
     then: called with its process id when it runs, for programs that are told what to do by others;
         raises OSError as long as it is too early for that.
+    afterwards: commands that are carried out beside it, in its namespaces and with its files, for
+        programs that others configure; each again until it succeeds.
     """
 
     arguments: Sequence[str]
     files: Mapping[str, bytes] = field(default_factory=dict)
     said: str = ""
     then: Callable[[int], None] | None = None
+    afterwards: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ class Tool:
         have it say its version, and a regular expression of which group 1 is that.
     options: name → what it may be, the first by default.
     cipher: what the payload is encrypted with under some options; "none".
-    kinds: of devices that it can have.
+    kinds: of devices that it can have. largest_mtu: of these.
+    several: whether one process can have several peers.
     launch: how to start an end, given all ends and their secrets.
     secrets: makes the keys of all ends, if they need any.
-    needs: executables besides its own.
+    needs: executables besides its own, and the package of each.
     """
 
     title: str
@@ -83,14 +87,16 @@ class Tool:
     options: Mapping[str, Sequence[Value]] = field(default_factory=dict)
     cipher: Callable[[Mapping[str, Value]], str] = lambda _: "none"
     kinds: frozenset[str] = frozenset({"tun"})
+    largest_mtu: int = 65535
+    several: bool = False
     secrets: Callable[[Sequence[End]], Secrets] = lambda ends: [{} for _ in ends]
-    needs: Sequence[str] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     def missing(self) -> str | None:
         """Why it cannot run here, or None."""
-        for name in (self.executable, *self.needs):
+        for name, package in {self.executable: self.package, **self.needs}.items():
             if shutil.which(name) is None:
-                return f"{name} is not installed; `make peers` does (package {self.package})"
+                return f"{name} is not installed; `make peers` does (package {package})"
         return None
 
     def installed_version(self) -> str:
