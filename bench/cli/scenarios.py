@@ -97,7 +97,7 @@ def _describe(variant: Variant) -> None:
     hops = [str(hop.ref) for hop in trace(scenario, client, server)]
     click.echo(f"{variant.name}: {scenario.title}\n{scenario.drawing.rstrip()}\n")
     click.echo(f"path: {' → '.join(hops)}")
-    switches = native.switches() if scenario.forwarders else {}
+    switches = native.switches() if "pump" in variant.parameters else {}
     others = {k: v for k, v in variant.parameters.items() if k not in switches}
     click.echo(f"parameters: {', '.join(f'{k}={show_value(v)}' for k, v in others.items())}")
     if switches:
