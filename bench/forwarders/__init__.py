@@ -24,7 +24,7 @@ def forwarding(topology: Topology) -> Iterator[list[Running]]:
     running: dict[int, Running] = {}
     with ExitStack() as stack:
         for kind, forwarder in _FORWARDERS.items():
-            mine = [number for number, spec in enumerate(specs) if type(spec) is kind]
+            mine = _numbers(topology.scenario, kind)
             started = forwarder.running(topology, [specs[number] for number in mine])
             running.update(zip(mine, stack.enter_context(started), strict=True))
         try:
@@ -51,7 +51,17 @@ def versions(scenario: Scenario) -> list[str]:
 
 def commands(scenario: Scenario) -> list[str]:
     """The commands that start the scenario's forwarders, in order."""
-    return [_FORWARDERS[type(spec)].command(scenario, spec) for spec in scenario.forwarders]
+    found: dict[int, str] = {}
+    for kind, forwarder in _FORWARDERS.items():
+        mine = _numbers(scenario, kind)
+        specs = [scenario.forwarders[number] for number in mine]
+        found.update(zip(mine, forwarder.commands(scenario, specs), strict=True))
+    return [found[number] for number in range(len(scenario.forwarders))]
+
+
+def _numbers(scenario: Scenario, kind: type) -> list[int]:
+    """Which of the scenario's forwarders are of a kind."""
+    return [number for number, spec in enumerate(scenario.forwarders) if type(spec) is kind]
 
 
 __all__ = ["Forwarder", "Running", "check", "commands", "forwarding", "versions"]

@@ -40,5 +40,5 @@ class Forwarder(Protocol):
         `specs`, when they are ready.
         """
 
-    def command(self, scenario: Scenario, spec: Any) -> str:
-        """The equivalent shell command, for `vnetbench show --commands`."""
+    def commands(self, scenario: Scenario, specs: Sequence[Any]) -> list[str]:
+        """The equivalent shell command of each, for `vnetbench show --commands`."""

@@ -76,25 +76,32 @@ def running(topology: Topology, specs: Sequence[Program]) -> Iterator[list[Runni
         yield found
 
 
-def command(scenario: Scenario, spec: Program) -> str:
-    """The command line that starts this program in a named namespace, after writing its files.
+def commands(scenario: Scenario, specs: Sequence[Program]) -> list[str]:
+    """The command lines that start these programs in named namespaces, each with its files.
 
-    With keys of its own: run again, it prints others.
+    With keys of their own: asked again, it gives others.
     """
-    specs = [s for s in scenario.forwarders if isinstance(s, Program)]
-    programs.tool(spec.program).installed_version()
-    end, _, launch = _launches(scenario, specs)[specs.index(spec)]
-    folder = f"/run/vnetbench-{end.host}-{end.device}"
-    lines = []
+    for name in _names(specs):
+        programs.tool(name).installed_version()
+    return [_by_hand(end, launch) for end, _, launch in _launches(scenario, specs)]
+
+
+def _by_hand(end: End, launch: Launch) -> str:
+    """A program as it is started by hand: in a shell of its own, if it has files or is configured.
+
+    ip(8) gives that a mount namespace, so what it mounts goes with it, as in a run.
+    """
+    inside = ["ip", "netns", "exec", end.host]
+    if not launch.files and not launch.afterwards:
+        return f"{shlex.join([*inside, *launch.arguments])} &"
+    lines = [f"{shlex.join([*inside, 'sh'])} <<'END' &", "mount -t tmpfs tmpfs /run", "umask 077"]
     for name, content in launch.files.items():
         path = f"{FOLDER}/{name}"
-        text = content.decode()
-        lines.append(f"install -D -m 600 /dev/null {path} && cat > {path} <<'END'\n{text}\nEND")
-    inside = ["ip", "netns", "exec", end.host]
-    lines.append(f"{shlex.join([*inside, *launch.arguments])} &")
+        lines += [f"install -D /dev/null {path}", f"cat > {path} <<'FILE'"]
+        lines += [content.decode().removesuffix("\n"), "FILE"]
     for arguments in launch.afterwards:
-        lines.append(f"until {shlex.join([*inside, *arguments])}; do sleep 0.1; done")
-    return "\n".join(line.replace(FOLDER, folder) for line in lines)
+        lines.append(f"until {shlex.join(arguments)} 2> /dev/null; do sleep 0.1; done &")
+    return "\n".join([*lines, f"exec {shlex.join(launch.arguments)}", "END"])
 
 
 def _names(specs: Sequence[Program]) -> list[str]:

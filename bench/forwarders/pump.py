@@ -67,8 +67,12 @@ def _running(topology: Topology, spec: Pump) -> Iterator[Running]:
         yield Running(name, child, counters.read, facts)
 
 
-def command(scenario: Scenario, spec: Pump) -> str:
-    """The command line that starts this pump in named namespaces."""
+def commands(scenario: Scenario, specs: Sequence[Pump]) -> list[str]:
+    """The command lines that start these pumps in named namespaces."""
+    return [_command(scenario, spec) for spec in specs]
+
+
+def _command(scenario: Scenario, spec: Pump) -> str:
     refs = [parse_ref(text) for text in spec.devices]
     words = ["ip", "netns", "exec", refs[0].host, *_own_command(), "pump"]
     for ref, kind in zip(refs, _kinds(scenario, spec), strict=False):
