@@ -62,6 +62,7 @@ def running(topology: Topology, specs: Sequence[Program]) -> Iterator[list[Runni
     found: list[Running] = []
     with ExitStack() as stack:
         launches = [launch for _, _, launch in _launches(topology.scenario, specs)]
+        deadline = time.monotonic() + _READY_TIMEOUT
         for spec, launch in zip(specs, launches, strict=True):
             ref = parse_ref(spec.devices[0])
             topology.release(ref)
@@ -70,7 +71,7 @@ def running(topology: Topology, specs: Sequence[Program]) -> Iterator[list[Runni
                 execute(name, launch.arguments, netns=topology.netns(ref.host), files=launch.files)
             )
             found.append(Running(name, child, facts=_facts(spec, versions[spec.program])))
-        deadline = time.monotonic() + _READY_TIMEOUT
+            _wait_until_listening(launch, child, deadline)
         for spec, launch, one in zip(specs, launches, found, strict=True):
             _wait_until_ready(topology, parse_ref(spec.devices[0]), launch, one.child, deadline)
         yield found
@@ -162,6 +163,23 @@ def _facts(spec: Program, version: str) -> dict[str, Any]:
     }
 
 
+def _wait_until_listening(launch: Launch, child: Child, deadline: float) -> None:
+    while launch.listens and not re.search(launch.listens, child.output()):
+        _check_that_it_lives(child)
+        if time.monotonic() > deadline:
+            raise CannotMeasure(_late(child, f'did not say "{launch.listens}"'))
+        time.sleep(_LOOK)
+
+
+def _check_that_it_lives(child: Child) -> None:
+    if not child.alive():
+        child.receive(0)  # raises, with what it had to say
+
+
+def _late(child: Child, missing: str) -> str:
+    return f"{child.name}: {missing} in {_READY_TIMEOUT:g} s{child.tail()}"
+
+
 def _wait_until_ready(
     topology: Topology, ref: DeviceRef, launch: Launch, child: Child, deadline: float
 ) -> None:
@@ -169,8 +187,7 @@ def _wait_until_ready(
     left += [launch.then] if launch.then else []
     problem = ""
     while True:
-        if not child.alive():
-            child.receive(0)  # raises, with what it had to say
+        _check_that_it_lives(child)
         try:
             while left and _is_among_its_own(child.pid):
                 left[0](child.pid)
@@ -183,7 +200,7 @@ def _wait_until_ready(
         if time.monotonic() > deadline:
             missing = "has not opened its device" if said else f'did not say "{launch.said}"'
             missing = f"could not be configured ({problem})" if left else missing
-            raise CannotMeasure(f"{child.name}: {missing} in {_READY_TIMEOUT:g} s{child.tail()}")
+            raise CannotMeasure(_late(child, missing))
         time.sleep(_LOOK)
 
 

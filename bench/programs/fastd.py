@@ -40,12 +40,14 @@ def _launch(end: End, ends: Sequence[End], secrets: Secrets) -> Launch:
         f'secret "{secrets[end.number]["secret"].decode()}";',
         'peer "peer" {',
         f'  key "{secrets[number]["public"].decode()}";',
-        f"  remote {show_endpoint(peer.address, peer.port)};",
+        # One of two calls: where both do, at once, each may settle on another session.
+        *([f"  remote {show_endpoint(peer.address, peer.port)};"] if number < end.number else []),
         "}",
     ]
     return Launch(
         ["fastd", "--config", f"{FOLDER}/fastd.conf"],
         files={"fastd.conf": "\n".join(lines).encode()},
+        listens="bound to ",
         said="connection with <peer> established",
     )
 

@@ -19,6 +19,8 @@ from ipaddress import IPv6Address
 from bench.process import FOLDER
 from bench.programs.base import End, Launch, Secrets, Tool, Value, run
 
+_LISTENS = "link remote: "
+"""What it says when its socket is bound."""
 _CERTIFICATE = "openssl req -x509 -noenc -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2"
 
 
@@ -51,7 +53,7 @@ def _launch(end: End, ends: Sequence[End], secrets: Secrets) -> Launch:
     if end.options["cipher"] == "none":
         arguments += ["--cipher", "none", "--auth", "none"]
         # It would call itself initialized once it had a packet from its peer.
-        return Launch(arguments, said="link remote: ")
+        return Launch(arguments, said=_LISTENS)
     role = "server" if end.number < peer.number else "client"
     identity = f"{FOLDER}/identity.pem"
     arguments += [
@@ -61,7 +63,12 @@ def _launch(end: End, ends: Sequence[End], secrets: Secrets) -> Launch:
         *("--data-ciphers", str(end.options["cipher"]).upper()),
         *(("--dh", "none") if role == "server" else ()),
     ]
-    return Launch(arguments, secrets[end.number], said="Initialization Sequence Completed")
+    return Launch(
+        arguments,
+        secrets[end.number],
+        listens=_LISTENS,
+        said="Initialization Sequence Completed",
+    )
 
 
 def _cipher(options: Mapping[str, Value]) -> str:
