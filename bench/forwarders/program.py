@@ -63,9 +63,10 @@ def running(topology: Topology, specs: Sequence[Program]) -> Iterator[list[Runni
     with ExitStack() as stack:
         launches = [launch for _, _, launch in _launches(topology.scenario, specs)]
         deadline = time.monotonic() + _READY_TIMEOUT
+        for spec in specs:  # all first: a new process has what we hold until it comes to close it
+            topology.release(parse_ref(spec.devices[0]))
         for spec, launch in zip(specs, launches, strict=True):
             ref = parse_ref(spec.devices[0])
-            topology.release(ref)
             name = f"{spec.program} {ref}"
             child = stack.enter_context(
                 execute(name, launch.arguments, netns=topology.netns(ref.host), files=launch.files)
