@@ -13,15 +13,18 @@ _OURS = {"base"}
 
 
 def names() -> list[str]:
-    """All of them, in alphabetical order."""
-    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    """All of them, in alphabetical order; where a module's name has "_", the program's has "-"."""
+    found = (
+        module.name.replace("_", "-")
+        for module in pkgutil.iter_modules([str(Path(__file__).parent)])
+    )
     return sorted(set(found) - _OURS)
 
 
 @cache
 def tool(name: str) -> Tool:
     """The program `name`, one of `names()`."""
-    found: Tool = import_module(f"{__name__}.{name}").TOOL
+    found: Tool = import_module(f"{__name__}.{name.replace('-', '_')}").TOOL
     return found
 
 
