@@ -1,12 +1,13 @@
 """A program for the tests to kill: it builds, forwards, proves and measures, again and again.
 
-    python busy.py SEED
+    python busy.py SEED [SCENARIO...]
 
 Prints a line when the first scenario is about to be built, and another for each that follows.
 """
 
 import random
 import sys
+from collections.abc import Sequence
 
 from files import NAMES, shipped
 
@@ -17,10 +18,10 @@ from bench.topology import build
 SETTINGS = {"processes": 1, "values": 1, "warmups": 1, "seconds": 0.01}
 
 
-def main(seed: int) -> None:
+def main(seed: int, names: Sequence[str]) -> None:
     order = random.Random(seed)
     while True:
-        for name in order.sample(NAMES, len(NAMES)):
+        for name in order.sample(names, len(names)):
             sys.stdout.write(f"{name}\n")
             sys.stdout.flush()
             with build(shipped(name).scenario) as topology, forwarding(topology):
@@ -28,4 +29,4 @@ def main(seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:] or NAMES)

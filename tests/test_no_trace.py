@@ -7,21 +7,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cage import Cage, cage, kill, until
-from files import NAMES, ROOT, STRESS, shipped
+from files import NAMES, PEERS, ROOT, STRESS, shipped
 from live import live, ping
+from test_programs import installed
 
 from bench.probes import prove
 from bench.probes.echo import responder
 
 BUSY = Path(__file__).with_name("busy.py")
 KILLS = 15 * STRESS
+KILLS_OF_EACH = 3 * STRESS
 MOMENT = 1.5
 """Seconds after the start within which a busy program is killed; more often early than late, as
 setting up takes less of them than measuring."""
@@ -138,9 +140,25 @@ def test_killed_at_any_moment_it_leaves_no_process_namespace_or_link(
     number: int, caged: Cage
 ) -> None:
     """Every third time the main process alone, every third all of them, every third Ctrl-C."""
+    kill_while_busy(number, caged, ())
+
+
+@pytest.mark.usefixtures("tuns")
+@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("number", range(KILLS_OF_EACH))
+def test_programs_of_others_are_killed_with_it(number: int, name: str, caged: Cage) -> None:
+    installed(name)
+    kill_while_busy(number, caged, (name,), 1 + len(shipped(name).scenario.forwarders))
+
+
+def kill_while_busy(number: int, caged: Cage, names: Sequence[str], processes: int = 1) -> None:
+    """Start, let it be busy with `names`, kill in one of three ways, and look what is left.
+
+    processes: how many there must have been before it is killed.
+    """
     links, mounts, here = caged.links(), caged.mounts(), output("ip", "-j", "link")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = caged.command(sys.executable, str(BUSY), str(number))
+    command = caged.command(sys.executable, str(BUSY), str(number), *names)
     with subprocess.Popen(
         command,
         env=environment,
@@ -152,6 +170,7 @@ def test_killed_at_any_moment_it_leaves_no_process_namespace_or_link(
         assert program.stdout
         assert program.stderr
         assert program.stdout.readline(), program.stderr.read().decode()
+        until(lambda: len(caged.processes()) >= processes, f"there are {processes} processes")
         time.sleep(MOMENT * random.random() ** 3)
         assert program.poll() is None, program.stderr.read().decode()
         match number % 3:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from capabilities import require_program, require_tun
-from files import NAMES, load_text, shipped, three_hosts
+from files import NAMES, PEERS, load_text, shipped, three_hosts
 from live import ECHO
+from test_programs import installed
 
 from bench.recipe import shell_commands
-from bench.scenario import Variant, parse_ref, server_address
+from bench.scenario import Variant, find, parse_ref, server_address, variants
 from bench.topology import Arm
 
 pytestmark = pytest.mark.usefixtures("namespaces")
@@ -52,12 +53,14 @@ def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *PEERS, "openvpn[cipher=aes-256-gcm]"])
 def test_the_commands_build_a_scenario_that_carries_packets(name: str) -> None:
-    variant = shipped(name)
+    base, _, parameter = name.removesuffix("]").partition("[")
+    [variant] = variants(find([base]), [parameter] if parameter else [])
     require_program("bash")
     if variant.scenario.forwarders:
         require_tun()
+    installed(base)
     typed(variant)
 
 
