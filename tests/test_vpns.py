@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from capabilities import require
 from files import load_text, shipped
 from test_programs import installed
 
@@ -15,6 +16,7 @@ from bench import programs
 from bench.endpoint import parse_endpoint
 from bench.errors import CannotMeasure, ScenarioError
 from bench.forwarders import check, forwarding, program
+from bench.ledger import Load, take, trace
 from bench.probes import prove
 from bench.scenario import Variant, find, parse_ref, server_address, shipped_peers, variants
 from bench.scenario.model import Program
@@ -88,6 +90,19 @@ def wrapped(topology: Topology) -> list[bytes]:
                 if len(packet) > mtu / 3 and IPv4Address(packet[12:16]) == address:
                     found.append(packet)
     return found
+
+
+@pytest.mark.parametrize("name", ENCRYPTING)
+def test_what_is_predicted_of_a_packet_is_what_happens_and_nothing_disagrees(name: str) -> None:
+    installed(name)
+    require(trace.missing() is None, f"needs to trace: {trace.missing()}")
+    load = Load(packets=2000)
+    with build(shipped(name).scenario) as topology, forwarding(topology) as running:
+        ledger = take(prove(topology, name, running), load, overhead=False)
+    assert ledger.predicted.keys() >= {"traversals", "device_hops"}
+    for item, predicted in ledger.predicted.items():
+        assert ledger.per_packet[item] == pytest.approx(predicted, rel=0.02), item
+    assert list(ledger.disagreements()) == []
 
 
 def test_every_device_has_the_mtu_that_the_scenario_says_whatever_a_program_likes() -> None:

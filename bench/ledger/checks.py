@@ -131,6 +131,9 @@ def _datagrams(evidence: Evidence) -> Iterator[Pair]:
         (path.server.host, "rx", "Udp.InDatagrams", received.packets),
     ):
         pumped = 0
+        for process in evidence.subject.processes:
+            if process.calls is None and process.counters is None and process.host == host:
+                raise Unseen(f"{process.label} does not count its datagrams")
         for process, counted in evidence.pumps():
             if process.pump is not None and process.pump.listen and process.host == host:
                 if counted[f"port1.{way}_supers"]:
