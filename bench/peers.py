@@ -2,7 +2,7 @@
 
 Equal conditions are not promised, they are looked for: what takes part has the same hosts, devices,
 addresses, MTUs, links and endpoints as the scenario that it is set beside, and nothing but the
-forwarders differs.
+forwarders differs; only the underlay may have room for what encryption adds.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from bench import programs
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.presets import NAMES as PRESETS
 from bench.results import CellSummary, ResultSet, VariantRecord, summarise
 from bench.scenario import Variant, find, shipped_peers, variants
-from bench.scenario.model import Program, Pump, Scenario
+from bench.scenario.model import Host, Program, Pump, Scenario
+from bench.scenario.reading import devices
 
 PROBES = ("tcp_goodput", "rtt", "packet_rate_64", "cpu")
 """Probes that a comparison is made of."""
@@ -117,9 +120,35 @@ def _with_each_cipher(file: Path, overrides: Sequence[str]) -> list[Variant]:
     return variants([file], known)
 
 
-def _is_same(one: Scenario, other: Scenario) -> bool:
-    """Whether nothing but the forwarders differs."""
-    return (one.hosts, one.links, one.endpoints) == (other.hosts, other.links, other.endpoints)
+def _is_same(one: Scenario, ours: Scenario) -> bool:
+    """Whether nothing but the forwarders differs, or the room that `one` has for encryption.
+
+    A device whose MTU is above our path's smallest limits nobody: the tunnel decides how large
+    packets are, and what is sent outside of it fits. It may have a larger one.
+    """
+    smallest = min(device.mtu for _, device in devices(ours))
+    return (_fitted(one, ours, smallest), one.links, one.endpoints) == (
+        ours.hosts,
+        ours.links,
+        ours.endpoints,
+    )
+
+
+def _fitted(one: Scenario, ours: Scenario, smallest: int) -> dict[str, Host]:
+    """The hosts of `one`, with our MTUs where theirs are larger and ours limit nothing."""
+    fitted = {}
+    for name, host in one.hosts.items():
+        own = ours.hosts[name].devices if name in ours.hosts else {}
+        fitted[name] = replace(
+            host,
+            devices={
+                key: replace(device, mtu=own[key].mtu)
+                if key in own and device.mtu > own[key].mtu > smallest
+                else device
+                for key, device in host.devices.items()
+            },
+        )
+    return fitted
 
 
 def _cipher(record: VariantRecord, arm: str) -> str:

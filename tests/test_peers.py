@@ -11,6 +11,7 @@ from bench import peers
 from bench.cli import cli
 from bench.errors import UsageError
 from bench.results import PlannedTrial, ResultSet, ResultWriter, VariantRecord, load
+from bench.scenario import find, variants
 
 VALUES = {"tcp_goodput": 1e9, "rtt": 50e-6}
 OURS, FAST, OTHER, SECRET = "tun-udp[pump=none]", "tun-udp[pump=fast]", "socat", "openvpn"
@@ -60,6 +61,16 @@ def test_a_program_on_other_devices_takes_no_part() -> None:
         variant.base == "flannel-udp" for variant in peers.taking_part("tun-udp").values()
     )
     assert "socat" not in peers.taking_part("tun-udp", ["mtu=1300"])
+
+
+def test_an_underlay_with_room_for_encryption_is_the_only_other_mtu() -> None:
+    assert {"wireguard-go", "fastd[cipher=salsa2012]"} <= peers.taking_part("tun-udp").keys()
+    small = peers.taking_part("tun-udp", ["underlay_mtu=1480"])
+    assert "wireguard-go[underlay_mtu=1480]" in small
+    alone = variants(find(["tun-udp"]), ["mtu=1400"])[0].scenario
+    for name in ("wireguard-go", "socat"):
+        other = variants(find([name]), ["mtu=1401"])[0].scenario
+        assert not peers._is_same(other, alone)
 
 
 @pytest.mark.parametrize(("name", "said"), [("veth", "has no pump"), ("nowhere", "no scenario")])
