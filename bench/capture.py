@@ -17,7 +17,6 @@ from pathlib import Path
 
 from bench.errors import CannotMeasure, UsageError
 from bench.scenario import DeviceRef, Scenario, parse_ref, server_address, trace
-from bench.scenario.model import Tun
 from bench.topology import Topology, inside
 
 _ETH_P_ALL = 0x0003
@@ -130,7 +129,7 @@ def _drain(sock: socket.socket) -> Iterator[Frame]:
 
 
 def _linktype(scenario: Scenario, ref: DeviceRef) -> int:
-    return _LINKTYPE_RAW if isinstance(scenario.device(ref), Tun) else _LINKTYPE_ETHERNET
+    return _LINKTYPE_RAW if scenario.device(ref).ip_only else _LINKTYPE_ETHERNET
 
 
 def _pcap(taken: Capture) -> bytes:

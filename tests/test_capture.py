@@ -10,9 +10,9 @@ from files import NAMES, shipped
 from live import live
 
 from bench.capture import Capture, capture, write
+from bench.devices import Tun
 from bench.errors import CannotMeasure, UsageError
 from bench.scenario import parse_ref, trace
-from bench.scenario.model import Tun
 from bench.topology import inside
 
 pytestmark = pytest.mark.usefixtures("namespaces")

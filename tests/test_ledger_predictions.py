@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from files import NAMES
 
+from bench.devices import Tun, Vxlan
 from bench.scenario import DeviceRef, Scenario, load, parse_ref, shipped_scenarios, trace
-from bench.scenario.model import Tun, Vxlan
 
 
 @pytest.mark.parametrize("name", NAMES)

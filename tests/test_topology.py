@@ -11,9 +11,10 @@ from capabilities import require_program, require_tun
 from files import NAMES, load_text, shipped, star, three_hosts
 from live import inside_run, ip, live, ping
 
+from bench.devices import Bridge, Device, Tun, Vxlan
 from bench.errors import CannotMeasure
 from bench.scenario import Scenario, parse_ref, server_address
-from bench.scenario.model import Bridge, Device, Host, Tun, Vxlan, speaks_ipv6
+from bench.scenario.model import Host, speaks_ipv6
 from bench.topology import Arm, Topology, build, facts, inside, namespace
 
 pytestmark = pytest.mark.usefixtures("namespaces")

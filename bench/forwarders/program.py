@@ -20,12 +20,13 @@ from ipaddress import ip_network
 from typing import Any
 
 from bench import programs
+from bench.devices import DeviceRef, Tun, parse_ref
 from bench.endpoint import parse_endpoint
 from bench.errors import CannotMeasure
 from bench.forwarders.base import Running
 from bench.process import FOLDER, Child, execute
 from bench.programs import End, Launch, Secrets, Tool, Value
-from bench.scenario.model import DeviceRef, Program, Scenario, Tun, parse_ref
+from bench.scenario.model import Program, Scenario
 from bench.topology import Topology
 
 _READY_TIMEOUT = 15.0

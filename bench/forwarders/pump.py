@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import native
+from bench.devices import DeviceRef, Tun, parse_ref
 from bench.endpoint import parse_endpoint
 from bench.forwarders.base import Running
 from bench.forwarders.queues import PumpConfig, QueueCounters, ports_of_queues, run
 from bench.forwarders.sockets import buffers, udp_sockets
 from bench.process import Send, spawn
-from bench.scenario.model import DeviceRef, Pump, Scenario, Tun, parse_ref
+from bench.scenario.model import Pump, Scenario
 from bench.topology import Topology
 
 _READY_TIMEOUT = 5.0

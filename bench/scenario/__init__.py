@@ -1,5 +1,6 @@
 """Scenario files: their structure, reading, checking, and the path a packet takes through them."""
 
+from bench.devices import DeviceRef, parse_ref
 from bench.scenario.load import (
     Variant,
     find,
@@ -9,7 +10,7 @@ from bench.scenario.load import (
     show_value,
     variants,
 )
-from bench.scenario.model import DeviceRef, Scenario, parse_ref
+from bench.scenario.model import Scenario
 from bench.scenario.paths import Hop, server_address, trace
 
 __all__ = [

@@ -15,32 +15,21 @@ from ipaddress import (
     ip_interface,
 )
 
-from bench.errors import ScenarioError
-from bench.native import Address
-from bench.scenario.forwarders import check_forwarders
-from bench.scenario.model import (
-    Bridge,
-    Device,
-    DeviceRef,
-    Host,
-    Scenario,
-    Tun,
-    Veth,
-    Vxlan,
-    destination,
-    speaks_ipv6,
-)
-from bench.scenario.paths import NoPath, trace
-from bench.scenario.reading import (
-    Fail,
+from bench.devices import Device, DeviceRef, Pair, Place, Veth
+from bench.devices.base import Fail
+from bench.devices.reading import (
     devices,
-    local_addresses,
     no_device,
     read_address,
     read_device,
     read_interface,
     read_network,
 )
+from bench.errors import ScenarioError
+from bench.native import Address
+from bench.scenario.forwarders import check_forwarders
+from bench.scenario.model import Host, Scenario, destination, speaks_ipv6
+from bench.scenario.paths import NoPath, trace
 
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 _NO_BROADCAST = 31
@@ -59,9 +48,8 @@ def check(scenario: Scenario, source: str) -> None:
         _check_host(name, host, fail)
     _check_addresses(scenario, fail)
     _check_links(scenario, fail)
-    for name, host in scenario.hosts.items():
-        _check_bridges(name, host, fail)
-        _check_vxlans(name, host, scenario, fail)
+    for ref, device in devices(scenario):
+        device.check(Place(scenario, ref), fail)
     check_forwarders(scenario, fail)
     _check_endpoints(scenario, fail)
     _check_congestion_control(scenario, fail)
@@ -159,58 +147,11 @@ def _check_links(scenario: Scenario, fail: Fail) -> None:
                 raise fail(f"links[{i}]", f"{ref} is already an end of links[{used[ref]}]")
             used[ref] = i
     for ref, device in devices(scenario):
-        if isinstance(device, Veth) and ref not in used:
+        if isinstance(device, Pair) and ref not in used:
             raise fail(
                 f"hosts.{ref.host}.devices.{ref.device}",
                 f'no link has the end "{ref}"; expected one in links',
             )
-
-
-def _check_bridges(name: str, host: Host, fail: Fail) -> None:
-    master: dict[str, str] = {}
-    for bridge_name, bridge in host.devices.items():
-        if not isinstance(bridge, Bridge):
-            continue
-        key = f"hosts.{name}.devices.{bridge_name}.ports"
-        for port in bridge.ports:
-            device = host.devices.get(port)
-            if device is None:
-                raise fail(key, no_device(port, name, host))
-            if isinstance(device, Bridge | Tun):
-                raise fail(
-                    key, f"{port} cannot be a bridge port; expected a veth, tap or vxlan device"
-                )
-            if port in master:
-                raise fail(key, f"{port} is already a port of {master[port]}")
-            if device.addresses:
-                raise fail(
-                    key, f"{port} has addresses; a bridge port has none, the bridge has them"
-                )
-            master[port] = bridge_name
-
-
-def _check_vxlans(name: str, host: Host, scenario: Scenario, fail: Fail) -> None:
-    for device_name, vxlan in host.devices.items():
-        if not isinstance(vxlan, Vxlan):
-            continue
-        key = f"hosts.{name}.devices.{device_name}"
-        local = read_address(vxlan.local, f"{key}.local", fail)
-        if local not in local_addresses(host):
-            raise fail(f"{key}.local", f"{local} is no address of {name}")
-        for text in vxlan.peers:
-            ref = read_device(text, Vxlan, f"{key}.peers", scenario, fail)
-            peer = scenario.device(ref)
-            assert isinstance(peer, Vxlan)  # noqa: S101 - _device has made sure
-            if ref.host == name:
-                raise fail(f"{key}.peers", f"{ref} is on the same host; expected a remote VTEP")
-            if (":" in peer.local) != (":" in vxlan.local):
-                raise fail(f"{key}.peers", f"{ref} has a local address of another family")
-            if (peer.vni, peer.port) != (vxlan.vni, vxlan.port):
-                raise fail(
-                    f"{key}.peers",
-                    f"{ref} has vni {peer.vni}, port {peer.port}; "
-                    f"expected {vxlan.vni} and {vxlan.port}",
-                )
 
 
 def _check_endpoints(scenario: Scenario, fail: Fail) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.endpoint import parse_endpoint
-from bench.native import Address
-from bench.scenario.model import Device, DeviceRef, Forwarder, Program, Pump, Scenario, Tap, Tun
-from bench.scenario.reading import (
-    Fail,
+from bench.devices import Device, DeviceRef, Tap, Tun
+from bench.devices.base import Fail
+from bench.devices.reading import (
     devices,
     local_addresses,
     read_device,
     read_endpoint,
     read_network,
 )
+from bench.endpoint import parse_endpoint
+from bench.native import Address
+from bench.scenario.model import Forwarder, Program, Pump, Scenario
 
 
 def check_forwarders(scenario: Scenario, fail: Fail) -> None:

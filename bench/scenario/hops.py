@@ -19,18 +19,11 @@ from itertools import pairwise
 
 import msgspec
 
+from bench.devices import DeviceRef, Veth, parse_ref
 from bench.errors import ScenarioError
 from bench.native import Network
 from bench.scenario.check import check
-from bench.scenario.model import (
-    DeviceRef,
-    Host,
-    Route,
-    Scenario,
-    Veth,
-    destination,
-    parse_ref,
-)
+from bench.scenario.model import Host, Route, Scenario, destination
 from bench.scenario.paths import trace
 
 KEY = "parameters.hops"

@@ -20,23 +20,11 @@ from typing import Any
 import msgspec
 
 from bench import native
+from bench.devices import AnyDevice
 from bench.errors import ScenarioError, UsageError
 from bench.scenario import hops, switches
 from bench.scenario.check import check
-from bench.scenario.model import (
-    Bridge,
-    Endpoints,
-    Host,
-    Predicted,
-    Program,
-    Pump,
-    Route,
-    Scenario,
-    Tap,
-    Tun,
-    Veth,
-    Vxlan,
-)
+from bench.scenario.model import Endpoints, Host, Predicted, Program, Pump, Route, Scenario
 from bench.scenario.switches import Value
 
 _LAST_RUNG = 1000
@@ -47,7 +35,6 @@ _STRUCT_OF_KEY: dict[str, Any] = {
     "forwarders": Pump | Program,
     "predicted": Predicted,
 }
-_AnyDevice = Veth | Bridge | Tun | Tap | Vxlan
 
 
 @dataclass(frozen=True)
@@ -327,7 +314,7 @@ def _convert_scenario(table: dict[str, Any], source: str) -> Scenario:
             raise ScenarioError(source, f"{key}.devices", f"expected tables [{key}.devices.NAME]")
         host = dict(host)  # noqa: PLW2901
         host["devices"] = {
-            device: _convert(d, _AnyDevice, source, f"{key}.devices.{device}")
+            device: _convert(d, AnyDevice, source, f"{key}.devices.{device}")
             for device, d in devices.items()
         }
         converted[name] = _convert(host, Host, source, key)

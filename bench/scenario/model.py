@@ -7,64 +7,23 @@ server) is checked in `check.py` and `paths.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-Mtu = Annotated[int, Meta(ge=68, le=65535, description="an MTU of 68 to 65535 bytes")]
-Port = Annotated[int, Meta(ge=1, le=65535, description="a UDP port, 1 to 65535")]
-Name = str
-"""Of a host or a device; which characters are allowed is checked in `check.py`."""
+from bench.devices import AnyDevice, Device, DeviceRef
+from bench.devices.base import Name
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class DeviceRef(msgspec.Struct, frozen=True, order=True):
-    """A device of a host, written `host:device`."""
-
-    host: str
-    device: str
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.device}"
-
-
-class Device(_Strict, frozen=True, kw_only=True, tag_field="kind"):
-    """What all kinds of device have. `addresses` are like "10.1.1.2/24" or "fd00::2/64"."""
-
-    addresses: list[str] = []
-    mtu: Mtu = 1500
-
-
-class Veth(Device, frozen=True, kw_only=True, tag="veth"):
-    """One end of a link; `links` says which the other is."""
-
-
-class Bridge(Device, frozen=True, kw_only=True, tag="bridge"):
-    """A learning bridge without spanning tree; `ports` are devices of the same host."""
-
-    ports: list[Name]
-
-
-class Tun(Device, frozen=True, kw_only=True, tag="tun"):
-    """A layer-3 device whose other side is a forwarder."""
-
-
-class Tap(Device, frozen=True, kw_only=True, tag="tap"):
-    """A layer-2 device whose other side is a forwarder."""
-
-
-class Vxlan(Device, frozen=True, kw_only=True, tag="vxlan"):
-    """A VXLAN device without learning: `peers` are the only remote ends, `local` is the VTEP."""
-
-    vni: Annotated[int, Meta(ge=0, le=2**24 - 1, description="a VNI of 24 bits")]
-    local: str
-    peers: list[str]
-    port: Port = 8472
+_PLAIN = {"queues": 1, "tun_offload": 0, "queue_length": 0}
+"""How a device is opened by a program of somebody else."""
 
 
 class Route(_Strict, frozen=True, kw_only=True):
@@ -79,7 +38,7 @@ class Route(_Strict, frozen=True, kw_only=True):
 class Host(_Strict, frozen=True, kw_only=True):
     """One network namespace."""
 
-    devices: dict[Name, Veth | Bridge | Tun | Tap | Vxlan]
+    devices: dict[Name, AnyDevice]
     routes: list[Route] = []
     forwarding: bool = False
     sysctls: dict[str, int | str] = {}
@@ -97,6 +56,10 @@ class Forwarder(_Strict, frozen=True, kw_only=True, tag_field="kind"):
     listen: str | None = None
     routes: dict[str, str] = {}
 
+    def device_mode(self) -> Mapping[str, int]:
+        """Switches of a pump that say how the devices are opened which this forwarder holds."""
+        return _PLAIN
+
 
 class Pump(Forwarder, frozen=True, kw_only=True, tag="pump"):
     """Our own: one tun and a UDP socket, or two tuns, or two taps.
@@ -106,6 +69,9 @@ class Pump(Forwarder, frozen=True, kw_only=True, tag="pump"):
     """
 
     switches: dict[str, int] = {}
+
+    def device_mode(self) -> Mapping[str, int]:
+        return self.switches
 
 
 class Program(Forwarder, frozen=True, kw_only=True, tag="program"):
@@ -181,11 +147,3 @@ def destination(route: Route) -> IPv4Network | IPv6Network:
 def speaks_ipv6(device: Device) -> bool:
     """Whether the device has an IPv6 address."""
     return any(":" in address for address in device.addresses)
-
-
-def parse_ref(text: str) -> DeviceRef:
-    """Split `host:device`. Raises ValueError where the text has another form."""
-    host, colon, device = text.partition(":")
-    if not (host and colon and device) or ":" in device:
-        raise ValueError(f'"{text}" is not of the form "host:device"')
-    return DeviceRef(host, device)

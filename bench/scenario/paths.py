@@ -1,7 +1,7 @@
 """Which way a packet takes through a scenario, worked out from the file alone.
 
 The trace follows the kernel's own decisions: on each host the longest matching prefix chooses the
-device; on the link behind it the frame travels over veth pairs, bridges, VXLAN devices and
+device; on the link behind it the frame travels over veth pairs, bridges, tunnels and
 forwarders of taps to the device that owns the next hop's address; a tun device hands the packet to
 its forwarder, which sends it to the one that owns the destination's prefix. Tunnels are followed
 underneath: their outer packets cross the underlay, and its devices are on the path too.
@@ -17,21 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
+from bench.devices import Bridge, DeviceRef, Place, Tap, Tun, Tunnel, parse_ref
+from bench.devices.tunnel import outer_address
 from bench.endpoint import parse_endpoint
 from bench.native import Address
-from bench.scenario.model import (
-    Bridge,
-    DeviceRef,
-    Forwarder,
-    Host,
-    Program,
-    Scenario,
-    Tap,
-    Tun,
-    Vxlan,
-    destination,
-    parse_ref,
-)
+from bench.scenario.model import Forwarder, Host, Program, Scenario, destination
 
 _MAX_HOPS = 32
 """IP hops and nested tunnels a path may have; more means a loop."""
@@ -212,10 +202,9 @@ def _walk_back(
         after = chain[i + 1] if i + 1 < len(chain) else None
         switched = isinstance(device, Bridge) and 0 < i < len(chain) - 1
         yield Hop(ref, counted=not switched)
-        if isinstance(device, Vxlan) and after is not None and after.host != ref.host:
-            peer = wiring.scenario.device(after)
-            assert isinstance(peer, Vxlan)  # noqa: S101 - VXLAN neighbours are VXLAN
-            yield from _route(wiring, ref.host, ip_address(peer.local), depth + 1)
+        if isinstance(device, Tunnel) and str(after) in device.ends():
+            outer = outer_address(Place(wiring.scenario, ref), str(after))
+            yield from _route(wiring, ref.host, outer, depth + 1)
         if isinstance(device, Tap) and after is not None and after.host != ref.host:
             for peer_address, port in _tap_peers(_held_by(wiring, ref)[0]):
                 if _behind(wiring, (peer_address, port)) == after:
@@ -231,8 +220,8 @@ def _neighbours(wiring: _Wiring, ref: DeviceRef) -> Iterator[DeviceRef]:
         yield wiring.link_peer[ref]
     if isinstance(device, Bridge):
         yield from (DeviceRef(ref.host, port) for port in device.ports)
-    elif isinstance(device, Vxlan):
-        yield from (parse_ref(text) for text in device.peers)
+    elif isinstance(device, Tunnel):
+        yield from map(parse_ref, device.ends())
     elif isinstance(device, Tap):
         holder, far = _held_by(wiring, ref)
         if far is not None:

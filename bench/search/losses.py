@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from bench.devices import Tap, Tun
 from bench.probes.base import Path
-from bench.scenario.model import Tap, Tun
 
 Counts = dict[str, int]
 

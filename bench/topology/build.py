@@ -15,11 +15,12 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from bench import native
+from bench.devices import Bridge, DeviceRef
+from bench.devices.step import Step
 from bench.errors import CannotMeasure, MissingCapability
-from bench.scenario.model import Bridge, DeviceRef, Scenario
+from bench.scenario.model import Scenario
 from bench.topology.namespaces import coming_back, inside, namespace
 from bench.topology.plan import Arm, in_arm, plan
-from bench.topology.steps import Step
 
 _RTMGRP_LINK = 1
 _READY_TIMEOUT = 5.0

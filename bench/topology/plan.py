@@ -8,41 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from ipaddress import ip_interface
 
 import msgspec
 
-from bench.scenario.model import (
-    Bridge,
-    Device,
-    DeviceRef,
-    Host,
-    Pump,
-    Scenario,
-    Tap,
-    Tun,
-    Veth,
-    Vxlan,
-    parse_ref,
-    speaks_ipv6,
-)
-from bench.scenario.reading import devices
-from bench.topology.steps import (
-    AddAddress,
-    AddBridge,
-    AddForwarding,
-    AddNeighbour,
-    AddRoute,
-    AddTunTap,
-    AddVeth,
-    AddVxlan,
-    SetMaster,
-    SetOffload,
-    SetQdisc,
-    SetQueueLength,
-    SetUp,
-    Step,
-)
+from bench.devices import Bridge, Device, Pair, Place, parse_ref
+from bench.devices.bridge import SetMaster
+from bench.devices.reading import devices
+from bench.devices.step import Step
+from bench.scenario.model import Host, Pump, Scenario, speaks_ipv6
+from bench.topology.steps import AddAddress, AddRoute, SetOffload, SetUp
 from bench.topology.sysctl import SetSysctl
 
 
@@ -67,9 +41,6 @@ PARITY_OFF = (
 
 _PUMPS_OFF = ("tun_offload", "udp_offload")
 """The same of pumps: one that joins packets would be receive offload in disguise."""
-
-_PLAIN = {"queues": 1, "tun_offload": 0, "queue_length": 0}
-"""The same switches, of a device that a program of somebody else opens."""
 
 _SYSCTLS = {
     # A namespace inherits these from the machine, and they decide TCP's speed.
@@ -101,11 +72,8 @@ _SYSCTLS_IF_ANY = {
     "net.bridge.bridge-nf-call-ip6tables": "0",
     "net.bridge.bridge-nf-call-arptables": "0",
 }
-_QDISC = "pfifo_fast"
-"""Of tun and tap devices, which have a queue; veth, bridge and VXLAN devices have none."""
-
 _FIRST_INDEX = 1000
-"""Interface index of the first veth device, out of the way of those the kernel chooses."""
+"""Interface index of the first device of a pair, out of the way of those the kernel chooses."""
 
 
 def in_arm(scenario: Scenario, arm: Arm) -> Scenario:
@@ -124,24 +92,14 @@ def in_arm(scenario: Scenario, arm: Arm) -> Scenario:
 def plan(scenario: Scenario, arm: Arm) -> list[Step]:
     """The steps that build `scenario` in `arm`, each after those it needs."""
     scenario = in_arm(scenario, arm)
-    macs = _macs(scenario)
     return [
         *_sysctls(scenario),
-        *_create(scenario, macs),
+        *_create(scenario),
         *_own_sysctls(scenario),
         *(_offloads(scenario) if arm is Arm.PARITY else ()),
-        *_connect(scenario, macs),
+        *_connect(scenario),
         *_routes(scenario),
     ]
-
-
-def _macs(scenario: Scenario) -> dict[DeviceRef, str]:
-    """A locally administered address for every device, the same in every run."""
-    return {
-        ref: f"02:00:{number >> 24 & 255:02x}:{number >> 16 & 255:02x}"
-        f":{number >> 8 & 255:02x}:{number & 255:02x}"
-        for number, (ref, _) in enumerate(devices(scenario), start=1)
-    }
 
 
 def _sysctls(scenario: Scenario) -> Iterator[SetSysctl]:
@@ -177,14 +135,14 @@ def _own_sysctls(scenario: Scenario) -> Iterator[SetSysctl]:
 def _ipv6_of_devices(host: Host) -> dict[str, str]:
     """IPv6 on for the devices that have such an address.
 
-    A router asks its neighbours from a link-local address, so its devices have one as well; not a
-    tun, behind which there is nobody to ask.
+    A router asks its neighbours from a link-local address, so its devices have one as well; not
+    those without frames, behind which there is nobody to ask.
     """
     settings = {}
     for name, device in host.devices.items():
         if speaks_ipv6(device):
             prefix = f"net.ipv6.conf.{name.replace('.', '/')}"
-            if host.forwarding and not isinstance(device, Tun):
+            if host.forwarding and not device.ip_only:
                 settings[f"{prefix}.addr_gen_mode"] = "0"
             settings[f"{prefix}.disable_ipv6"] = "0"
     return settings
@@ -196,52 +154,14 @@ def sysctls(scenario: Scenario, host: str) -> list[str]:
     return list(dict.fromkeys(step.name for step in steps if step.host == host))
 
 
-def _create(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
+def _create(scenario: Scenario) -> Iterator[Step]:
     for number, ends in enumerate(scenario.links):
-        a, b = (parse_ref(text) for text in ends)
-        mtus = scenario.device(a).mtu, scenario.device(b).mtu
-        index = _FIRST_INDEX + 2 * number
-        yield AddVeth(
-            *(a.host, a.device, index, macs[a], mtus[0]),
-            *(b.host, b.device, index + 1, macs[b], mtus[1]),
-        )
+        a, b = (Place(scenario, parse_ref(text)) for text in ends)
+        near = scenario.device(a.ref)
+        assert isinstance(near, Pair)  # noqa: S101 - `check` has made sure
+        yield from near.join(a, b, _FIRST_INDEX + 2 * number)
     for ref, device in devices(scenario):
-        match device:
-            case Veth():
-                pass
-            case Bridge():
-                yield AddBridge(ref.host, ref.device, macs[ref], device.mtu)
-            case Tun():
-                yield from _tun_tap(scenario, ref, "tun", None)
-            case Tap():
-                yield from _tun_tap(scenario, ref, "tap", macs[ref])
-            case Vxlan():
-                yield AddVxlan(
-                    ref.host,
-                    ref.device,
-                    macs[ref],
-                    device.mtu,
-                    device.vni,
-                    device.local,
-                    device.port,
-                )
-
-
-def _tun_tap(scenario: Scenario, ref: DeviceRef, kind: str, mac: str | None) -> Iterator[Step]:
-    """A tun or tap device, in the mode that the forwarder needs that holds it."""
-    [holder] = [f for f in scenario.forwarders if str(ref) in f.devices]
-    switches = holder.switches if isinstance(holder, Pump) else _PLAIN
-    queues, offload = switches["queues"], bool(switches["tun_offload"])
-    mtu = scenario.device(ref).mtu
-    yield AddTunTap(ref.host, ref.device, kind, mac, mtu, offload, queues)
-    if switches["queue_length"]:
-        yield SetQueueLength(ref.host, ref.device, switches["queue_length"])
-    if queues == 1:
-        yield SetQdisc(ref.host, ref.device, _QDISC)
-        return
-    yield SetQdisc(ref.host, ref.device, "mq")
-    for queue in range(1, queues + 1):
-        yield SetQdisc(ref.host, ref.device, _QDISC, queue)
+        yield from device.create(Place(scenario, ref))
 
 
 def _offloads(scenario: Scenario) -> Iterator[Step]:
@@ -250,7 +170,7 @@ def _offloads(scenario: Scenario) -> Iterator[Step]:
             yield SetOffload(ref.host, ref.device, feature)
 
 
-def _connect(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
+def _connect(scenario: Scenario) -> Iterator[Step]:
     """Ports into bridges, addresses, and everything up: a bridge before its ports."""
     for ref, device in devices(scenario):
         if isinstance(device, Bridge):
@@ -262,27 +182,12 @@ def _connect(scenario: Scenario, macs: dict[DeviceRef, str]) -> Iterator[Step]:
         for address in device.addresses:
             yield AddAddress(ref.host, ref.device, address)
         yield SetUp(ref.host, ref.device)
-        if isinstance(device, Vxlan):
-            yield from _vxlan_entries(scenario, ref, device, macs)
+        yield from device.settle(Place(scenario, ref))
 
 
 def _rises(device: Device) -> int:
     """Bridges come up before their ports, so that a port finds its bridge running."""
     return 0 if isinstance(device, Bridge) else 1
-
-
-def _vxlan_entries(
-    scenario: Scenario, ref: DeviceRef, device: Vxlan, macs: dict[DeviceRef, str]
-) -> Iterator[Step]:
-    """What learning would find out: each peer's addresses, and the VTEP it is behind."""
-    for text in device.peers:
-        remote = parse_ref(text)
-        peer = scenario.device(remote)
-        assert isinstance(peer, Vxlan)  # noqa: S101 - `check` has made sure
-        for address in peer.addresses:
-            ip = str(ip_interface(address).ip)
-            yield AddNeighbour(ref.host, ref.device, ip, macs[remote])
-        yield AddForwarding(ref.host, ref.device, macs[remote], peer.local)
 
 
 def _routes(scenario: Scenario) -> Iterator[Step]:

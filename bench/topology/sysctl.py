@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.topology.steps import Net, Step
+from bench.devices.step import Net, Step
 
 
 def sysctl_file(name: str) -> Path:

@@ -14,10 +14,10 @@ from typing import Literal
 
 import msgspec
 
+from bench.devices import Tap, Tun, parse_ref
 from bench.errors import CannotMeasure
 from bench.ledger import Ledger, Load
 from bench.probes.priced import PAYLOAD
-from bench.scenario.model import Tap, Tun, parse_ref
 from bench.stats import median_interval
 from bench.units import format_times, format_value, significant
 from bench.why.design import MEASURES, variant_of

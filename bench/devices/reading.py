@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bench.devices.base import Device, DeviceRef, Fail, parse_ref
 from bench.endpoint import parse_endpoint
-from bench.errors import ScenarioError
 from bench.native import Address, Network
-from bench.scenario.model import Device, DeviceRef, Host, Scenario, parse_ref
 
-Fail = Callable[[str, str], ScenarioError]
-"""Makes the error from a key of the file and what is wrong there."""
+if TYPE_CHECKING:
+    from bench.scenario.model import Host, Scenario
 
 
 def devices(scenario: Scenario) -> Iterator[tuple[DeviceRef, Device]]:

@@ -1,0 +1,27 @@
+"""The kinds of device. A new one is a module with its class, and its name here."""
+
+from __future__ import annotations
+
+from bench.devices.base import Device, DeviceRef, Place, parse_ref
+from bench.devices.bridge import Bridge
+from bench.devices.pair import Pair, Veth
+from bench.devices.tunnel import Tunnel
+from bench.devices.tuntap import Tap, Tun
+from bench.devices.vxlan import Vxlan
+
+AnyDevice = Veth | Bridge | Tun | Tap | Vxlan
+
+__all__ = [
+    "AnyDevice",
+    "Bridge",
+    "Device",
+    "DeviceRef",
+    "Pair",
+    "Place",
+    "Tap",
+    "Tun",
+    "Tunnel",
+    "Veth",
+    "Vxlan",
+    "parse_ref",
+]
