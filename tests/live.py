@@ -1,8 +1,10 @@
 """Scenarios that are up, and programs that are not ours looking at them from inside."""
 
 import json
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 from bench.forwarders import forwarding
 from bench.scenario import DeviceRef, Scenario, parse_ref, server_address
-from bench.topology import Arm, Topology, build
+from bench.topology import Arm, Topology, build, inside
 
 
 @contextmanager
@@ -65,3 +67,31 @@ def ping(topology: Topology, count: int = 1, size: int = 56) -> None:
     scenario = topology.scenario
     client = topology.netns(parse_ref(scenario.endpoints.client).host)
     inside_run(client, *ECHO, str(server_address(scenario)), str(count), str(size))
+
+
+def mean_packet(topology: Topology, size: int = 4_000_000) -> float:
+    """Bytes of the average packet that the server's device takes in when TCP brings `size`."""
+    client, server = (
+        topology.netns(parse_ref(end).host)
+        for end in (topology.scenario.endpoints.client, topology.scenario.endpoints.server)
+    )
+    with inside(server):
+        listener = socket.create_server((str(server_address(topology.scenario)), 5000))
+    with inside(client):
+        sender = socket.socket()
+    with listener, sender:
+        sender.settimeout(10)
+        sender.connect(listener.getsockname())
+        accepted, _ = listener.accept()
+        thread = threading.Thread(target=sender.sendall, args=(bytes(size),))
+        with accepted:
+            accepted.settimeout(10)
+            thread.start()
+            received = 0
+            while received < size:
+                received += len(accepted.recv(1 << 20))
+            thread.join()
+    [link] = ip(server, "-s", "link", "show", parse_ref(topology.scenario.endpoints.server).device)
+    counted = link["stats64"]["rx"]
+    assert counted["bytes"] > size
+    return float(counted["bytes"] / counted["packets"])

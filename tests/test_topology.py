@@ -1,21 +1,19 @@
 """A topology is what its scenario says, as ip(8), bridge(8), ethtool(8) and sysctl(8) see it."""
 
 import json
-import socket
-import threading
 from itertools import count
 from pathlib import Path
 
 import pytest
 from capabilities import require_program, require_tun
 from files import NAMES, load_text, shipped, star, three_hosts
-from live import inside_run, ip, live, ping
+from live import inside_run, ip, live, mean_packet, ping
 
 from bench.devices import Bridge, Device, Tun, Vxlan
 from bench.errors import CannotMeasure
 from bench.scenario import Scenario, parse_ref, server_address
 from bench.scenario.model import Host, speaks_ipv6
-from bench.topology import Arm, Topology, build, facts, inside, namespace
+from bench.topology import Arm, build, facts, namespace
 
 pytestmark = pytest.mark.usefixtures("namespaces")
 
@@ -217,34 +215,6 @@ def test_tcp_crosses_in_super_packets_in_the_native_arm_only(name: str) -> None:
         assert mean_packet(topology) > 2 * mtu
     with live(scenario, Arm.PARITY) as topology:
         assert mean_packet(topology) <= mtu + 14
-
-
-def mean_packet(topology: Topology, size: int = 4_000_000) -> float:
-    """Bytes of the average packet that the server's device takes in when TCP brings `size`."""
-    client, server = (
-        topology.netns(parse_ref(end).host)
-        for end in (topology.scenario.endpoints.client, topology.scenario.endpoints.server)
-    )
-    with inside(server):
-        listener = socket.create_server((str(server_address(topology.scenario)), 5000))
-    with inside(client):
-        sender = socket.socket()
-    with listener, sender:
-        sender.settimeout(10)
-        sender.connect(listener.getsockname())
-        accepted, _ = listener.accept()
-        thread = threading.Thread(target=sender.sendall, args=(bytes(size),))
-        with accepted:
-            accepted.settimeout(10)
-            thread.start()
-            received = 0
-            while received < size:
-                received += len(accepted.recv(1 << 20))
-            thread.join()
-    [link] = ip(server, "-s", "link", "show", parse_ref(topology.scenario.endpoints.server).device)
-    counted = link["stats64"]["rx"]
-    assert counted["bytes"] > size
-    return float(counted["bytes"] / counted["packets"])
 
 
 def test_the_recorded_facts_agree_with_ethtool_and_sysctl() -> None:

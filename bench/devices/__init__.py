@@ -5,19 +5,22 @@ from __future__ import annotations
 from bench.devices.base import Device, DeviceRef, Place, parse_ref
 from bench.devices.bridge import Bridge
 from bench.devices.pair import Pair, Veth
+from bench.devices.stacked import Macvlan, Stacked
 from bench.devices.tunnel import Tunnel
 from bench.devices.tuntap import Tap, Tun
 from bench.devices.vxlan import Vxlan
 
-AnyDevice = Veth | Bridge | Tun | Tap | Vxlan
+AnyDevice = Veth | Bridge | Tun | Tap | Vxlan | Macvlan
 
 __all__ = [
     "AnyDevice",
     "Bridge",
     "Device",
     "DeviceRef",
+    "Macvlan",
     "Pair",
     "Place",
+    "Stacked",
     "Tap",
     "Tun",
     "Tunnel",

@@ -85,6 +85,9 @@ class Device(
     ip_only: ClassVar[bool] = False
     """Whether it carries bare IP packets: no frames, no MAC address, nobody to ask for one."""
 
+    segments_always: ClassVar[bool] = False
+    """Whether its segmentation offload cannot be switched off."""
+
     def check(self, at: Place, fail: Fail) -> None:
         """Raise `fail`'s error for what the types of the fields cannot say."""
 

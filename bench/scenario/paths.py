@@ -1,10 +1,10 @@
 """Which way a packet takes through a scenario, worked out from the file alone.
 
 The trace follows the kernel's own decisions: on each host the longest matching prefix chooses the
-device; on the link behind it the frame travels over veth pairs, bridges, tunnels and
-forwarders of taps to the device that owns the next hop's address; a tun device hands the packet to
-its forwarder, which sends it to the one that owns the destination's prefix. Tunnels are followed
-underneath: their outer packets cross the underlay, and its devices are on the path too.
+device; on the link behind it the frame travels over pairs, bridges, tunnels, devices on top of
+others and forwarders of taps to the device that owns the next hop's address; a tun device hands the
+packet to its forwarder, which sends it to the one that owns the destination's prefix. Tunnels are
+followed underneath: their outer packets cross the underlay, and its devices are on the path too.
 
 So that a scenario is known to work before anything is built, and the devices whose counters must
 move when it is measured need not be listed by hand.
@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
-from bench.devices import Bridge, DeviceRef, Place, Tap, Tun, Tunnel, parse_ref
+from bench.devices import Bridge, DeviceRef, Place, Stacked, Tap, Tun, Tunnel, parse_ref
+from bench.devices.reading import devices
 from bench.devices.tunnel import outer_address
 from bench.endpoint import parse_endpoint
 from bench.native import Address
@@ -65,9 +66,14 @@ class _Wiring:
     link_peer: dict[DeviceRef, DeviceRef]
     bridge_of: dict[DeviceRef, DeviceRef]
     held_by: dict[DeviceRef, Forwarder]
+    on_top: dict[DeviceRef, list[DeviceRef]]
 
 
 def _wire(scenario: Scenario) -> _Wiring:
+    on_top: dict[DeviceRef, list[DeviceRef]] = {}
+    for ref, device in devices(scenario):
+        if isinstance(device, Stacked):
+            on_top.setdefault(device.lower(), []).append(ref)
     ends = [(parse_ref(a), parse_ref(b)) for a, b in scenario.links]
     return _Wiring(
         scenario,
@@ -80,6 +86,7 @@ def _wire(scenario: Scenario) -> _Wiring:
             for port in device.ports
         },
         held_by={parse_ref(text): f for f in scenario.forwarders for text in f.devices},
+        on_top=on_top,
     )
 
 
@@ -180,7 +187,7 @@ def _across_link(wiring: _Wiring, start: DeviceRef, next_hop: Address, depth: in
         if ref != start and any(ip_interface(text).ip == next_hop for text in addresses):
             yield from _walk_back(wiring, came_from, ref, depth)
             return
-        for neighbour in _neighbours(wiring, ref):
+        for neighbour in _neighbours(wiring, ref, came_from[ref]):
             if neighbour not in came_from:
                 came_from[neighbour] = ref
                 queue.append(neighbour)
@@ -202,6 +209,8 @@ def _walk_back(
         after = chain[i + 1] if i + 1 < len(chain) else None
         switched = isinstance(device, Bridge) and 0 < i < len(chain) - 1
         yield Hop(ref, counted=not switched)
+        if isinstance(device, Stacked) and after == wiring.link_peer[device.lower()]:
+            yield Hop(device.lower())
         if isinstance(device, Tunnel) and str(after) in device.ends():
             outer = outer_address(Place(wiring.scenario, ref), str(after))
             yield from _route(wiring, ref.host, outer, depth + 1)
@@ -211,14 +220,20 @@ def _walk_back(
                     yield from _route(wiring, ref.host, peer_address, depth + 1)
 
 
-def _neighbours(wiring: _Wiring, ref: DeviceRef) -> Iterator[DeviceRef]:
-    """The devices that a frame leaving or entering `ref` reaches next."""
+def _neighbours(wiring: _Wiring, ref: DeviceRef, previous: DeviceRef | None) -> Iterator[DeviceRef]:
+    """The devices that a frame leaving `ref`, or entering it from `previous`, reaches next."""
     device = wiring.scenario.device(ref)
     if ref in wiring.bridge_of:
         yield wiring.bridge_of[ref]
     if ref in wiring.link_peer:
         yield wiring.link_peer[ref]
-    if isinstance(device, Bridge):
+    if previous is not None:  # what the host itself sends does not reach those on top
+        yield from (top for top in wiring.on_top.get(ref, ()) if _leaves(wiring, top))
+    if isinstance(device, Stacked):
+        yield from (top for top in wiring.on_top[device.lower()] if top != ref)
+        if device.leaves():
+            yield wiring.link_peer[device.lower()]
+    elif isinstance(device, Bridge):
         yield from (DeviceRef(ref.host, port) for port in device.ports)
     elif isinstance(device, Tunnel):
         yield from map(parse_ref, device.ends())
@@ -227,3 +242,9 @@ def _neighbours(wiring: _Wiring, ref: DeviceRef) -> Iterator[DeviceRef]:
         if far is not None:
             yield far
         yield from (_behind(wiring, endpoint) for endpoint in _tap_peers(holder))
+
+
+def _leaves(wiring: _Wiring, ref: DeviceRef) -> bool:
+    """Whether a device on top of another exchanges frames with those that that one is linked to."""
+    device = wiring.scenario.device(ref)
+    return isinstance(device, Stacked) and device.leaves()

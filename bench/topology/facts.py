@@ -40,6 +40,7 @@ def _host_facts(topology: Topology, host: str) -> dict[str, Any]:
                 "mtu": link.get("mtu"),
                 "qdisc": link.get("qdisc"),
                 "txqlen": link.get("txqlen"),
+                "gso_max_segs": link.get("gso_max_segs"),
                 "offloads": _offloads(link.get("ifname")),
             }
             for link in topology.netlink(host).get_links()

@@ -16,7 +16,7 @@ from bench.devices.bridge import SetMaster
 from bench.devices.reading import devices
 from bench.devices.step import Step
 from bench.scenario.model import Host, Pump, Scenario, speaks_ipv6
-from bench.topology.steps import AddAddress, AddRoute, SetOffload, SetUp
+from bench.topology.steps import AddAddress, AddRoute, SetOffload, SetSegments, SetUp
 from bench.topology.sysctl import SetSysctl
 
 
@@ -165,9 +165,11 @@ def _create(scenario: Scenario) -> Iterator[Step]:
 
 
 def _offloads(scenario: Scenario) -> Iterator[Step]:
-    for ref, _ in devices(scenario):
+    for ref, device in devices(scenario):
         for feature in PARITY_OFF:
             yield SetOffload(ref.host, ref.device, feature)
+        if device.segments_always:
+            yield SetSegments(ref.host, ref.device, 1)
 
 
 def _connect(scenario: Scenario) -> Iterator[Step]:

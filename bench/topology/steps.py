@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from pyroute2.ethtool.ioctl import IoctlEthtool
+from pyroute2.ethtool.ioctl import IoctlEthtool, NotSupportedError
 
 from bench.devices.step import Net, Step
 
@@ -26,7 +26,8 @@ class SetOffload(Step):
         net.enter(self.host)
         with closing(IoctlEthtool(self.name)) as ethtool:
             if self.feature in ethtool.get_offload_flags():
-                ethtool.set_offload_flag(self.feature, False)
+                with suppress(NotSupportedError):
+                    ethtool.set_offload_flag(self.feature, False)
                 return
             features = ethtool.get_features()
             if self.feature in features and features.is_available(self.feature):
@@ -35,6 +36,24 @@ class SetOffload(Step):
 
     def command(self) -> str:
         return f"ip netns exec {self.host} ethtool -K {self.name} {self.feature} off || true"
+
+
+@dataclass(frozen=True)
+class SetSegments(Step):
+    """Say of how many packets a super-packet may be at most that the device is given to send.
+
+    With 1 there are none, not even on a device whose segmentation offload is always on.
+    """
+
+    name: str
+    segments: int
+
+    def apply(self, net: Net) -> None:
+        index = net.index(self.host, self.name)
+        net.netlink(self.host).link("set", index=index, gso_max_segs=self.segments)
+
+    def command(self) -> str:
+        return f"ip -n {self.host} link set {self.name} gso_max_segs {self.segments}"
 
 
 @dataclass(frozen=True)
