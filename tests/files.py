@@ -11,6 +11,8 @@ from bench.scenario import Variant, load, shipped_peers, shipped_scenarios
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = tuple(shipped_scenarios())
 PEERS = tuple(shipped_peers())
+KERNEL = tuple(name for name in PEERS if "program = " not in shipped_peers()[name].read_text())
+"""The peers that need no program, only a kernel that has them."""
 STRESS = int(os.environ.get("VNETBENCH_STRESS", "1"))
 """How many times as many random cases to try as in a normal run."""
 WITHOUT_TUN = ("veth", "bridge", "host-gw", "vxlan")

@@ -10,9 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bench.errors import MissingCapability
 from bench.forwarders import forwarding
 from bench.scenario import DeviceRef, Scenario, parse_ref, server_address
 from bench.topology import Arm, Topology, build, inside
+
+
+def require_kernel(scenario: Scenario) -> None:
+    """Skip where the kernel is without something the scenario consists of, in CI as well."""
+    try:
+        with build(scenario):
+            pass
+    except MissingCapability as lacking:
+        if not str(lacking).startswith("this kernel has no"):
+            raise
+        pytest.skip(str(lacking))
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """Kernel devices of every kind: what they refuse in a file, and what they do on the kernel."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from capabilities import require_program
-from files import load_text, shipped
-from live import ip, live, mean_packet, ping
+from files import KERNEL, load_text, shipped
+from live import entering, ip, live, mean_packet, ping, require_kernel
 
-from bench.errors import ScenarioError
+from bench.errors import MissingCapability, ScenarioError
 from bench.scenario import Scenario, parse_ref, shipped_peers, trace
-from bench.topology import Arm, build
+from bench.topology import Arm, build, namespace
 
 pytestmark = pytest.mark.usefixtures("namespaces")
 
@@ -21,8 +22,15 @@ def written(scenario: Scenario) -> str:
     return " ".join(str(hop.ref) for hop in trace(scenario, *ends))
 
 
+TUNNEL = (
+    "ctr-a:eth0 host-a:veth0 host-a:docker0 host-a:{0} host-a:eth0 "
+    "host-b:eth0 host-b:{0} host-b:docker0 host-b:veth0 ctr-b:eth0"
+)
 PATHS = {
     "macvlan": "ctr-1:eth0 ctr-2:eth0",
+    "ipvlan": "ctr-1:eth0 ctr-2:eth0",
+    "geneve": TUNNEL.format("geneve1"),
+    "ipip": TUNNEL.format("ipip1"),
     "macvlan-wire": "ctr-a:eth0 host-a:eth0 host-b:eth0 ctr-b:eth0",
 }
 
@@ -32,15 +40,37 @@ def test_the_path_is_the_one_of_the_drawing(name: str) -> None:
     assert written(shipped(name).scenario) == PATHS[name]
 
 
-@pytest.mark.parametrize("name", ["macvlan", "macvlan-wire"])
-def test_super_packets_cross_in_the_native_arm_only_though_no_macvlan_can_do_without(
+@pytest.mark.parametrize("arm", Arm)
+@pytest.mark.parametrize("name", KERNEL)
+def test_it_carries_packets_up_to_its_mtu(name: str, arm: Arm) -> None:
+    scenario = shipped(name).scenario
+    require_kernel(scenario)
+    with live(scenario, arm) as topology:
+        ping(topology, count=3)
+        ping(topology, size=scenario.device(parse_ref(scenario.endpoints.client)).mtu - 28)
+
+
+@pytest.mark.parametrize("name", ["macvlan", "macvlan-wire", "ipvlan"])
+def test_super_packets_cross_in_the_native_arm_only_though_no_such_device_can_do_without(
     name: str,
 ) -> None:
     scenario = shipped(name).scenario
+    require_kernel(scenario)
     with live(scenario) as topology:
         assert mean_packet(topology) > 2 * 1500
     with live(scenario, Arm.PARITY) as topology:
         assert mean_packet(topology) <= 1500 + 14
+
+
+def test_a_kernel_without_a_kind_is_a_skip_that_names_it() -> None:
+    by_hand = ["ip", "link", "add", "x", "type", "geneve", "id", "1", "remote", "192.0.2.1"]
+    with namespace() as fresh:
+        done = subprocess.run(entering(fresh, *by_hand), pass_fds=[fresh], check=False)
+    if done.returncode == 0:
+        pytest.skip("this kernel has geneve devices")
+    says = r"^this kernel has no geneve devices \(CONFIG_GENEVE\): host-a: cannot ip -n host-a "
+    with pytest.raises(MissingCapability, match=says), build(shipped("geneve").scenario):
+        pass
 
 
 def test_a_host_does_not_reach_the_macvlans_on_its_own_card(tmp_path: Path) -> None:
@@ -83,6 +113,22 @@ def test_macvlans_are_in_bridge_mode_and_have_addresses_of_their_own() -> None:
         (
             *("macvlan", 'kind = "veth", mtu = "$mtu"', 'kind = "veth", mtu = 1400'),
             "hosts.ctr-1.devices.eth0.mtu: expected at most 1400, as host:eth0 has",
+        ),
+        (
+            *("ipvlan", 'mode = "$mode"', 'mode = "l3"'),
+            "hosts.ctr-1.devices.eth0.parent: ctr-2:eth0 is on host:eth0 as well, and of another",
+        ),
+        (
+            *("geneve", 'peers = ["host-b:geneve1"]', "peers = []"),
+            "hosts.host-a.devices.geneve1.peers: expected exactly one",
+        ),
+        (
+            *("geneve", "vni = 1", "vni = 2"),
+            "peers: host-b:geneve1 has vni 1, port 6081; expected 2 and 6081",
+        ),
+        (
+            *("ipip", 'local = "192.0.2.1"', 'local = "192.0.2.9"'),
+            "hosts.host-a.devices.ipip1.local: 192.0.2.9 is no address of host-a",
         ),
         (
             *("macvlan", "[hosts.host.devices]\n", "[hosts.host.devices]\n"

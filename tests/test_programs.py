@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from capabilities import require
 from files import PEERS, ROOT, load_text, shipped
+from live import require_kernel
 
 from bench import programs
 from bench.errors import CannotMeasure, MissingCapability, ScenarioError
@@ -32,6 +33,7 @@ def installed(name: str) -> None:
 def test_datagrams_cross_every_device_that_the_file_says(name: str, arm: Arm) -> None:
     installed(name)
     scenario = shipped(name).scenario
+    require_kernel(scenario)
     with build(scenario, arm) as topology, forwarding(topology) as running:
         path = prove(topology, name, running)
         assert len(path.forwarders) == len(scenario.forwarders)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from capabilities import require_program, require_tun
 from files import NAMES, PEERS, load_text, shipped, three_hosts
-from live import ECHO
+from live import ECHO, require_kernel
 from test_programs import installed
 
 from bench.recipe import shell_commands
@@ -53,7 +53,7 @@ def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", [*NAMES, *PEERS, "openvpn[cipher=aes-256-gcm]"])
+@pytest.mark.parametrize("name", [*NAMES, *PEERS, "openvpn[cipher=aes-256-gcm]", "ipvlan[mode=l3]"])
 def test_the_commands_build_a_scenario_that_carries_packets(name: str) -> None:
     base, _, parameter = name.removesuffix("]").partition("[")
     [variant] = variants(find([base]), [parameter] if parameter else [])
@@ -61,6 +61,7 @@ def test_the_commands_build_a_scenario_that_carries_packets(name: str) -> None:
     if variant.scenario.forwarders:
         require_tun()
     installed(base)
+    require_kernel(variant.scenario)
     typed(variant)
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from bench.devices.base import Device, DeviceRef, Place, parse_ref
 from bench.devices.bridge import Bridge
+from bench.devices.geneve import Geneve
+from bench.devices.ipip import Ipip
 from bench.devices.pair import Pair, Veth
-from bench.devices.stacked import Macvlan, Stacked
+from bench.devices.stacked import Ipvlan, Macvlan, Stacked
 from bench.devices.tunnel import Tunnel
 from bench.devices.tuntap import Tap, Tun
 from bench.devices.vxlan import Vxlan
 
-AnyDevice = Veth | Bridge | Tun | Tap | Vxlan | Macvlan
+AnyDevice = Veth | Bridge | Tun | Tap | Vxlan | Macvlan | Ipvlan | Geneve | Ipip
 
 __all__ = [
     "AnyDevice",
     "Bridge",
     "Device",
     "DeviceRef",
+    "Geneve",
+    "Ipip",
+    "Ipvlan",
     "Macvlan",
     "Pair",
     "Place",

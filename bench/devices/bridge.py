@@ -26,7 +26,8 @@ class Bridge(Device, frozen=True, kw_only=True, tag="bridge"):
                 raise fail(key, no_device(port, at.ref.host, at.host))
             if not device.can_be_port:
                 raise fail(
-                    key, f"{port} cannot be a bridge port; expected a veth, tap or vxlan device"
+                    key,
+                    f"{port} cannot be a bridge port; expected a veth, tap, vxlan or geneve device",
                 )
             if port in taken:
                 raise fail(key, f"{port} is already a port of {taken[port]}")

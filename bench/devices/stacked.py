@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from bench.devices.base import Device, DeviceRef, Fail, Place, parse_ref
 from bench.devices.pair import Veth
 from bench.devices.reading import devices, read_device
 from bench.devices.step import Net, Step
+
+_IPVLAN_MODES = {"l2": 0, "l3": 1}
 
 
 class Stacked(Device, frozen=True, kw_only=True):
@@ -59,6 +62,25 @@ class Macvlan(Stacked, frozen=True, kw_only=True, tag="macvlan"):
         yield _add(at, self, "macvlan", "bridge", at.mac)
 
 
+class Ipvlan(Stacked, frozen=True, kw_only=True, tag="ipvlan"):
+    """A device that has the parent's MAC address and is told apart by IP address.
+
+    mode: l2: its namespace finds out whom to send frames to. l3: it sends IP packets, and those
+    for others than the devices on the same parent would be routed by the parent's host.
+    """
+
+    mode: Literal["l2", "l3"] = "l2"
+
+    def leaves(self) -> bool:
+        return self.mode == "l2"
+
+    def fits(self, other: Stacked) -> bool:
+        return isinstance(other, Ipvlan) and other.mode == self.mode
+
+    def create(self, at: Place) -> Iterable[Step]:
+        yield _add(at, self, "ipvlan", self.mode, None)
+
+
 def _add(at: Place, device: Stacked, kind: str, mode: str, mac: str | None) -> Step:
     lower = device.lower()
     return AddStacked(
@@ -78,6 +100,10 @@ class AddStacked(Step):
     mac: str | None
     mtu: int
 
+    @property
+    def needs(self) -> str:
+        return f"{self.kind} devices (CONFIG_{self.kind.upper()})"
+
     def apply(self, net: Net) -> None:
         settings = {"address": self.mac} if self.mac else {}
         net.netlink(self.host).link(
@@ -87,7 +113,7 @@ class AddStacked(Step):
             link=net.index(self.host, self.parent),
             mtu=self.mtu,
             net_ns_fd=net.netns(self.to),
-            **{f"{self.kind}_mode": self.mode},
+            **{f"{self.kind}_mode": _IPVLAN_MODES.get(self.mode, self.mode)},
             **settings,
         )
 

@@ -41,6 +41,11 @@ class Step(ABC):
 
     host: str
 
+    @property
+    def needs(self) -> str | None:
+        """What not every kernel has, and it needs; None where every kernel has it."""
+        return None
+
     @abstractmethod
     def apply(self, net: Net) -> None:
         """Carry it out. Raises NetlinkError or OSError where the kernel refuses."""

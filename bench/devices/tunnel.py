@@ -56,6 +56,23 @@ class PeerList(Tunnel, frozen=True, kw_only=True):
         return dict.fromkeys(self.peers, "peers")
 
 
+class PointToPoint(PeerList, frozen=True, kw_only=True):
+    """A tunnel to exactly one peer, which is a tunnel to this end."""
+
+    def remote(self, at: Place) -> str:
+        """Where the outer packets are sent."""
+        return str(outer_address(at, self.peers[0]))
+
+    def check(self, at: Place, fail: Fail) -> None:
+        if len(self.peers) != 1:
+            raise fail(f"{at.key}.peers", "expected exactly one")
+        super().check(at, fail)
+        peer = at.scenario.device(parse_ref(self.peers[0]))
+        assert isinstance(peer, PointToPoint)  # noqa: S101 - both ends are of one kind
+        if peer.peers != [str(at.ref)]:
+            raise fail(f"{at.key}.peers", f"{self.peers[0]} has another peer than {at.ref}")
+
+
 def outer_address(at: Place, peer: str) -> Address:
     """Where the outer packets to a remote device are sent."""
     device = at.scenario.device(parse_ref(peer))

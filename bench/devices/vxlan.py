@@ -48,6 +48,10 @@ class AddVxlan(Step):
     local: str
     port: int
 
+    @property
+    def needs(self) -> str:
+        return "vxlan devices (CONFIG_VXLAN)"
+
     def apply(self, net: Net) -> None:
         net.netlink(self.host).link(
             "add",

@@ -106,6 +106,8 @@ def _route(wiring: _Wiring, host_name: str, target: Address, depth: int) -> Iter
         ref = DeviceRef(host_name, device)
         if isinstance(host.devices[device], Tun):
             hops = list(_through_tun(wiring, ref, target, depth))
+        elif isinstance(host.devices[device], Tunnel) and host.devices[device].ip_only:
+            hops = list(_through_tunnel(wiring, ref, target, depth))
         else:
             hops = list(_across_link(wiring, ref, next_hop, depth))
         yield from hops
@@ -154,6 +156,20 @@ def _through_tun(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int) -
     next_hop = max(matching, key=lambda match: match[0])[1]
     yield from _route(wiring, ref.host, next_hop[0], depth + 1)
     yield Hop(_behind(wiring, next_hop))
+
+
+def _through_tunnel(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int) -> Iterator[Hop]:
+    """From a tunnel without frames over the underlay to its far end."""
+    if depth >= _MAX_HOPS:
+        raise NoPath(f"{ref} is tunnelled through itself")
+    yield Hop(ref)
+    device = wiring.scenario.device(ref)
+    far = device.toward(target) if isinstance(device, Tunnel) else None
+    if far is None:
+        raise NoPath(f"{ref} has no peer for {target}")
+    outer = outer_address(Place(wiring.scenario, ref), far)
+    yield from _route(wiring, ref.host, outer, depth + 1)
+    yield Hop(parse_ref(far))
 
 
 def _behind(wiring: _Wiring, endpoint: tuple[Address, int]) -> DeviceRef:

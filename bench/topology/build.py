@@ -24,7 +24,7 @@ from bench.topology.plan import Arm, in_arm, plan
 
 _RTMGRP_LINK = 1
 _READY_TIMEOUT = 5.0
-_UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENODEV, errno.EPROTONOSUPPORT}
+_UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENODEV, errno.EPROTONOSUPPORT, errno.ENOSYS}
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,10 @@ def _apply(step: Step, topology: Topology) -> None:
     except (NetlinkError, OSError) as error:
         code = error.code if isinstance(error, NetlinkError) else error.errno
         reason = os.strerror(code) if code else str(error)
-        kind = MissingCapability if code in _UNSUPPORTED else CannotMeasure
-        raise kind(f"{step.host}: cannot {step.command()}: {reason}") from error
+        if code not in _UNSUPPORTED:
+            raise CannotMeasure(f"{step.host}: cannot {step.command()}: {reason}") from error
+        lacks = f"this kernel has no {step.needs}: " if step.needs else ""
+        raise MissingCapability(f"{lacks}{step.host}: cannot {step.command()}: {reason}") from error
 
 
 def _wait_until_up(topology: Topology, host: str) -> None:
