@@ -12,6 +12,9 @@ from bench.devices.pair import Veth
 from bench.devices.reading import devices, read_device
 from bench.devices.step import Net, Step
 
+_NEW = "vnbnew"
+"""A device's name before it has its own."""
+
 _IPVLAN_MODES = {"l2": 0, "l3": 1}
 
 
@@ -90,7 +93,11 @@ def _add(at: Place, device: Stacked, kind: str, mode: str, mac: str | None) -> S
 
 @dataclass(frozen=True)
 class AddStacked(Step):
-    """Create a device on top of `parent`, in the namespace of host `to`."""
+    """Create a device on top of `parent`, in the namespace of host `to`.
+
+    It gets its name there: older kernels do not create one under a name that is taken in the
+    parent's namespace.
+    """
 
     parent: str
     to: str
@@ -109,17 +116,20 @@ class AddStacked(Step):
         net.netlink(self.host).link(
             "add",
             kind=self.kind,
-            ifname=self.name,
+            ifname=_NEW,
             link=net.index(self.host, self.parent),
             mtu=self.mtu,
             net_ns_fd=net.netns(self.to),
             **{f"{self.kind}_mode": _IPVLAN_MODES.get(self.mode, self.mode)},
             **settings,
         )
+        there = net.netlink(self.to)
+        there.link("set", index=there.link_lookup(ifname=_NEW)[0], ifname=self.name)
 
     def command(self) -> str:
         address = f"address {self.mac} " if self.mac else ""
         return (
-            f"ip -n {self.host} link add link {self.parent} name {self.name} {address}"
-            f"mtu {self.mtu} netns {self.to} type {self.kind} mode {self.mode}"
+            f"ip -n {self.host} link add link {self.parent} name {_NEW} {address}"
+            f"mtu {self.mtu} netns {self.to} type {self.kind} mode {self.mode} && "
+            f"ip -n {self.to} link set {_NEW} name {self.name}"
         )
