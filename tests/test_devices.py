@@ -30,6 +30,8 @@ PATHS = {
     "macvlan": "ctr-1:eth0 ctr-2:eth0",
     "ipvlan": "ctr-1:eth0 ctr-2:eth0",
     "geneve": TUNNEL.format("geneve1"),
+    "netkit": "client:eth0 server:eth0",
+    "wireguard": "client:wg0 client:eth0 server:eth0 server:wg0",
     "ipip": TUNNEL.format("ipip1"),
     "macvlan-wire": "ctr-a:eth0 host-a:eth0 host-b:eth0 ctr-b:eth0",
 }
@@ -121,6 +123,18 @@ def test_macvlans_are_in_bridge_mode_and_have_addresses_of_their_own() -> None:
         (
             *("geneve", 'peers = ["host-b:geneve1"]', "peers = []"),
             "hosts.host-a.devices.geneve1.peers: expected exactly one",
+        ),
+        (
+            *("netkit", 'mode = "$mode"', 'mode = "l2"'),
+            "links[0]: client:eth0 and server:eth0 are of two kinds, or modes",
+        ),
+        (
+            *("wireguard", '"10.8.0.2/32" =', '"10.8.9.2/32" ='),
+            "endpoints.server: client:wg0 cannot reach server:wg0: client:wg0 has no peer for",
+        ),
+        (
+            *("wireguard", '"server:wg0" }', '"server:eth0" }'),
+            'client.devices.wg0.routes."10.8.0.2/32": server:eth0 is a veth; expected a wireguard',
         ),
         (
             *("geneve", "vni = 1", "vni = 2"),

@@ -6,13 +6,17 @@ from bench.devices.base import Device, DeviceRef, Place, parse_ref
 from bench.devices.bridge import Bridge
 from bench.devices.geneve import Geneve
 from bench.devices.ipip import Ipip
+from bench.devices.netkit import Netkit
 from bench.devices.pair import Pair, Veth
 from bench.devices.stacked import Ipvlan, Macvlan, Stacked
 from bench.devices.tunnel import Tunnel
 from bench.devices.tuntap import Tap, Tun
 from bench.devices.vxlan import Vxlan
+from bench.devices.wireguard import Wireguard
 
-AnyDevice = Veth | Bridge | Tun | Tap | Vxlan | Macvlan | Ipvlan | Geneve | Ipip
+AnyDevice = (
+    Veth | Bridge | Tun | Tap | Vxlan | Macvlan | Ipvlan | Geneve | Ipip | Netkit | Wireguard
+)
 
 __all__ = [
     "AnyDevice",
@@ -23,6 +27,7 @@ __all__ = [
     "Ipip",
     "Ipvlan",
     "Macvlan",
+    "Netkit",
     "Pair",
     "Place",
     "Stacked",
@@ -31,5 +36,6 @@ __all__ = [
     "Tunnel",
     "Veth",
     "Vxlan",
+    "Wireguard",
     "parse_ref",
 ]

@@ -13,6 +13,10 @@ from bench.devices.step import Net, Step
 class Pair(Device, frozen=True, kw_only=True):
     """One end of a link; `links` says which the other is, a device of the same kind."""
 
+    def pairs_with(self, other: Device) -> bool:
+        """Whether the kernel makes a pair of this end and `other`."""
+        return type(other) is type(self)
+
     @abstractmethod
     def join(self, at: Place, peer: Place, index: int) -> Iterable[Step]:
         """The steps that create both ends, with the interface indexes `index` and `index + 1`."""

@@ -15,7 +15,7 @@ from ipaddress import (
     ip_interface,
 )
 
-from bench.devices import Device, DeviceRef, Pair, Place, Veth
+from bench.devices import Device, DeviceRef, Netkit, Pair, Place, Veth, parse_ref
 from bench.devices.base import Fail
 from bench.devices.reading import (
     devices,
@@ -142,10 +142,13 @@ def _check_links(scenario: Scenario, fail: Fail) -> None:
     used: dict[DeviceRef, int] = {}
     for i, ends in enumerate(scenario.links):
         for text in ends:
-            ref = read_device(text, Veth, f"links[{i}]", scenario, fail)
+            ref = read_device(text, Veth | Netkit, f"links[{i}]", scenario, fail)
             if ref in used:
                 raise fail(f"links[{i}]", f"{ref} is already an end of links[{used[ref]}]")
             used[ref] = i
+        near, far = (scenario.device(parse_ref(text)) for text in ends)
+        if isinstance(near, Pair) and not near.pairs_with(far):
+            raise fail(f"links[{i}]", f"{ends[0]} and {ends[1]} are of two kinds, or modes")
     for ref, device in devices(scenario):
         if isinstance(device, Pair) and ref not in used:
             raise fail(
