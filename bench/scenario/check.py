@@ -15,7 +15,7 @@ from ipaddress import (
     ip_interface,
 )
 
-from bench.devices import Device, DeviceRef, Netkit, Pair, Place, Veth, parse_ref
+from bench.devices import Device, DeviceRef, Netkit, Pair, Place, Veth, ipsec, parse_ref
 from bench.devices.base import Fail
 from bench.devices.reading import (
     devices,
@@ -51,6 +51,7 @@ def check(scenario: Scenario, source: str) -> None:
     for ref, device in devices(scenario):
         device.check(Place(scenario, ref), fail)
     check_forwarders(scenario, fail)
+    ipsec.check(scenario, fail)
     _check_endpoints(scenario, fail)
     _check_congestion_control(scenario, fail)
 

@@ -21,6 +21,7 @@ import msgspec
 
 from bench import native
 from bench.devices import AnyDevice
+from bench.devices.ipsec import Ipsec
 from bench.errors import ScenarioError, UsageError
 from bench.scenario import hops, switches
 from bench.scenario.check import check
@@ -33,6 +34,7 @@ _STRUCT_OF_KEY: dict[str, Any] = {
     "endpoints": Endpoints,
     "routes": Route,
     "forwarders": Pump | Program,
+    "ipsec": Ipsec,
     "predicted": Predicted,
 }
 

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from bench.devices import AnyDevice, Device, DeviceRef
 from bench.devices.base import Name
+from bench.devices.ipsec import Ipsec
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,6 +127,7 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     hosts: dict[Name, Host]
     links: list[tuple[str, str]] = []
     forwarders: list[Pump | Program] = []
+    ipsec: list[Ipsec] = []
     predicted: Predicted = Predicted()
     rung: int | None = None
     congestion_control: str = "cubic"

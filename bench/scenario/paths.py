@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
-from bench.devices import Bridge, DeviceRef, Place, Stacked, Tap, Tun, Tunnel, parse_ref
+from bench.devices import Bridge, DeviceRef, Place, Stacked, Tap, Tun, Tunnel, ipsec, parse_ref
 from bench.devices.reading import devices
 from bench.devices.tunnel import outer_address
 from bench.endpoint import parse_endpoint
@@ -103,6 +103,14 @@ def _route(wiring: _Wiring, host_name: str, target: Address, depth: int) -> Iter
                 f"set hosts.{host_name}.forwarding = true"
             )
         device, next_hop = _look_up(host_name, host, target)
+        tunnel = ipsec.through(wiring.scenario, host_name, ip_network(target))
+        if tunnel is not None:
+            if depth >= _MAX_HOPS:
+                raise NoPath(f"the packet for {target} is tunnelled through itself")
+            far, outer = tunnel
+            yield from _route(wiring, host_name, ip_address(outer), depth + 1)
+            host_name = far
+            continue
         ref = DeviceRef(host_name, device)
         if isinstance(host.devices[device], Tun):
             hops = list(_through_tun(wiring, ref, target, depth))

@@ -135,10 +135,10 @@ def _apply(step: Step, topology: Topology) -> None:
     except (NetlinkError, OSError) as error:
         code = error.code if isinstance(error, NetlinkError) else error.errno
         reason = os.strerror(code) if code else str(error)
-        if code not in _UNSUPPORTED:
-            raise CannotMeasure(f"{step.host}: cannot {step.command()}: {reason}") from error
-        lacks = f"this kernel has no {step.needs}: " if step.needs else ""
-        raise MissingCapability(f"{lacks}{step.host}: cannot {step.command()}: {reason}") from error
+        if code in _UNSUPPORTED and step.needs:
+            raise MissingCapability(f"this kernel has no {step.needs}: {reason}") from error
+        kind = MissingCapability if code in _UNSUPPORTED else CannotMeasure
+        raise kind(f"{step.host}: cannot {step.command()}: {reason}") from error
 
 
 def _wait_until_up(topology: Topology, host: str) -> None:

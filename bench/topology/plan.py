@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from bench.devices import Bridge, Device, Pair, Place, parse_ref
+from bench.devices import Bridge, Device, Pair, Place, ipsec, parse_ref
 from bench.devices.bridge import SetMaster
 from bench.devices.reading import devices
 from bench.devices.step import Step
@@ -99,6 +99,7 @@ def plan(scenario: Scenario, arm: Arm) -> list[Step]:
         *(_offloads(scenario) if arm is Arm.PARITY else ()),
         *_connect(scenario),
         *_routes(scenario),
+        *ipsec.steps(scenario),
     ]
 
 
