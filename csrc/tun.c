@@ -6,7 +6,8 @@
  * holder of a persistent device left on it must not shift or swell our packets: attaching replaces
  * its framing (packet-information and virtio header) by ours, but not on every kernel and for every
  * device, so the flags are read back; length and byte order of the virtio header and segmentation
- * offload stay as they were, so each is set.
+ * offload stay as they were, so each is set. A macvtap is a tap with another door (macvtap.c); once
+ * it is open, the same calls set the same things.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "macvtap.h"
 #include "tun.h"
 #include "vnetbench.h"
 
@@ -97,6 +99,13 @@ int vnb_tun_open(const char *name, enum vnb_port_kind kind, unsigned int mode)
 	if (fd < 0)
 		return -errno;
 	result = attach(fd, name, framing);
+	if (result == -EMEDIUMTYPE && kind == VNB_PORT_TAP) {
+		close(fd);
+		fd = macvtap_open(name);
+		if (fd < 0)
+			return fd;
+		result = attach(fd, name, framing);
+	}
 	if (result == 0)
 		result = set_mode(fd, mode);
 	if (result < 0) {

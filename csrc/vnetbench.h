@@ -39,6 +39,8 @@ enum vnb_tun_mode { /* bits */
  * With VNB_TUN_OFFLOAD it takes and gives TCP super-packets over IPv4 and IPv6, and UDP ones where
  * the kernel can (6.2). A created device is not persistent: it goes with its last descriptor.
  *
+ * A tap may be a macvtap, which has to exist; each call opens one more queue of it.
+ *
  * Returns a blocking, close-on-exec descriptor, or -errno: -EINVAL (no valid device name, a name
  * with a % pattern, or kind is not TUN or TAP), -EMEDIUMTYPE (the existing device has another kind
  * or framing, or is no tun device at all), -EBUSY (somebody holds it), -EPERM, -ENOENT or -EACCES

@@ -30,6 +30,7 @@ TUNNEL = (
     "host-b:eth0 host-b:{0} host-b:docker0 host-b:veth0 ctr-b:eth0"
 )
 PATHS = {
+    "macvtap": "guest-1:eth0 host:tap1 host:tap2 guest-2:eth0",
     "macvlan": "ctr-1:eth0 ctr-2:eth0",
     "ipvlan": "ctr-1:eth0 ctr-2:eth0",
     "geneve": TUNNEL.format("geneve1"),
@@ -135,6 +136,19 @@ def test_macvlans_are_in_bridge_mode_and_have_addresses_of_their_own() -> None:
         (
             *("xfrm-tunnel", 'networks = ["10.244.1.0/24", "10.244.2.0/24"]', ""),
             'ipsec[0].networks: expected two prefixes with mode = "tunnel", else none',
+        ),
+        (
+            *("macvtap", 'parent = "host:eth0", mtu', 'parent = "host:eth0", addresses = '
+              '["10.9.0.7/24"], mtu'),
+            "hosts.host.devices.tap1.addresses: expected none",
+        ),
+        (
+            *("macvtap", 'parent = "host:eth0"', 'parent = "lan:eth0"'),
+            "hosts.host.devices.tap1.parent: expected a device of host",
+        ),
+        (
+            *("macvtap", 'devices = ["guest-2:eth0", "host:tap2"]', 'devices = ["guest-2:eth0"]'),
+            "forwarders[1].devices: expected two tuns or two taps (one may be a macvtap)",
         ),
         (
             *("netkit", 'mode = "$mode"', 'mode = "l2"'),

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from capabilities import require_program, require_tun
@@ -207,4 +208,57 @@ def test_a_device_that_has_queues_or_not_stays_so(made: str | None, asked: bool)
     ip("tuntap", "add", "dev0", "mode", "tun", *([made] if made else []))
     with pytest.raises(OSError, match="dev0") as raised:
         native.tun_open("dev0", PortKind.TUN, queues=asked)
+    assert raised.value.errno == errno.EMEDIUMTYPE
+
+
+def a_macvtap(netns: int) -> int:
+    """A macvtap called dev0 in the namespace, opened: what a test of two of them begins with."""
+    with inside(netns):
+        ip("link", "add", "lower", "type", "veth", "peer", "name", "other")
+        ip("link", "set", "lower", "up")
+        ip("link", "set", "other", "up")
+        command = [
+            "ip",
+            "link",
+            "add",
+            "link",
+            "lower",
+            "name",
+            "dev0",
+            "type",
+            "macvtap",
+            "mode",
+            "bridge",
+        ]
+        if subprocess.run(command, check=False).returncode:
+            pytest.skip("this kernel has no macvtap devices")
+        ip("link", "set", "dev0", "up")
+        return native.tun_open("dev0", PortKind.TAP)
+
+
+def sent(netns: int) -> int:
+    """How many packets dev0 has sent."""
+    with inside(netns):
+        lines = Path("/proc/thread-self/net/dev").read_text().splitlines()
+    return next(int(line.split()[10]) for line in lines if line.split()[0] == "dev0:")
+
+
+def test_a_macvtap_is_opened_as_a_tap_and_only_in_its_own_namespace() -> None:
+    """Two of one name and number: what is written to one, the other does not send."""
+    require_tun()
+    with namespace() as one, namespace() as other:
+        fds = [a_macvtap(one), a_macvtap(other)]
+        before = sent(one), sent(other)
+        assert os.write(fds[0], b"\xff" * 6 + b"\x02" * 6 + b"\x88\xb5" + bytes(50)) == 64
+        assert (sent(one), sent(other)) == (before[0] + 1, before[1])
+        for fd in fds:
+            assert not os.get_inheritable(fd)
+            os.close(fd)
+
+
+@pytest.mark.usefixtures("netns")
+def test_a_device_that_is_no_tap_is_not_taken_for_a_macvtap() -> None:
+    ip("link", "add", "dev0", "type", "veth", "peer", "name", "dev1")
+    with pytest.raises(OSError, match="dev0") as raised:
+        native.tun_open("dev0", PortKind.TAP)
     assert raised.value.errno == errno.EMEDIUMTYPE

@@ -6,6 +6,7 @@ from bench.devices.base import Device, DeviceRef, Place, parse_ref
 from bench.devices.bridge import Bridge
 from bench.devices.geneve import Geneve
 from bench.devices.ipip import Ipip
+from bench.devices.macvtap import Macvtap
 from bench.devices.netkit import Netkit
 from bench.devices.pair import Pair, Veth
 from bench.devices.stacked import Ipvlan, Macvlan, Stacked
@@ -14,9 +15,11 @@ from bench.devices.tuntap import Tap, Tun
 from bench.devices.vxlan import Vxlan
 from bench.devices.wireguard import Wireguard
 
-AnyDevice = (
-    Veth | Bridge | Tun | Tap | Vxlan | Macvlan | Ipvlan | Geneve | Ipip | Netkit | Wireguard
-)
+HeldDevice = Tun | Tap | Macvtap
+"""Those whose other side is a forwarder."""
+
+TunnelDevice = Vxlan | Geneve | Ipip | Wireguard
+AnyDevice = Veth | Bridge | HeldDevice | TunnelDevice | Macvlan | Ipvlan | Netkit
 
 __all__ = [
     "AnyDevice",
@@ -24,9 +27,11 @@ __all__ = [
     "Device",
     "DeviceRef",
     "Geneve",
+    "HeldDevice",
     "Ipip",
     "Ipvlan",
     "Macvlan",
+    "Macvtap",
     "Netkit",
     "Pair",
     "Place",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench import native
-from bench.devices.base import Device, Place
+from bench.devices.base import Device, DeviceRef, Place
 from bench.devices.step import Net, Step
 
 _QDISC = "pfifo_fast"
@@ -42,14 +42,19 @@ def _create(at: Place, kind: str, mac: str | None) -> Iterable[Step]:
     mode, mtu = holder.device_mode(), at.scenario.device(at.ref).mtu
     host, name = at.ref.host, at.ref.device
     yield AddTunTap(host, name, kind, mac, mtu, bool(mode["tun_offload"]), mode["queues"])
-    if mode["queue_length"]:
-        yield SetQueueLength(host, name, mode["queue_length"])
-    if mode["queues"] == 1:
-        yield SetQdisc(host, name, _QDISC)
+    yield from queue_steps(at.ref, mode["queue_length"], mode["queues"])
+
+
+def queue_steps(ref: DeviceRef, length: int, queues: int) -> Iterable[Step]:
+    """How many packets wait in which order, where the device has a queue for each descriptor."""
+    if length:
+        yield SetQueueLength(ref.host, ref.device, length)
+    if queues == 1:
+        yield SetQdisc(ref.host, ref.device, _QDISC)
         return
-    yield SetQdisc(host, name, "mq")
-    for queue in range(1, mode["queues"] + 1):
-        yield SetQdisc(host, name, _QDISC, queue)
+    yield SetQdisc(ref.host, ref.device, "mq")
+    for queue in range(1, queues + 1):
+        yield SetQdisc(ref.host, ref.device, _QDISC, queue)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.devices import Device, DeviceRef, Tap, Tun
+from bench.devices import Device, DeviceRef, HeldDevice, Macvtap, Tap, Tun
 from bench.devices.base import Fail
 from bench.devices.reading import (
     devices,
@@ -42,7 +42,7 @@ def check_forwarders(scenario: Scenario, fail: Fail) -> None:
             if forwarder.listen and parse_endpoint(forwarder.listen)[0].version != address.version:
                 raise fail(where_to, f"expected a peer of the family of {forwarder.listen}")
     for ref, device in devices(scenario):
-        if isinstance(device, Tun | Tap) and ref not in holder:
+        if isinstance(device, HeldDevice) and ref not in holder:
             raise fail(
                 f"hosts.{ref.host}.devices.{ref.device}",
                 f'no forwarder holds it; expected "{ref}" in the devices of one',
@@ -52,7 +52,7 @@ def check_forwarders(scenario: Scenario, fail: Fail) -> None:
 def _held(scenario: Scenario, forwarder: Forwarder, key: str, fail: Fail) -> list[DeviceRef]:
     """The devices that a forwarder holds, which are of a kind that it can."""
     where = f"{key}.devices"
-    refs = [read_device(text, Tun | Tap, where, scenario, fail) for text in forwarder.devices]
+    refs = [read_device(text, HeldDevice, where, scenario, fail) for text in forwarder.devices]
     held = [scenario.device(ref) for ref in refs]
     if isinstance(forwarder, Pump):
         _check_pump_shape(forwarder, held, key, fail)
@@ -82,7 +82,7 @@ def _far_ends(forwarder: Forwarder, key: str, fail: Fail) -> Iterator[tuple[str,
 
 
 def _check_program_shape(program: Program, held: list[Device], key: str, fail: Fail) -> None:
-    if len(held) != 1:
+    if len(held) != 1 or isinstance(held[0], Macvtap):
         raise fail(f"{key}.devices", "expected one tun or tap")
     if program.listen is None:
         raise fail(f"{key}.listen", 'expected "address:port" of its socket')
@@ -99,7 +99,10 @@ def _check_pump_shape(pump: Pump, held: list[Device], key: str, fail: Fail) -> N
             raise fail(f"{key}.devices", "a pump that listens holds one tun device")
         if not pump.routes:
             raise fail(f"{key}.routes", 'expected at least one, "prefix" = "address:port"')
-    elif shape not in ([Tun, Tun], [Tap, Tap]):
-        raise fail(f"{key}.devices", "expected two tuns or two taps, or one tun and listen")
+    elif shape not in ([Tun, Tun], [Tap, Tap], [Tap, Macvtap], [Macvtap, Tap]):
+        raise fail(
+            f"{key}.devices",
+            "expected two tuns or two taps (one may be a macvtap), or one tun and listen",
+        )
     elif pump.routes:
         raise fail(f"{key}.routes", "a pump between two devices has no routes; expected none")

@@ -17,7 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
 
-from bench.devices import Bridge, DeviceRef, Place, Stacked, Tap, Tun, Tunnel, ipsec, parse_ref
+from bench.devices import (
+    Bridge,
+    DeviceRef,
+    Macvtap,
+    Place,
+    Stacked,
+    Tap,
+    Tun,
+    Tunnel,
+    ipsec,
+    parse_ref,
+)
 from bench.devices.reading import devices
 from bench.devices.tunnel import outer_address
 from bench.endpoint import parse_endpoint
@@ -261,7 +272,7 @@ def _neighbours(wiring: _Wiring, ref: DeviceRef, previous: DeviceRef | None) -> 
         yield from (DeviceRef(ref.host, port) for port in device.ports)
     elif isinstance(device, Tunnel):
         yield from map(parse_ref, device.ends())
-    elif isinstance(device, Tap):
+    if isinstance(device, Tap | Macvtap):
         holder, far = _held_by(wiring, ref)
         if far is not None:
             yield far
