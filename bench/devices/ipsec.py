@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -111,7 +112,10 @@ class AddAssociation(Step):
         key = os.urandom(KEY_BYTES)
         for host in (self.host, self.peer):
             net.enter(host)
-            add_state(self.association, key)
+            try:
+                add_state(self.association, key)
+            except FileNotFoundError:  # of a part of the cipher, or of its random numbers
+                raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from None
 
     def command(self) -> str:
         one = self.association

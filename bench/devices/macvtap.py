@@ -10,6 +10,7 @@ from bench.devices.base import Fail, Place, parse_ref
 from bench.devices.stacked import AddStacked, Macvlan
 from bench.devices.step import Net, Step
 from bench.devices.tuntap import queue_steps
+from bench.errors import MissingCapability
 
 
 class Macvtap(Macvlan, frozen=True, kw_only=True, tag="macvtap"):
@@ -54,5 +55,11 @@ class AddMacvtap(AddStacked):
         net.enter(self.host)
         tap = native.PortKind.TAP
         for _ in range(self.queues):
-            fd = native.tun_open(self.name, tap, offload=self.offload, queues=self.queues > 1)
+            try:
+                fd = native.tun_open(self.name, tap, offload=self.offload, queues=self.queues > 1)
+            except PermissionError:
+                raise MissingCapability(
+                    f"{self.host}: {self.name} is opened through a device node, which only root "
+                    "may make, and not in a user namespace"
+                ) from None
             net.hold(self.host, self.name, fd)

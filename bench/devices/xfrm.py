@@ -6,6 +6,7 @@ program can be read by everyone.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -120,4 +121,4 @@ def _request(kind: int, body: bytes) -> None:
         answer = netlink.recv(1 << 16)
     _, answered, _, _, _, error = struct.unpack_from("=IHHIIi", answer)
     if answered == _NLMSG_ERROR and error:
-        raise OSError(-error, "the kernel refuses")
+        raise OSError(-error, os.strerror(-error))
