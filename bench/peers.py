@@ -20,7 +20,7 @@ from bench.presets import NAMES as PRESETS
 from bench.results import CellSummary, ResultSet, VariantRecord, summarise
 from bench.scenario import Variant, find, shipped_peers, variants
 from bench.scenario.model import Host, Program, Pump, Scenario
-from bench.scenario.reading import devices
+from bench.devices.reading import devices
 
 PROBES = ("tcp_goodput", "rtt", "packet_rate_64", "cpu")
 """Probes that a comparison is made of."""
