@@ -19,8 +19,8 @@ def needs() -> list[Need]:
 
 def need_of(tool: programs.Tool) -> Need:
     """What a program is to `system`: with the same package everywhere."""
-    names = (tool.package,) * 5
-    return Need(tool.title, "test", lambda: tool.missing() is None, names)
+    packages = " ".join([tool.package, *tool.needs.values()])
+    return Need(tool.title, "test", lambda: tool.missing() is None, (packages,) * 5)
 
 
 def main() -> int:
