@@ -68,7 +68,8 @@ def test_super_packets_cross_in_the_native_arm_only_though_no_such_device_can_do
     with live(scenario) as topology:
         assert mean_packet(topology) > 2 * 1500
     with live(scenario, Arm.PARITY) as topology:
-        assert mean_packet(topology) <= 1500 + 14
+        # An ipvlan counts the link-layer header twice of what a neighbour sends.
+        assert mean_packet(topology) <= 1500 + (28 if name == "ipvlan" else 14)
 
 
 def test_a_kernel_without_a_kind_is_a_skip_that_names_it() -> None:
