@@ -24,6 +24,7 @@ from bench.probes.echo import responder
 BUSY = Path(__file__).with_name("busy.py")
 KILLS = 15 * STRESS
 KILLS_OF_EACH = 3 * STRESS
+MACVTAP = "macvtap"
 MOMENT = 1.5
 """Seconds after the start within which a busy program is killed; more often early than late, as
 setting up takes less of them than measuring."""
@@ -144,11 +145,42 @@ def test_killed_at_any_moment_it_leaves_no_process_namespace_or_link(
 
 
 @pytest.mark.usefixtures("tuns")
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", [name for name in PEERS if name != MACVTAP])
 @pytest.mark.parametrize("number", range(KILLS_OF_EACH))
 def test_programs_of_others_are_killed_with_it(number: int, name: str, caged: Cage) -> None:
     installed(name)
     kill_while_busy(number, caged, (name,), 1 + len(shipped(name).scenario.forwarders))
+
+
+@pytest.mark.parametrize("number", range(KILLS_OF_EACH))
+def test_a_killed_macvtap_leaves_no_device_node_and_no_mount(number: int) -> None:
+    """Outside of the cage: in a user namespace there are no device nodes."""
+    installed(MACVTAP)
+    nodes, mounts = taps(), Path("/proc/self/mountinfo").read_text()
+    command = (sys.executable, str(BUSY), str(number), MACVTAP)
+    with subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as program:
+        assert program.stdout
+        assert program.stderr
+        assert program.stdout.readline(), program.stderr.read().decode()
+        assert program.stdout.readline(), program.stderr.read().decode()
+        time.sleep(MOMENT * random.random() ** 3)
+        assert program.poll() is None, program.stderr.read().decode()
+        program.kill()
+        program.wait(10)
+        until(lambda: taps() == nodes, "all of its device nodes are gone")
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+
+
+def taps() -> list[str]:
+    """The device nodes of macvtaps that the kernel has made."""
+    return sorted(entry.name for entry in Path("/dev").glob("tap*"))
 
 
 def kill_while_busy(number: int, caged: Cage, names: Sequence[str], processes: int = 1) -> None:

@@ -21,11 +21,12 @@ from bench.topology import Arm, build
 
 
 def installed(name: str) -> None:
-    """Skip where a program that the scenario needs is missing."""
+    """Skip where a program or a kernel's device that the scenario needs is missing."""
     for forwarder in shipped(name).scenario.forwarders:
         if isinstance(forwarder, Program):
             reason = programs.tool(forwarder.program).missing()
             require(reason is None, str(reason))
+    require_kernel(shipped(name).scenario)
 
 
 @pytest.mark.parametrize("arm", Arm)
@@ -33,7 +34,6 @@ def installed(name: str) -> None:
 def test_datagrams_cross_every_device_that_the_file_says(name: str, arm: Arm) -> None:
     installed(name)
     scenario = shipped(name).scenario
-    require_kernel(scenario)
     with build(scenario, arm) as topology, forwarding(topology) as running:
         path = prove(topology, name, running)
         assert len(path.forwarders) == len(scenario.forwarders)

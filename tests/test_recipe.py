@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from capabilities import require_program, require_tun
 from files import NAMES, PEERS, load_text, shipped, three_hosts
-from live import ECHO, require_kernel
+from live import ECHO
 from test_programs import installed
 
 from bench.recipe import shell_commands
@@ -61,7 +61,6 @@ def test_the_commands_build_a_scenario_that_carries_packets(name: str) -> None:
     if variant.scenario.forwarders:
         require_tun()
     installed(base)
-    require_kernel(variant.scenario)
     typed(variant)
 
 
