@@ -14,13 +14,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bench import programs
+from bench.devices.reading import devices
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.presets import NAMES as PRESETS
 from bench.results import CellSummary, ResultSet, VariantRecord, summarise
 from bench.scenario import Variant, find, shipped_peers, variants
 from bench.scenario.model import Host, Program, Pump, Scenario
-from bench.devices.reading import devices
 
 PROBES = ("tcp_goodput", "rtt", "packet_rate_64", "cpu")
 """Probes that a comparison is made of."""
