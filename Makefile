@@ -85,6 +85,6 @@ lock: ## pin the Python dependencies anew (UPGRADE=1: to their newest releases)
 	@tools/lock.sh
 
 clean: ## remove everything that make made
-	rm -rf .venv build *.egg-info bench/_vnetbench* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build *.egg-info bench/_vnetbench* bench/_guest_agent .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find bench csrc tests tools -name __pycache__ -prune -exec rm -rf {} +
 	$(MAKE) -C csrc clean

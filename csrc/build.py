@@ -1,4 +1,4 @@
-"""Builds `bench._vnetbench` from the C files of this folder (cffi, API mode).
+"""Builds `bench._vnetbench` from the C files of this folder (cffi, API mode), and what guests run.
 
 The declarations Python may use are the lines between the CDEF markers of vnetbench.h: the header
 is the only place they are written down.
@@ -7,6 +7,7 @@ is the only place they are written down.
 import os
 import shlex
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -44,6 +45,24 @@ def liburing() -> list[str]:
     return []
 
 
+def build_agent(target: Path) -> None:
+    """Make the executable that a guest brings along, which has no libraries there.
+
+    Without a static C library there is none, and scenarios with guests say so.
+    """
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    sources = [*sorted(HERE.glob("guest/*.c")), HERE / "traffic.c", HERE / "descriptor.c"]
+    words = [*compiler, *C_FLAGS, "-D_GNU_SOURCE", "-static", "-s", "-o", str(target)]
+    target.unlink(missing_ok=True)
+    done = subprocess.run(  # noqa: S603
+        [*words, *map(str, sources)], check=False, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        target.unlink(missing_ok=True)
+        sys.stderr.write(f"no agent for guests: {done.stderr.strip()}\n")
+
+
+C_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
 URING = liburing()
 ffibuilder = FFI()
 ffibuilder.cdef(declarations((HERE / "vnetbench.h").read_text(encoding="utf-8")))
@@ -54,7 +73,7 @@ ffibuilder.set_source(
     depends=sorted(str(path) for path in HERE.glob("*.h")),
     include_dirs=[str(HERE)],
     define_macros=[("_GNU_SOURCE", "1"), *([("VNB_URING", "1")] if URING else [])],
-    extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+    extra_compile_args=C_FLAGS,
     extra_link_args=[*URING, "-pthread", "-lm"],
 )
 

@@ -38,7 +38,7 @@ def digest(*paths: Path) -> str:
 def wanted_state(testing: bool) -> State:
     """Return what the state file says when everything is done, in the order it is done."""
     csrc = ROOT / "csrc"
-    sources = sorted(path for path in csrc.glob("*") if path.suffix in {".c", ".h", ".py"})
+    sources = sorted(path for path in csrc.rglob("*") if path.suffix in {".c", ".h", ".py"})
     return {
         "python": f"{PYTHON} {sys.version}",
         **{lock: digest(ROOT / lock) for lock in (RUN_LOCKS + TEST_LOCKS * testing)},
