@@ -158,6 +158,8 @@ def execute(
         try:
             if files is not None:
                 _write_private(files)
+            for fd in keep:
+                os.set_inheritable(fd, True)
             os.execvp(arguments[0], list(arguments))  # noqa: S606 - no shell is the point
         except OSError as error:
             os.write(2, f"{error.filename or arguments[0]}: {error.strerror}\n".encode())
