@@ -25,6 +25,7 @@ from bench.errors import CannotMeasure, MissingCapability, UsageError, Vnetbench
 from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
 from bench.probes import Path as NetPath
+from bench.probes.base import Probe, refuse_guests
 from bench.probes.delay import BASE_RATE
 from bench.quality import canary
 from bench.quality.repeats import Repeats
@@ -199,9 +200,10 @@ def estimate_seconds(
 
 @contextmanager
 def _proved(
-    variant: Variant, arm: str, name: str
+    probe: Probe, variant: Variant, arm: str, name: str
 ) -> Iterator[tuple[NetPath, Topology, Sequence[Running]]]:
-    """A path that is up and carries packets; an error says which forwarder died of it."""
+    """A path for `probe`, up and carrying packets; an error says which forwarder died of it."""
+    refuse_guests(probe, variant.scenario)
     with build(variant.scenario, Arm(arm)) as topology, forwarding(topology) as forwarders:
         try:
             yield prove(topology, name, forwarders), topology, forwarders
@@ -224,7 +226,7 @@ def _find_load(
     name = f"{loads.LOAD}[{variant.name},{arm}]"
 
     def search() -> tuple[Measurement, Mapping[str, float | None]]:
-        with _proved(variant, arm, name) as (path, _, _), watching() as watch:
+        with _proved(probe, variant, arm, name) as (path, _, _), watching() as watch:
             found = find(path, settings[trial.probe])
         return found, watch.figures
 
@@ -242,12 +244,12 @@ def _measure(
     known: Mapping[str, float],
 ) -> _Taken:
     """Build, prove, measure and remove: one try at a trial."""
+    probe = PROBES[trial.probe]
     name = f"{trial.probe}[{variant.name},{trial.arm}]"
-    with _proved(variant, trial.arm, name) as (path, topology, forwarders):
+    with _proved(probe, variant, trial.arm, name) as (path, topology, forwarders):
         before = _counters(forwarders)
         with watching() as watch:
-            measure = PROBES[trial.probe].measure
-            measurement = measure(replace(path, known=known), settings[trial.probe])
+            measurement = probe.measure(replace(path, known=known), settings[trial.probe])
         if before:
             counted = {
                 name: {key: count - before[name][key] for key, count in counters.items()}

@@ -14,7 +14,8 @@ from bench import forwarders
 from bench.cli.ledger_table import render_ledger
 from bench.cli.options import ARMS, override_option
 from bench.errors import UsageError
-from bench.probes import prove
+from bench.probes import PROBES, prove
+from bench.probes.base import refuse_guests
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, build, enter_user_namespace_if_needed
 
@@ -93,6 +94,7 @@ def _taken(chosen: Iterable[Variant], arm: Arm, load: Load) -> Iterator[Ledger]:
     from bench.ledger import take  # noqa: PLC0415
 
     for variant in chosen:
+        refuse_guests(PROBES["ledger"], variant.scenario)
         with build(variant.scenario, arm) as topology, forwarders.forwarding(topology) as running:
             yield take(prove(topology, f"{variant.name}, {arm}", running), load)
 

@@ -8,6 +8,7 @@ from bench.devices.geneve import Geneve
 from bench.devices.ipip import Ipip
 from bench.devices.macvtap import Macvtap
 from bench.devices.netkit import Netkit
+from bench.devices.nic import Nic
 from bench.devices.pair import Pair, Veth
 from bench.devices.stacked import Ipvlan, Macvlan, Stacked
 from bench.devices.tunnel import Tunnel
@@ -15,7 +16,7 @@ from bench.devices.tuntap import Tap, Tun
 from bench.devices.vxlan import Vxlan
 from bench.devices.wireguard import Wireguard
 
-HeldDevice = Tun | Tap | Macvtap
+HeldDevice = Tun | Tap | Macvtap | Nic
 """Those whose other side is a forwarder."""
 
 TunnelDevice = Vxlan | Geneve | Ipip | Wireguard
@@ -33,6 +34,7 @@ __all__ = [
     "Macvlan",
     "Macvtap",
     "Netkit",
+    "Nic",
     "Pair",
     "Place",
     "Stacked",

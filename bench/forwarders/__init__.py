@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 
 from bench import programs
 from bench.errors import ScenarioError
-from bench.forwarders import program, pump
+from bench.forwarders import program, pump, qemu
 from bench.forwarders.base import Forwarder, Running
 from bench.scenario import Variant
-from bench.scenario.model import Program, Pump, Scenario
+from bench.scenario.model import Program, Pump, Qemu, Scenario
 from bench.topology import Arm, Topology, in_arm
 
-_FORWARDERS: dict[type, Forwarder] = {Pump: pump, Program: program}
+_FORWARDERS: dict[type, Forwarder] = {Pump: pump, Program: program, Qemu: qemu}
 
 
 @contextmanager
@@ -46,7 +46,11 @@ def check(variant: Variant) -> None:
 def versions(scenario: Scenario) -> list[str]:
     """The programs of others that the scenario needs, with their versions."""
     names = dict.fromkeys(s.program for s in scenario.forwarders if isinstance(s, Program))
-    return [f"{name} {programs.tool(name).installed_version()}" for name in names]
+    guests = any(isinstance(spec, Qemu) for spec in scenario.forwarders)
+    return [
+        *(f"{name} {programs.tool(name).installed_version()}" for name in names),
+        *([f"qemu {qemu.version()}"] if guests else []),
+    ]
 
 
 def commands(scenario: Scenario) -> list[str]:

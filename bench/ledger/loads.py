@@ -21,7 +21,7 @@ from bench.probes import tcp_goodput
 from bench.probes.base import Path, client, wait_for_listener
 from bench.probes.echo import ROUND_TIMEOUT, calibrated, connect, quiet_cpu, responder
 from bench.probes.flow import Order, flowing, forth, settle
-from bench.process import Send
+from bench.process import Child, Send
 
 _BUFFER = 4 << 20
 _START_TIMEOUT = 5.0
@@ -148,6 +148,8 @@ def _tcp(path: Path, load: Load) -> Iterator[Prepared]:
             word.write(b"\n")
             return _report(tool.report(sending, test), path, test)
 
+        assert isinstance(serving, Child)  # noqa: S101 - guests were refused
+        assert isinstance(sending, Child)  # noqa: S101
         processes = [
             Process("iperf3 client", path.client.host, sending.pid, DATA_CALLS),
             Process("iperf3 server", path.server.host, serving.pid, DATA_CALLS),
@@ -205,6 +207,7 @@ def _echo(path: Path, load: Load) -> Iterator[Prepared]:
                 times = tuple(told["times"])
                 return Delivered(packets, packets * load.size, load.size, times=times)
 
+            assert isinstance(answering, Child)  # noqa: S101 - guests were refused
             processes = [
                 Process("client", here, asking.pid, SOCKET_CALLS),
                 Process("responder", there, answering.pid, SOCKET_CALLS),

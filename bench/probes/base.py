@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from bench.errors import CannotMeasure
+from bench.errors import CannotMeasure, MissingCapability
 from bench.forwarders import Running
-from bench.process import Child, spawn
-from bench.scenario import DeviceRef, parse_ref, server_address
+from bench.guests import Guest, Program
+from bench.process import Child, execute, spawn
+from bench.scenario import DeviceRef, Scenario, parse_ref, server_address
 from bench.topology import Topology, inside
 
 
@@ -61,6 +62,11 @@ class Path:
         """The server endpoint."""
         return parse_ref(self.topology.scenario.endpoints.server)
 
+    def place(self, host: str) -> int | Guest:
+        """Where programs of a host run: the descriptor of its namespace, or a guest."""
+        guests = self.topology.guests
+        return guests[host] if host in guests else self.topology.netns(host)
+
     @property
     def server_address(self) -> str:
         """The address the client talks to."""
@@ -77,6 +83,7 @@ class Probe:
     missing: why this machine cannot run the probe, or None.
     load: finds what its trials go by, before the first of them; None: they go by nothing.
     default: whether a run that names no probe has it.
+    guests: whether an end of the path may be a guest.
     """
 
     id: str
@@ -87,6 +94,14 @@ class Probe:
     missing: Callable[[], str | None]
     default: bool = True
     load: Callable[[Path, Mapping[str, Any]], Measurement] | None = None
+    guests: bool = False
+
+
+def refuse_guests(probe: Probe, scenario: Scenario) -> None:
+    """Raise MissingCapability where an end is a guest and the probe cannot run inside one."""
+    ends = (parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server))
+    if not probe.guests and any(scenario.hosts[end.host].is_guest for end in ends):
+        raise MissingCapability(f"{probe.id} cannot run inside a guest")
 
 
 def client(
@@ -105,14 +120,29 @@ def server(
     return spawn(f"{host}: {name}", task, netns=path.topology.netns(host), keep=keep)
 
 
-def wait_for_listener(netns: int, child: Child, port: int, timeout: float) -> None:
-    """Wait until a TCP socket listens on `port` in `netns`, the namespace `child` runs in.
+def execute_at(
+    path: Path, host: str, name: str, words: Sequence[str], keep: Sequence[int] = ()
+) -> AbstractContextManager[Child | Program]:
+    """Run the program `words` on a host of the path, a namespace or a guest.
+
+    keep: descriptors it inherits; a guest has none of ours.
+    """
+    place = path.place(host)
+    if isinstance(place, Guest):
+        return place.execute(name, words)
+    return execute(f"{host}: {name}", words, netns=place, keep=keep)
+
+
+def wait_for_listener(
+    place: int | Guest, child: Child | Program, port: int, timeout: float
+) -> None:
+    """Wait until a TCP socket listens on `port` at `place`, where `child` runs.
 
     The kernel announces no such event, so this looks again until it is so. Raises CannotMeasure
     when the child dies first or time runs out.
     """
     deadline = time.monotonic() + timeout
-    while not _listens(netns, port):
+    while not _listens(place, port):
         if not child.alive():
             child.receive(0)  # raises, with what the child had to say
         if time.monotonic() > deadline:
@@ -120,15 +150,20 @@ def wait_for_listener(netns: int, child: Child, port: int, timeout: float) -> No
         time.sleep(0.001)
 
 
-def _listens(netns: int, port: int) -> bool:
-    """Whether /proc/net/tcp or tcp6 inside the namespace has a socket in state LISTEN (0A).
-
-    Not /proc/<pid>/net of the child: until it has entered the namespace, that is ours.
-    """
+def _listens(place: int | Guest, port: int) -> bool:
+    """Whether one of the kernel's tables of TCP sockets there has one in state LISTEN (0A)."""
     suffix = f":{port:04X}"
-    rows: list[list[str]] = []
-    with inside(netns):
-        for file in map(FilePath, ("/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6")):
-            if file.exists():  # a kernel may be without IPv6
-                rows += [line.split() for line in file.read_text().splitlines()[1:]]
+    rows = [line.split() for table in _tcp_sockets(place) for line in table.splitlines()[1:]]
     return any(row[1].endswith(suffix) and row[3] == "0A" for row in rows)
+
+
+def _tcp_sockets(place: int | Guest) -> list[str]:
+    """The tables of IPv4 and IPv6.
+
+    Not /proc/<pid>/net of a child: until it has entered the namespace, that is ours.
+    """
+    if isinstance(place, Guest):
+        return [place.read("/proc/net/tcp"), place.read("/proc/net/tcp6")]
+    files = map(FilePath, ("/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"))
+    with inside(place):
+        return [file.read_text() for file in files if file.exists()]  # IPv6 may be missing

@@ -12,8 +12,16 @@ from collections.abc import Sequence
 from bench import native
 from bench.errors import CannotMeasure
 from bench.forwarders import Running
+from bench.guests import Guest
 from bench.probes.base import Path, client
-from bench.probes.echo import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect, responder
+from bench.probes.echo import (
+    NO_ECHO,
+    PAYLOAD,
+    ROUND_TIMEOUT,
+    connect,
+    ping_in_guest,
+    responder,
+)
 from bench.process import Send
 from bench.scenario import DeviceRef, Scenario, parse_ref, trace
 from bench.topology import Topology
@@ -58,9 +66,14 @@ def _exchange(path: Path, address: str, before: dict[DeviceRef, int]) -> None:
                     continue
         raise CannotMeasure(f"{NO_ECHO} {address} in {_ATTEMPTS} attempts of {ROUND_TIMEOUT:g} s")
 
+    timeout = _ATTEMPTS * ROUND_TIMEOUT * 2 + 5
+    place = path.place(path.client.host)
     try:
-        with client(path, "ping-pong", ping) as child:
-            child.receive(_ATTEMPTS * ROUND_TIMEOUT * 2 + 5)
+        if isinstance(place, Guest):
+            ping_in_guest(place, address, 0, _ROUNDS, timeout)
+        else:
+            with client(path, "ping-pong", ping) as child:
+                child.receive(timeout)
     except CannotMeasure as error:
         reached = [str(ref) for ref, count in _moved(path, before) if count > 0]
         where = (

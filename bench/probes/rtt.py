@@ -8,14 +8,24 @@ more than everything else on the path (docs/method.md has the figures).
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from bench.errors import CannotMeasure
+from bench.guests import Guest
 from bench.probes.base import Measurement, Path, Probe, client
-from bench.probes.echo import NO_ECHO, PAYLOAD, calibrated, connect, quiet_cpu, responder
+from bench.probes.echo import (
+    NO_ECHO,
+    PAYLOAD,
+    calibrated,
+    connect,
+    ping_in_guest,
+    quiet_cpu,
+    responder,
+)
 from bench.process import Send, execute
 
 _OVERHEAD = 20.0
@@ -30,6 +40,9 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     """
     cpu = quiet_cpu()
     values = settings["processes"] * (settings["values"] + settings["warmups"])
+    place = path.place(path.client.host)
+    if isinstance(place, Guest):
+        return _measure_in(place, path, settings)
     host, report = path.client.host, os.memfd_create("rtt", 0)
     with os.fdopen(report, "rb") as file, responder(path, cpu) as (_, address):
         loops = max(1, round(settings["seconds"] / _calibrate(path, address, cpu)))
@@ -49,6 +62,32 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
                 raise CannotMeasure(f"{host}: pyperf exited with status {status}: {why}")
         text = file.read()
     return Measurement({"rtt": _values(text, host)}, pyperf=text)
+
+
+def _measure_in(guest: Guest, path: Path, settings: Mapping[str, Any]) -> Measurement:
+    """The same from within a guest, by its own clock: processes of a C program instead of Python's.
+
+    The report is as pyperf would have written it.
+    """
+    import pyperf  # noqa: PLC0415
+
+    warmups, count = settings["warmups"], settings["warmups"] + settings["values"]
+    timeout = _OVERHEAD + 5 * count * settings["seconds"]
+    runs = []
+    with responder(path, quiet_cpu()) as (_, address):
+        for _process in range(settings["processes"]):
+            trips = ping_in_guest(guest, address, settings["seconds"], count, timeout)
+            runs.append(
+                pyperf.Run(
+                    trips.values[warmups:],
+                    warmups=[(trips.loops, value) for value in trips.values[:warmups]],
+                    metadata={"name": path.name, "loops": trips.loops, "unit": "second"},
+                    collect_metadata=False,
+                )
+            )
+    benchmark, report = pyperf.Benchmark(runs), io.StringIO()
+    benchmark.dump(report)
+    return Measurement({"rtt": list(benchmark.get_values())}, pyperf=report.getvalue().encode())
 
 
 def _last_words(output: str) -> str:
@@ -98,4 +137,5 @@ PROBE = Probe(
         * (0.3 + settings["seconds"] * (settings["values"] + settings["warmups"]))
     ),
     missing=lambda: None,
+    guests=True,
 )

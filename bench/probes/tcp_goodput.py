@@ -21,8 +21,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import CannotMeasure
-from bench.probes.base import Measurement, Path, Probe, server, wait_for_listener
-from bench.process import Child, Send, execute, spawn
+from bench.guests import Guest, Program
+from bench.probes.base import (
+    Measurement,
+    Path,
+    Probe,
+    execute_at,
+    server,
+    wait_for_listener,
+)
+from bench.process import Child, Send, spawn
 
 _LIBRARY = "libiperf.so.0"
 _COMMAND = "iperf3"
@@ -44,6 +52,9 @@ class TcpTest:
     congestion_control: str
 
 
+Running = Child | Program
+
+
 @dataclass(frozen=True)
 class Tool:
     """A way to run iperf3.
@@ -52,9 +63,9 @@ class Tool:
     descriptor (None: at once). report: its report, once it has one.
     """
 
-    serve: Callable[[Path], AbstractContextManager[Child]]
-    sending: Callable[[Path, TcpTest, int | None], AbstractContextManager[Child]]
-    report: Callable[[Child, TcpTest], str]
+    serve: Callable[[Path], AbstractContextManager[Running]]
+    sending: Callable[[Path, TcpTest, int | None], AbstractContextManager[Running]]
+    report: Callable[[Running, TcpTest], str]
 
 
 def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
@@ -66,7 +77,9 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
     test = TcpTest(
         settings["warmup"], settings["duration"], scenario.streams, scenario.congestion_control
     )
-    return measure_with(chosen(), path, test)
+    ends = (path.place(path.client.host), path.place(path.server.host))
+    guests = any(isinstance(place, Guest) for place in ends)
+    return measure_with(COMMAND if guests else chosen(), path, test)
 
 
 def chosen() -> Tool:
@@ -77,8 +90,7 @@ def chosen() -> Tool:
 def measure_with(tool: Tool, path: Path, test: TcpTest) -> Measurement:
     """Run `test` over `path` with one of the ways to do so. Raises CannotMeasure."""
     with tool.serve(path) as serving:
-        netns = path.topology.netns(path.server.host)
-        wait_for_listener(netns, serving, PORT, _START_TIMEOUT)
+        wait_for_listener(path.place(path.server.host), serving, PORT, _START_TIMEOUT)
         with tool.sending(path, test, None) as sending:
             text = tool.report(sending, test)
     return Measurement({"tcp_goodput": [goodput(text, path, test)]}, raw={"iperf3": text.encode()})
@@ -111,7 +123,7 @@ def goodput(text: str, path: Path, test: TcpTest) -> float:
 
 
 @contextmanager
-def _library_serve(path: Path) -> Iterator[Child]:
+def _library_serve(path: Path) -> Iterator[Running]:
     address = path.server_address
 
     def serve(_: Send) -> None:
@@ -125,7 +137,7 @@ def _library_serve(path: Path) -> Iterator[Child]:
 
 
 @contextmanager
-def _library_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[Child]:
+def _library_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[Running]:
     address = path.server_address
 
     def send(_: Send) -> dict[str, Any]:
@@ -146,9 +158,8 @@ def _library_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[C
         yield child
 
 
-def _library_report(child: Child, test: TcpTest) -> str:
-    text: str = child.receive(test.warmup + test.duration + _MARGIN)["result"]
-    return text
+def _library_report(child: Running, test: TcpTest) -> str:
+    return str(child.receive(test.warmup + test.duration + _MARGIN)["result"])
 
 
 def _iperf3() -> Any:
@@ -189,18 +200,14 @@ def _library_loads() -> bool:
 # ---- through the command ------------------------------------------------------------------------
 
 
-@contextmanager
-def _command_serve(path: Path) -> Iterator[Child]:
-    host = path.server.host
+def _command_serve(path: Path) -> AbstractContextManager[Running]:
     words = [_COMMAND, "--server", "--bind", path.server_address, "--port", str(PORT)]
-    netns = path.topology.netns(host)
-    with execute(f"{host}: iperf3 server", words, netns=netns) as child:
-        yield child
+    return execute_at(path, path.server.host, "iperf3 server", words)
 
 
-@contextmanager
-def _command_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[Child]:
-    host = path.client.host
+def _command_sending(
+    path: Path, test: TcpTest, begin: int | None
+) -> AbstractContextManager[Running]:
     words = [
         *(_COMMAND, "--client", path.server_address, "--port", str(PORT), "--json"),
         *("--omit", str(test.warmup), "--time", str(test.duration), "--interval", "0"),
@@ -210,12 +217,10 @@ def _command_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[C
     if begin is not None:
         script = f'read -r _ </proc/self/fd/{begin}; exec "$@"'
         words, keep = ["sh", "-c", script, "sh", *words], [begin]
-    netns = path.topology.netns(host)
-    with execute(f"{host}: iperf3 client", words, netns=netns, keep=keep) as child:
-        yield child
+    return execute_at(path, path.client.host, "iperf3 client", words, keep)
 
 
-def _command_report(child: Child, test: TcpTest) -> str:
+def _command_report(child: Running, test: TcpTest) -> str:
     child.wait(test.warmup + test.duration + _MARGIN)
     return child.output()
 
@@ -242,4 +247,5 @@ PROBE = Probe(
     measure=measure,
     duration=lambda settings: settings["warmup"] + settings["duration"] + 0.3,
     missing=missing,
+    guests=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.devices import Device, DeviceRef, HeldDevice, Macvtap, Tap, Tun
+from bench.devices import Device, DeviceRef, HeldDevice, Macvtap, Nic, Tap, Tun
 from bench.devices.base import Fail
 from bench.devices.reading import (
     devices,
@@ -15,7 +15,7 @@ from bench.devices.reading import (
 )
 from bench.endpoint import parse_endpoint
 from bench.native import Address
-from bench.scenario.model import Forwarder, Program, Pump, Scenario
+from bench.scenario.model import Forwarder, Program, Pump, Qemu, Scenario
 
 
 def check_forwarders(scenario: Scenario, fail: Fail) -> None:
@@ -58,6 +58,8 @@ def _held(scenario: Scenario, forwarder: Forwarder, key: str, fail: Fail) -> lis
         _check_pump_shape(forwarder, held, key, fail)
     elif isinstance(forwarder, Program):
         _check_program_shape(forwarder, held, key, fail)
+    elif isinstance(forwarder, Qemu):
+        _check_qemu_shape(forwarder, held, key, fail)
     return refs
 
 
@@ -82,7 +84,7 @@ def _far_ends(forwarder: Forwarder, key: str, fail: Fail) -> Iterator[tuple[str,
 
 
 def _check_program_shape(program: Program, held: list[Device], key: str, fail: Fail) -> None:
-    if len(held) != 1 or isinstance(held[0], Macvtap):
+    if len(held) != 1 or isinstance(held[0], Macvtap | Nic):
         raise fail(f"{key}.devices", "expected one tun or tap")
     if program.listen is None:
         raise fail(f"{key}.listen", 'expected "address:port" of its socket')
@@ -90,6 +92,17 @@ def _check_program_shape(program: Program, held: list[Device], key: str, fail: F
         raise fail(f"{key}.routes", "a program with a tun has routes to its peers; expected some")
     if isinstance(held[0], Tap) and (program.routes or not program.peers):
         raise fail(f"{key}.peers", 'a program with a tap has peers = ["address:port"]')
+
+
+def _check_qemu_shape(qemu: Qemu, held: list[Device], key: str, fail: Fail) -> None:
+    if [type(device) for device in held] != [Nic, Tap]:
+        raise fail(f"{key}.devices", 'expected a nic and a tap, ["guest:eth0", "host:tap1"]')
+    if qemu.listen is not None:
+        raise fail(f"{key}.listen", "a guest's frames go to a tap, not to a socket; expected none")
+    if qemu.routes:
+        raise fail(f"{key}.routes", "a hypervisor has no routes; expected none")
+    if qemu.vhost and qemu.accelerator == "tcg":
+        raise fail(f"{key}.vhost", "vhost-net is for guests under KVM; expected false with tcg")
 
 
 def _check_pump_shape(pump: Pump, held: list[Device], key: str, fail: Fail) -> None:

@@ -25,7 +25,7 @@ from bench.devices.ipsec import Ipsec
 from bench.errors import ScenarioError, UsageError
 from bench.scenario import hops, switches
 from bench.scenario.check import check
-from bench.scenario.model import Endpoints, Host, Predicted, Program, Pump, Route, Scenario
+from bench.scenario.model import Endpoints, Host, Predicted, Program, Pump, Qemu, Route, Scenario
 from bench.scenario.switches import Value
 
 _LAST_RUNG = 1000
@@ -33,7 +33,7 @@ _COMMON_PARAMETERS: dict[str, Value] = {"congestion_control": "cubic", "streams"
 _STRUCT_OF_KEY: dict[str, Any] = {
     "endpoints": Endpoints,
     "routes": Route,
-    "forwarders": Pump | Program,
+    "forwarders": Pump | Program | Qemu,
     "ipsec": Ipsec,
     "predicted": Predicted,
 }

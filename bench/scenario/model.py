@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from bench.devices import AnyDevice, Device, DeviceRef
+from bench.devices import AnyDevice, Device, DeviceRef, Nic
 from bench.devices.base import Name
 from bench.devices.ipsec import Ipsec
 
@@ -25,6 +25,8 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _PLAIN = {"queues": 1, "tun_offload": 0, "queue_length": 0}
 """How a device is opened by a program of somebody else."""
+_WITH_HEADERS = {**_PLAIN, "tun_offload": 1}
+"""How one is opened by a hypervisor, which says by itself what of it the guest uses."""
 
 
 class Route(_Strict, frozen=True, kw_only=True):
@@ -37,12 +39,17 @@ class Route(_Strict, frozen=True, kw_only=True):
 
 
 class Host(_Strict, frozen=True, kw_only=True):
-    """One network namespace."""
+    """One network namespace; or, with a nic, a virtual machine with a kernel of its own."""
 
     devices: dict[Name, AnyDevice]
     routes: list[Route] = []
     forwarding: bool = False
     sysctls: dict[str, int | str] = {}
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether it is a virtual machine: none of its devices are in a namespace of ours."""
+        return any(isinstance(device, Nic) for device in self.devices.values())
 
 
 class Forwarder(_Strict, frozen=True, kw_only=True, tag_field="kind"):
@@ -87,6 +94,22 @@ class Program(Forwarder, frozen=True, kw_only=True, tag="program"):
     peers: list[str] = []
 
 
+class Qemu(Forwarder, frozen=True, kw_only=True, tag="qemu"):
+    """A hypervisor between the nic of its guest and a tap of the host, in this order.
+
+    accelerator: "auto" is KVM where it works, else TCG, which interprets every instruction.
+    vhost: the host's kernel moves the packets, not QEMU's process.
+    offload: whether the guest may send and receive super-packets.
+    """
+
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    vhost: bool = False
+    offload: bool = True
+
+    def device_mode(self) -> Mapping[str, int]:
+        return _WITH_HEADERS
+
+
 class Endpoints(_Strict, frozen=True, kw_only=True):
     """Between which devices, `host:device`, the path is measured."""
 
@@ -126,7 +149,7 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     endpoints: Endpoints
     hosts: dict[Name, Host]
     links: list[tuple[str, str]] = []
-    forwarders: list[Pump | Program] = []
+    forwarders: list[Pump | Program | Qemu] = []
     ipsec: list[Ipsec] = []
     predicted: Predicted = Predicted()
     rung: int | None = None

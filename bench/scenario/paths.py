@@ -21,6 +21,7 @@ from bench.devices import (
     Bridge,
     DeviceRef,
     Macvtap,
+    Nic,
     Place,
     Stacked,
     Tap,
@@ -272,7 +273,7 @@ def _neighbours(wiring: _Wiring, ref: DeviceRef, previous: DeviceRef | None) -> 
         yield from (DeviceRef(ref.host, port) for port in device.ports)
     elif isinstance(device, Tunnel):
         yield from map(parse_ref, device.ends())
-    if isinstance(device, Tap | Macvtap):
+    if isinstance(device, Tap | Macvtap | Nic):
         holder, far = _held_by(wiring, ref)
         if far is not None:
             yield far

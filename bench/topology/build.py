@@ -18,6 +18,7 @@ from bench import native
 from bench.devices import Bridge, DeviceRef
 from bench.devices.step import Step
 from bench.errors import CannotMeasure, MissingCapability
+from bench.guests import Guest
 from bench.scenario.model import Scenario
 from bench.topology.namespaces import coming_back, inside, namespace
 from bench.topology.plan import Arm, in_arm, plan
@@ -49,14 +50,26 @@ class Topology:
     def __init__(self, scenario: Scenario, stack: ExitStack) -> None:
         self.scenario = scenario
         self._stack = stack
-        self._netns = {host: stack.enter_context(namespace()) for host in scenario.hosts}
+        self.guests: dict[str, Guest] = {}
+        """The virtual machines among the hosts, once their hypervisors run."""
+        self._netns = {
+            name: stack.enter_context(namespace())
+            for name, host in scenario.hosts.items()
+            if not host.is_guest
+        }
         self._netlink: dict[str, IPRoute] = {}
         self._index: dict[DeviceRef, int] = {}
         self._held: dict[DeviceRef, list[int]] = {}
 
     def netns(self, host: str) -> int:
-        """The descriptor of the host's namespace."""
+        """The descriptor of the host's namespace. Raises MissingCapability where it is a guest."""
+        if host not in self._netns:
+            raise MissingCapability(f"{host} is a guest: this cannot be done inside it")
         return self._netns[host]
+
+    def namespaces(self) -> list[str]:
+        """The hosts that are namespaces."""
+        return list(self._netns)
 
     def netlink(self, host: str) -> IPRoute:
         """A netlink socket in the host's namespace, opened when first asked for."""
@@ -96,6 +109,8 @@ class Topology:
 
     def traffic(self, host: str) -> dict[str, Traffic]:
         """What each device of the host has counted, by device name."""
+        if host in self.guests:
+            return _counted_by_guest(self.guests[host])
         counted = {}
         for link in self.netlink(host).get_links():
             stats = link.get("stats64")
@@ -124,9 +139,26 @@ def build(scenario: Scenario, arm: Arm = Arm.NATIVE) -> Iterator[Topology]:
         with coming_back():
             for step in plan(scenario, arm):
                 _apply(step, topology)
-        for host in scenario.hosts:
+        for host in topology.namespaces():
             _wait_until_up(topology, host)
         yield topology
+
+
+def _counted_by_guest(guest: Guest) -> dict[str, Traffic]:
+    """The same from a guest's /proc/net/dev, whose columns are those of struct rtnl_link_stats."""
+    rows = [line.split(":") for line in guest.read("/proc/net/dev").splitlines()[2:]]
+    columns = {name.strip(): list(map(int, numbers.split())) for name, numbers in rows}
+    return {
+        name: Traffic(
+            rx_bytes=n[0],
+            rx_packets=n[1],
+            rx_dropped=n[3],
+            tx_bytes=n[8],
+            tx_packets=n[9],
+            tx_dropped=n[11],
+        )
+        for name, n in columns.items()
+    }
 
 
 def _apply(step: Step, topology: Topology) -> None:

@@ -25,12 +25,12 @@ _INHERITED = (
 
 
 def facts(topology: Topology) -> dict[str, Any]:
-    """Host → its sysctls, and its devices with MTU, queue and ethtool's offload flags.
+    """Host, but for guests → its sysctls, and its devices with MTU, queue and offload flags.
 
     `net.ipv4.tcp_congestion_control` is the namespace's default; what the goodput probe's sockets
     used is in iperf3's own report.
     """
-    return {host: _host_facts(topology, host) for host in topology.scenario.hosts}
+    return {host: _host_facts(topology, host) for host in topology.namespaces()}
 
 
 def _host_facts(topology: Topology, host: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from bench.devices import Bridge, Device, Pair, Place, ipsec, parse_ref
 from bench.devices.bridge import SetMaster
 from bench.devices.reading import devices
 from bench.devices.step import Step
-from bench.scenario.model import Host, Pump, Scenario, speaks_ipv6
+from bench.scenario.model import Host, Pump, Qemu, Scenario, speaks_ipv6
 from bench.topology.steps import AddAddress, AddRoute, SetOffload, SetSegments, SetUp
 from bench.topology.sysctl import SetSysctl
 
@@ -83,14 +83,32 @@ def in_arm(scenario: Scenario, arm: Arm) -> Scenario:
     off = dict.fromkeys(_PUMPS_OFF, 0)
     replace = msgspec.structs.replace
     forwarders = [
-        replace(f, switches={**f.switches, **off}) if isinstance(f, Pump) else f
+        replace(f, switches={**f.switches, **off})
+        if isinstance(f, Pump)
+        else replace(f, offload=False)
+        if isinstance(f, Qemu)
+        else f
         for f in scenario.forwarders
     ]
     return replace(scenario, forwarders=forwarders)
 
 
 def plan(scenario: Scenario, arm: Arm) -> list[Step]:
-    """The steps that build `scenario` in `arm`, each after those it needs."""
+    """The steps that build `scenario` in `arm`, each after those it needs.
+
+    All but those of guests, which take them by themselves.
+    """
+    return [s for s in _steps(scenario, arm) if not scenario.hosts[s.host].is_guest]
+
+
+def guest_commands(scenario: Scenario, name: str) -> list[str]:
+    """The steps of a guest, as it is to type them: it is in no namespace."""
+    mine = (step for step in _steps(scenario, Arm.NATIVE) if step.host == name)
+    commands = (step.command().replace(f"ip -n {name} ", "ip ") for step in mine)
+    return [text.replace(f"ip netns exec {name} ", "") for text in commands]
+
+
+def _steps(scenario: Scenario, arm: Arm) -> list[Step]:
     scenario = in_arm(scenario, arm)
     return [
         *_sysctls(scenario),
