@@ -21,7 +21,6 @@ PLACE = Path(sys.prefix, "share", "vnetbench", "guest")
 """Where `make peers` unpacks a kernel without installing it."""
 PORT = "vnetbench"
 """Name of the agent's serial port."""
-PACKAGES = "qemu-system-x86 busybox-static iperf3"
 _AGENT = Path(__file__).parents[1] / "_guest_agent"
 _KERNELS = "boot/vmlinuz-*-cloud-amd64"
 _DRIVERS = ("virtio_pci", "virtio_net", "virtio_console")
@@ -34,9 +33,9 @@ export PATH=/bin
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
-for module in $(cat /modules/order); do insmod /modules/$module || exit 1; done
-sh -e /{_SETUP} || exit 1
-agent serve /dev/$(ls /sys/class/virtio-ports)
+for module in $(cat /modules/order); do insmod /modules/$module || poweroff -f; done
+sh -e /{_SETUP} || poweroff -f
+agent serve <>/dev/$(ls /sys/class/virtio-ports)
 poweroff -f
 """
 
@@ -122,6 +121,15 @@ def _padded(data: bytes) -> bytes:
 
 def _by_version(image: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", image.name)]
+
+
+def has_busybox() -> bool:
+    """Whether there is a busybox that a guest can start with."""
+    try:
+        _busybox()
+    except MissingCapability:
+        return False
+    return True
 
 
 def _tool(name: str) -> Path:

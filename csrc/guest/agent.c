@@ -198,7 +198,6 @@ int agent_serve(int fd)
 	char line[128];
 	int length, result;
 
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	uname(&system);
 	length = snprintf(line, sizeof(line), "ready %s\n", system.release);
 	result = write_all(fd, line, (size_t)length);

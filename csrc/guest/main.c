@@ -1,4 +1,4 @@
-/* main.c - `agent serve PORT`, and what a guest is asked to run besides iperf3. */
+/* main.c - `agent serve`, and what a guest is asked to run besides iperf3. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -104,11 +104,15 @@ static int offloads_off(const char *device)
 	return 0;
 }
 
-static int serve(const char *port)
+/* Standard input is the port, and nothing to the programs that are started. */
+static int serve(void)
 {
-	int fd = open(port, O_RDWR | O_CLOEXEC);
+	int port = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	return fd < 0 ? -errno : agent_serve(fd);
+	if (port < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return -errno;
+	return agent_serve(port);
 }
 
 int main(int count, char *words[])
@@ -116,8 +120,8 @@ int main(int count, char *words[])
 	const char *what = count > 1 ? words[1] : "";
 	int result = -EINVAL;
 
-	if (count == 3 && strcmp(what, "serve") == 0)
-		result = serve(words[2]);
+	if (count == 2 && strcmp(what, "serve") == 0)
+		result = serve();
 	else if (count == 3 && strcmp(what, "offloads-off") == 0)
 		result = offloads_off(words[2]);
 	else if (count == 4 && strcmp(what, "pong") == 0)
