@@ -35,7 +35,7 @@ _LOOK = 0.02
 _MEMORY = 256
 """MiB."""
 _IMAGE = "guest.img"
-_VHOST = Path("/dev/vhost-net")
+VHOST = Path("/dev/vhost-net")
 _FIRST_WORDS = "Linux version"
 _CPU = {"kvm": "host", "tcg": "max"}
 _KERNEL_OPTIONS = "console=ttyS0 quiet panic=-1"
@@ -157,11 +157,11 @@ def _setup(scenario: Scenario, spec: Qemu) -> list[str]:
 
 def _accelerator(spec: Qemu) -> str:
     """The one to use. Raises MissingCapability where the one that is asked for is not there."""
-    if spec.vhost and not _VHOST.exists():
-        raise MissingCapability(f"vhost needs {_VHOST}; modprobe vhost_net")
+    if spec.vhost and not VHOST.exists():
+        raise MissingCapability(f"vhost needs {VHOST}; modprobe vhost_net")
     if spec.accelerator == "tcg":
         return "tcg"
-    obstacle = _obstacle_to_kvm()
+    obstacle = obstacle_to_kvm()
     if obstacle is None:
         return "kvm"
     if spec.accelerator == "kvm" or spec.vhost:
@@ -170,7 +170,7 @@ def _accelerator(spec: Qemu) -> str:
 
 
 @cache
-def _obstacle_to_kvm() -> str | None:
+def obstacle_to_kvm() -> str | None:
     """Why guests cannot run under KVM, found out by trying.
 
     A machine that is virtual itself may have the device, and run firmware, but no common kernel.

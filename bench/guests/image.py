@@ -62,7 +62,7 @@ def missing() -> str | None:
     """Why no guest can be made here, or None."""
     try:
         find_kernel()
-        _tool("iperf3")
+        tool("iperf3")
         _busybox()
     except CannotMeasure as lack:
         return str(lack)
@@ -77,7 +77,7 @@ def image() -> bytes:
     if reason := missing():
         raise MissingCapability(reason)
     kernel = find_kernel()
-    iperf3 = _tool("iperf3")
+    iperf3 = tool("iperf3")
     modules = dict(_modules(kernel))
     files = {
         "init": _INIT.encode(),
@@ -132,7 +132,7 @@ def has_busybox() -> bool:
     return True
 
 
-def _tool(name: str) -> Path:
+def tool(name: str) -> Path:
     found = shutil.which(name)
     if found is None:
         raise MissingCapability(f"{name} is not installed; `make peers` does")
@@ -140,7 +140,7 @@ def _tool(name: str) -> Path:
 
 
 def _busybox() -> Path:
-    path = _tool("busybox")
+    path = tool("busybox")
     if _libraries(path):
         raise MissingCapability(
             f"{path} has libraries; `make peers` installs one without (package busybox-static)"
@@ -151,7 +151,7 @@ def _busybox() -> Path:
 def _libraries(program: Path) -> list[Path]:
     """What the dynamic linker loads for it, itself included; nothing for a static one."""
     done = subprocess.run(  # noqa: S603 - a program that we run anyway
-        [_tool("ldd"), program], capture_output=True, text=True, check=False
+        [tool("ldd"), program], capture_output=True, text=True, check=False
     )
     return [Path(found) for found in re.findall(r"(?:^|=>)\s*(/\S+) \(0x", done.stdout, re.M)]
 
