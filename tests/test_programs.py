@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from capabilities import require
 from files import PEERS, ROOT, load_text, shipped
-from guests import has_guests
+from guests import has_guests, require_guests
 from live import require_kernel
 
 from bench import programs
@@ -28,6 +28,8 @@ def installed(name: str) -> None:
             reason = programs.tool(forwarder.program).missing()
             require(reason is None, str(reason))
     require_kernel(shipped(name).scenario)
+    if has_guests(name):
+        require_guests()
 
 
 @pytest.mark.parametrize("arm", Arm)

@@ -28,8 +28,8 @@ from bench.topology import Topology
 from bench.topology.plan import guest_commands
 
 _PROGRAM = "qemu-system-x86_64"
-_BOOT_TIMEOUT = 60.0
-"""Seconds; on an idle machine an interpreted guest takes six, a virtual one two."""
+_BOOT_TIMEOUT = 120.0
+"""Seconds, for a machine with much else to do; on an idle one an interpreted guest takes six."""
 _TRIAL_TIMEOUT = 5.0
 _LOOK = 0.02
 _MEMORY = 256
@@ -76,8 +76,12 @@ def running(topology: Topology, specs: Sequence[Qemu]) -> Iterator[list[Running]
         yield found
 
 
-def command(scenario: Scenario, spec: Qemu) -> str:
-    """The command lines that write the guest's file system and boot it, in a named namespace."""
+def commands(scenario: Scenario, specs: Sequence[Qemu]) -> list[str]:
+    """The command lines that write each guest's file system and boot it, in named namespaces."""
+    return [_by_hand(scenario, spec) for spec in specs]
+
+
+def _by_hand(scenario: Scenario, spec: Qemu) -> str:
     guest, tap = (parse_ref(text) for text in spec.devices)
     file = f"/run/vnetbench-{guest.host}.img"
     network = f"tap,id=net,ifname={tap.device},script=no,downscript=no"
