@@ -7,7 +7,7 @@ import pytest
 from capabilities import require_program, require_tun
 from files import NAMES, PEERS, load_text, shipped, three_hosts
 from guests import has_guests
-from live import ECHO, require_kernel
+from live import ECHO
 from test_programs import installed
 
 from bench.recipe import shell_commands

@@ -19,12 +19,15 @@ import click
 from bench import native, presets
 from bench.endpoint import parse_endpoint, show_endpoint
 from bench.errors import CannotMeasure, UsageError
+from bench.etcd import follow
+from bench.etcd.client import Client
 from bench.forwarders.pump import option
 from bench.forwarders.queues import Ports, PumpConfig, QueueCounters, ports_of_queues, run
 from bench.forwarders.sockets import buffers, udp_sockets
 from bench.topology.namespaces import inside
 
 _NAMED = Path("/run/netns")
+_ETCD_TIMEOUT = 5.0
 _NO_TRIP = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EPERM, errno.ETIMEDOUT)
 """What the loopback may say to the first datagram of a handicap."""
 _NO_TUN = (errno.EPERM, errno.EACCES, errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EADDRINUSE)
@@ -67,6 +70,11 @@ def _switch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="More of them, one a line, # for comments; read again on SIGHUP.",
 )
 @click.option(
+    "--etcd",
+    metavar="ADDRESS:PORT",
+    help="Have all routes from flannel's leases there, as they come and go, instead.",
+)
+@click.option(
     "--icmp-source",
     "icmp_sources",
     multiple=True,
@@ -88,6 +96,7 @@ def pump(
     listen: str | None,
     routes: tuple[str, ...],
     file: Path | None,
+    etcd: str | None,
     icmp_sources: tuple[str, ...],
     preset: str,
     **switches: str | None,
@@ -100,13 +109,14 @@ def pump(
     whenever it gets SIGUSR1.
     """
     settings = _settings(preset, switches, tunnels=bool(listen))
-    _check_shape(tuns, taps, listen, bool(routes or file))
+    _check_shape(tuns, taps, listen, bool(routes or file or etcd))
     kinds = [native.PortKind.TUN] * len(tuns) + [native.PortKind.TAP] * len(taps)
     if listen:
         kinds.append(native.PortKind.UDP)
     if reason := native.pump_refusal(kinds, settings):
         raise UsageError(f"pump: {reason}")
-    endpoint = _parse_listen(listen) if listen else None
+    endpoint = _parse_endpoint("--listen", listen) if listen else None
+    store = _etcd(etcd, endpoint, bool(routes or file)) if etcd and endpoint else None
     table = _RouteTable(endpoint[0].version, routes, file) if endpoint else None
     sources = _icmp_sources(icmp_sources)
     config = PumpConfig(settings, table.router if table else None, **sources)
@@ -120,6 +130,8 @@ def pump(
         ]
         if endpoint:
             fds.append(_listen(endpoint, settings, stack))
+        if store and endpoint and table:
+            _follow(store, endpoint[0], table.router)
         _serve(config, ports_of_queues(kinds, fds), table, signals)
 
 
@@ -145,7 +157,7 @@ def _check_shape(
         raise UsageError("pump: expected --tun and --listen, or two --tun, or two --tap")
     if listen and not routes:
         raise UsageError(
-            "pump: --listen needs at least one --route PREFIX=ADDRESS:PORT, or --routes"
+            "pump: --listen needs at least one --route PREFIX=ADDRESS:PORT, or --routes, or --etcd"
         )
     if routes and not listen:
         raise UsageError("pump: --route needs --listen; between two devices there is no choice")
@@ -186,6 +198,13 @@ class _RouteTable:
         if address.version != self._version:
             raise UsageError(f"pump: {where}: expected a peer of the family of --listen")
         return network, (address, port)
+
+
+def _follow(store: Client, own: native.Address, router: native.Router) -> None:
+    try:
+        follow.start(store, own, router, _ETCD_TIMEOUT)
+    except CannotMeasure as error:
+        raise CannotMeasure(f"pump: {error}") from None
 
 
 def _icmp_sources(texts: tuple[str, ...]) -> dict[str, Any]:
@@ -230,11 +249,21 @@ def _open(
     return fds
 
 
-def _parse_listen(text: str) -> tuple[native.Address, int]:
+def _parse_endpoint(name: str, text: str) -> tuple[native.Address, int]:
     try:
         return parse_endpoint(text)
     except ValueError as error:
-        raise UsageError(f"pump: --listen {text}: expected ADDRESS:PORT ({error})") from None
+        raise UsageError(f"pump: {name} {text}: expected ADDRESS:PORT ({error})") from None
+
+
+def _etcd(text: str, listen: tuple[native.Address, int], routes: bool) -> Client:
+    """A client of the etcd that `text` names."""
+    address, port = _parse_endpoint("--etcd", text)
+    if routes:
+        raise UsageError("pump: --etcd has all routes; expected no --route and no --routes")
+    if isinstance(listen[0], IPv6Address):
+        raise UsageError("pump: --etcd needs a --listen of IPv4, as flannel's leases over UDP are")
+    return Client(address, port)
 
 
 def _listen(

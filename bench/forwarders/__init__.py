@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from bench import programs
 from bench.errors import ScenarioError
+from bench.etcd import server
 from bench.forwarders import program, pump, qemu
 from bench.forwarders.base import Forwarder, Running
 from bench.scenario import Variant
@@ -54,13 +55,16 @@ def versions(scenario: Scenario) -> list[str]:
 
 
 def commands(scenario: Scenario) -> list[str]:
-    """The commands that start the scenario's forwarders, in order."""
+    """The commands that start the scenario's forwarders, and what they need, in order."""
     found: dict[int, str] = {}
     for kind, forwarder in _FORWARDERS.items():
         mine = _numbers(scenario, kind)
         specs = [scenario.forwarders[number] for number in mine]
         found.update(zip(mine, forwarder.commands(scenario, specs), strict=True))
-    return [found[number] for number in range(len(scenario.forwarders))]
+    return [
+        *server.commands(scenario),
+        *(found[number] for number in range(len(scenario.forwarders))),
+    ]
 
 
 def _numbers(scenario: Scenario, kind: type) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,11 +13,14 @@ from typing import Any
 
 from bench import native
 from bench.devices import DeviceRef, Tun, parse_ref
-from bench.endpoint import parse_endpoint
+from bench.endpoint import parse_endpoint, show_endpoint
+from bench.etcd import follow, server
+from bench.etcd.client import PORT, Client
 from bench.forwarders.base import Running
 from bench.forwarders.queues import PumpConfig, QueueCounters, ports_of_queues, run
 from bench.forwarders.sockets import buffers, udp_sockets
 from bench.process import Send, spawn
+from bench.scenario.control import ADDRESS
 from bench.scenario.model import Pump, Scenario
 from bench.topology import Topology
 
@@ -35,6 +38,9 @@ def problems(scenario: Scenario, spec: Pump) -> Iterator[tuple[str, str]]:
 def running(topology: Topology, specs: Sequence[Pump]) -> Iterator[list[Running]]:
     """Run the pumps `specs` in `topology` and yield them once they have their sockets open."""
     with ExitStack() as stack:
+        if any(spec.routes_from == "etcd" for spec in specs):
+            stack.enter_context(server.serving(topology))
+            server.lease_all(server.client_of(topology), topology.scenario)
         yield [stack.enter_context(_running(topology, spec)) for spec in specs]
 
 
@@ -54,6 +60,9 @@ def _running(topology: Topology, spec: Pump) -> Iterator[Running]:
                 ports.append([sock.fileno() for sock in sockets])
                 granted = buffers(sockets[0])
             config = PumpConfig(spec.switches, _router(spec))
+            if config.router and spec.routes_from == "etcd":
+                own, _ = parse_endpoint(str(spec.listen))
+                follow.start(Client(ADDRESS), own, config.router, _READY_TIMEOUT / 2)
             send({"buffers": granted})
             # Only a queue that dies writes to this eventfd: the pump ends with its process.
             run(config, ports_of_queues(kinds, ports), counters, os.eventfd(0))
@@ -65,6 +74,8 @@ def _running(topology: Topology, spec: Pump) -> Iterator[Running]:
         for ref in refs:
             topology.release(ref)
         facts = {"switches": _shown(spec.switches), "buffers": granted}
+        if spec.routes_from == "etcd":
+            facts["etcd"] = server.version()
         yield Running(name, child, counters.read, facts)
 
 
@@ -81,7 +92,9 @@ def _command(scenario: Scenario, spec: Pump) -> str:
         words += [f"--{kind.name.lower()}", f"{ref.device}{where}"]
     if spec.listen:
         words += ["--listen", spec.listen]
-    for prefix, hop in spec.routes.items():
+    if spec.routes_from == "etcd":
+        words += ["--etcd", show_endpoint(ADDRESS, PORT)]
+    for prefix, hop in _static(spec).items():
         words += ["--route", f"{prefix}={hop}"]
     for name, value in spec.switches.items():
         if value != native.switches()[name].initial:
@@ -103,7 +116,12 @@ def _own_command() -> list[str]:
 def _router(spec: Pump) -> native.Router | None:
     if not spec.listen:
         return None
-    return native.Router({ip_network(p): parse_endpoint(hop) for p, hop in spec.routes.items()})
+    return native.Router({ip_network(p): parse_endpoint(hop) for p, hop in _static(spec).items()})
+
+
+def _static(spec: Pump) -> Mapping[str, str]:
+    """The routes that it starts with."""
+    return spec.routes if spec.routes_from == "static" else {}
 
 
 def _kinds(scenario: Scenario, spec: Pump) -> list[native.PortKind]:

@@ -17,6 +17,8 @@ from bench.endpoint import parse_endpoint
 from bench.native import Address
 from bench.scenario.model import Forwarder, Program, Pump, Qemu, Scenario
 
+_IPV6 = 6
+
 
 def check_forwarders(scenario: Scenario, fail: Fail) -> None:
     """Raise `fail`'s error for the first forwarder that does not fit."""
@@ -41,6 +43,7 @@ def check_forwarders(scenario: Scenario, fail: Fail) -> None:
                 raise fail(where_to, f"no forwarder listens on {hop}")
             if forwarder.listen and parse_endpoint(forwarder.listen)[0].version != address.version:
                 raise fail(where_to, f"expected a peer of the family of {forwarder.listen}")
+    _check_leases(scenario, fail)
     for ref, device in devices(scenario):
         if isinstance(device, HeldDevice) and ref not in holder:
             raise fail(
@@ -119,3 +122,26 @@ def _check_pump_shape(pump: Pump, held: list[Device], key: str, fail: Fail) -> N
         )
     elif pump.routes:
         raise fail(f"{key}.routes", "a pump between two devices has no routes; expected none")
+    if pump.routes_from not in ("static", "etcd"):
+        raise fail(f"{key}.routes_from", f'"{pump.routes_from}": expected "static" or "etcd"')
+    if pump.routes_from == "etcd" and pump.listen is None:
+        raise fail(f"{key}.routes_from", "a pump between two devices has no routes")
+
+
+def _check_leases(scenario: Scenario, fail: Fail) -> None:
+    """Whether the routes of pumps that have them from etcd can be leases there."""
+    owners: dict[str, str] = {}
+    ports = set()
+    for i, pump in enumerate(scenario.forwarders):
+        if not isinstance(pump, Pump) or pump.routes_from != "etcd":
+            continue
+        for prefix, hop in pump.routes.items():
+            where = f'forwarders[{i}].routes."{prefix}"'
+            address, port = parse_endpoint(hop)
+            ports.add(port)
+            if ":" in prefix or address.version == _IPV6:
+                raise fail(where, "flannel keeps routes over UDP for IPv4 only in etcd")
+            if owners.setdefault(prefix, hop) != hop:
+                raise fail(where, f"in etcd a subnet has one owner; others say {owners[prefix]}")
+            if len(ports) > 1:
+                raise fail(where, "in etcd the port is the same for all")

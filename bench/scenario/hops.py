@@ -165,7 +165,7 @@ def _names(scenario: Scenario) -> list[str]:
 
 def _unused_block(scenario: Scenario, version: int, source: str) -> Network:
     within, length = _BLOCKS[version]
-    known = (_TRIPS, *_networks(scenario))
+    known = (_TRIPS, *networks(scenario))
     used = [network for network in known if network.version == version]
     for block in within.subnets(new_prefix=length):
         if not any(block.overlaps(network) for network in used):
@@ -173,7 +173,7 @@ def _unused_block(scenario: Scenario, version: int, source: str) -> Network:
     raise ScenarioError(source, KEY, f"no addresses for routers: {within} is in use")
 
 
-def _networks(scenario: Scenario) -> Iterator[Network]:
+def networks(scenario: Scenario) -> Iterator[Network]:
     """Every network that the scenario knows of."""
     for host in scenario.hosts.values():
         for device in host.devices.values():

@@ -23,7 +23,7 @@ from bench import native
 from bench.devices import AnyDevice
 from bench.devices.ipsec import Ipsec
 from bench.errors import ScenarioError, UsageError
-from bench.scenario import hops, switches
+from bench.scenario import control, hops, switches
 from bench.scenario.check import check
 from bench.scenario.model import Endpoints, Host, Predicted, Program, Pump, Qemu, Route, Scenario
 from bench.scenario.switches import Value
@@ -258,7 +258,7 @@ def _variant(file: _File, overrides: Mapping[str, str]) -> Variant:
         pump["switches"] = _pinned(pump, settings, source, f"forwarders[{number}].switches")
     scenario = _convert_scenario(table, source)
     check(scenario, source)
-    scenario = hops.insert(scenario, source)
+    scenario = hops.insert(control.insert(scenario, source), source)
     suffix = ",".join(f"{name}={show_value(value)}" for name, value in chosen.items())
     name = f"{file.base}[{suffix}]" if suffix else file.base
     return Variant(name, file.base, file.path, file.digest, parameters, scenario)

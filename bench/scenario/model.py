@@ -74,9 +74,11 @@ class Pump(Forwarder, frozen=True, kw_only=True, tag="pump"):
 
     switches: the pump's switches, name → value. In the file a few, as they are written on the
         command line; once loaded, all of them as the numbers in force.
+    routes_from: "static", or "etcd": then `routes` are what others have leased when it starts.
     """
 
     switches: dict[str, int] = {}
+    routes_from: str = "static"
 
     def device_mode(self) -> Mapping[str, int]:
         return self.switches
