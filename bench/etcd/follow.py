@@ -18,7 +18,7 @@ former one under the pump's feet (csrc/router.c).
 
 from __future__ import annotations
 
-import sys
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -48,8 +48,7 @@ def start(client: Client, own: Address, router: Router, timeout: float) -> None:
 
 def say(text: str) -> None:
     """Put a line on standard error."""
-    sys.stderr.write(f"vnetbench: pump: {text}\n")
-    sys.stderr.flush()
+    os.write(2, f"vnetbench: pump: {text}\n".encode())
 
 
 class Follower:

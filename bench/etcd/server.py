@@ -25,6 +25,8 @@ _READY_TIMEOUT = 15.0
 _LOOK = 0.02
 _INTERNAL = "http://127.0.0.1:2380"
 """Where the members of a cluster talk to each other; this one has no others."""
+_FOLDER = "/run/vnetbench-etcd"
+"""Of an etcd that is started by hand."""
 
 
 def missing() -> str | None:
@@ -96,9 +98,12 @@ def commands(scenario: Scenario) -> list[str]:
         return []
     inside = ["ip", "netns", "exec", HOST]
     leases, config = _contents(scenario)
-    put = [*inside, "env", "ETCDCTL_API=3", "etcdctl", f"--endpoints={ADDRESS}:{PORT}", "put"]
+    patience = ["--dial-timeout=20s", "--command-timeout=20s"]  # until it is up
+    etcdctl = ["env", "ETCDCTL_API=3", "etcdctl", f"--endpoints={ADDRESS}:{PORT}", *patience]
+    put = [*inside, *etcdctl, "put"]
     return [
-        f"{shlex.join([*inside, *arguments('/run/vnetbench-etcd')])} &",
+        f"rm -rf {_FOLDER}",
+        f"{shlex.join([*inside, *arguments(_FOLDER)])} &",
         *(shlex.join([*put, k, v.decode()]) for k, v in {**leases, CONFIG: config}.items()),
     ]
 
