@@ -3,14 +3,13 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from etcds import (
     ELSEWHERE,
-    INSIDE,
     KEY,
     MORE,
     PORT,
@@ -22,8 +21,9 @@ from etcds import (
     scenario,
     world,
 )
+from files import load_text, shipped, text_of
 
-from bench.errors import MissingCapability
+from bench.errors import MissingCapability, ScenarioError
 from bench.etcd import server
 from bench.etcd.client import Client, Compacted, EtcdError, Listing
 from bench.etcd.follow import Follower
@@ -31,6 +31,9 @@ from bench.etcd.leases import CONFIG, PREFIX, config_of, value_of
 from bench.forwarders import forwarding
 from bench.native import Routes
 from bench.probes import prove
+from bench.scenario import find, parse_ref, variants
+from bench.scenario.model import Scenario
+from bench.scenario.paths import trace
 from bench.topology import build
 
 pytestmark = pytest.mark.usefixtures("tuns")
@@ -237,9 +240,55 @@ def test_whoever_is_no_etcd_is_an_error_in_a_line(net: World) -> None:
 
 
 def test_the_path_is_the_same_as_with_static_routes() -> None:
-    links: Sequence[tuple[str, str]] = scenario().links
-    assert ("host-a:ctl0", "etcd:ctl0-0") in links
-    assert INSIDE not in str(links)
+    static, followed = shipped("flannel-udp").scenario, scenario()
+    assert links_of(followed) - links_of(static) == {
+        ("host-a:ctl0", "etcd:ctl0-0"),
+        ("host-b:ctl0", "etcd:ctl0-1"),
+    }
+    assert path_of(followed) == path_of(static)
+
+
+def links_of(scenario: Scenario) -> set[tuple[str, str]]:
+    return set(scenario.links)
+
+
+def path_of(scenario: Scenario) -> list[str]:
+    ends = scenario.endpoints
+    return [str(hop.ref) for hop in trace(scenario, parse_ref(ends.client), parse_ref(ends.server))]
+
+
+def test_it_goes_with_routers_in_the_path() -> None:
+    [variant] = variants(find(["flannel-udp"]), ["routes=etcd", "hops=1"])
+    assert "etcd" in variant.scenario.hosts
+    with build(variant.scenario) as topology, forwarding(topology) as running:
+        prove(topology, variant.name, running)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"192.0.2.2:8285": "192.0.2.2:8286"}, "the port is the same for all"),
+        ({"host-a": "etcd"}, "the name of the host etcd is needed for etcd's own"),
+        ({"flannel0": "ctl0"}, "the name of host-a:ctl0 is needed"),
+        ({"192.0.2.": "198.51.100."}, "198.51.100.0/24 is needed for the wires to etcd"),
+    ],
+)
+def test_a_scenario_that_leaves_etcd_no_room_is_refused(
+    changes: dict[str, str], says: str, tmp_path: Path
+) -> None:
+    text = text_of("flannel-udp").replace('routes = "static"', 'routes = "etcd"')
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    with pytest.raises(ScenarioError) as caught:
+        load_text(text, tmp_path)
+    assert says in str(caught.value)
+
+
+def test_leases_are_for_ipv4_only(tmp_path: Path) -> None:
+    text = text_of("flannel-udp6").replace("listen =", 'routes_from = "etcd"\nlisten =')
+    with pytest.raises(ScenarioError, match="for IPv4 only"):
+        load_text(text, tmp_path)
 
 
 def test_where_etcd_is_not_installed_it_is_a_skip_that_says_what_to_do(

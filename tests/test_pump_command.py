@@ -209,6 +209,10 @@ def refused(netns: int, *options: str) -> tuple[int, str]:
         (["--tun=a", "--listen=[192.0.2.1]:8285", ROUTE], "--listen [192.0.2.1]:8285"),
         (["--tun=a", LISTEN, "--route=10.0.0.0/8=[2001:db8::2]:8285"], "the family of --listen"),
         (["--tun=a", LISTEN, "--routes=/no/such/file"], "/no/such/file: No such file"),
+        ([*USUAL, "--etcd=198.51.100.1:2379"], "--etcd has all routes; expected no --route"),
+        (["--tun=a", LISTEN, "--etcd=here"], "--etcd here: expected ADDRESS:PORT"),
+        (["--tun=a", "--listen=[2001:db8::1]:1", "--etcd=198.51.100.1:2379"], "--listen of IPv4"),
+        (["--tun=a", "--tun=b", "--etcd=198.51.100.1:2379"], "needs --listen"),
         (["--tun=a", LISTEN, "--route=10.0.0.0/8=192.0.2.2:0"], "address:port"),
         (["--tun=a", LISTEN, "--route=10.0.0.0/8=192.0.2.2:65536"], "address:port"),
         (["--tun=a", LISTEN, "--route=10.0.0.0/8=host:8285"], "host"),
@@ -253,6 +257,7 @@ def test_a_refusal_is_one_line_and_status_2(wire: Wire, options: list[str], says
         (["--tun=a@no-such-namespace", "--tun=b"], "no-such-namespace: No such file"),
         (["--tun=a@/dev/null", "--tun=b"], "/dev/null: "),
         (["--tun=a", "--listen=192.0.2.99:8285", ROUTE], "192.0.2.99:8285: Cannot assign"),
+        (["--tun=a", LISTEN, "--etcd=192.0.2.2:9"], "etcd 192.0.2.2:9: Connection refused"),
         (["--tun=a", "--listen=192.0.2.1:7", ROUTE], "192.0.2.1:7: Address already in use"),
     ],
 )

@@ -73,6 +73,14 @@ def test_the_commands_build_a_scenario_that_carries_packets(name: str) -> None:
     typed(variant)
 
 
+def test_they_do_so_where_routes_are_in_etcd() -> None:
+    require_tun()
+    require_program("etcd")
+    require_program("etcdctl")
+    [variant] = variants(find(["flannel-udp"]), ["routes=etcd"])
+    typed(variant)
+
+
 def test_they_do_so_in_the_parity_arm() -> None:
     require_program("ethtool")
     typed(shipped("vxlan"), Arm.PARITY)

@@ -245,6 +245,11 @@ CASES = (
         *('forwarders[0].routes."10.8.0.2/32"', ("192.0.2.9:1194",)),
     ),
     Broken(
+        "routes from nowhere are refused",
+        *("flannel-udp", 'routes = "static"', 'routes = "consul"'),
+        *("forwarders[0].routes_from", ('"consul"', '"static" or "etcd"')),
+    ),
+    Broken(
         "a parameter that is not declared is answered with those there are",
         *("veth", 'mtu = "$mtu" }', 'mtu = "$mru" }'),
         *("hosts.client.devices.eth0.mtu", ("$mru", "mtu")),

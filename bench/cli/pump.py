@@ -160,7 +160,9 @@ def _check_shape(
             "pump: --listen needs at least one --route PREFIX=ADDRESS:PORT, or --routes, or --etcd"
         )
     if routes and not listen:
-        raise UsageError("pump: --route needs --listen; between two devices there is no choice")
+        raise UsageError(
+            "pump: --route needs --listen, as does --etcd; between two devices there is no choice"
+        )
 
 
 class _RouteTable:
