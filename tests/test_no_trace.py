@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cage import Cage, cage, kill, until
+from capabilities import require_program
 from files import NAMES, PEERS, ROOT, STRESS, shipped
 from live import live, ping
 from test_programs import installed
@@ -150,6 +151,13 @@ def test_killed_at_any_moment_it_leaves_no_process_namespace_or_link(
 def test_programs_of_others_are_killed_with_it(number: int, name: str, caged: Cage) -> None:
     installed(name)
     kill_while_busy(number, caged, (name,), 1 + len(shipped(name).scenario.forwarders))
+
+
+@pytest.mark.usefixtures("tuns")
+@pytest.mark.parametrize("number", range(KILLS_OF_EACH))
+def test_an_etcd_is_killed_with_it(number: int, caged: Cage) -> None:
+    require_program("etcd")
+    kill_while_busy(number, caged, ("flannel-udp[routes=etcd]",), 4)
 
 
 @pytest.mark.parametrize("number", range(KILLS_OF_EACH))

@@ -68,38 +68,8 @@ def main() -> int:
     for name in programs.names():
         tool = programs.tool(name)
         say(f"{name}: {tool.missing() or tool.installed_version()}")
-from bench.errors import MissingCapability
-from bench.etcd import server
-from bench.guests import image
-
-_ELSEWHERE = ("etcd",) * 4
-"""The package of etcd outside Debian."""
-
-
-def needs() -> list[Need]:
-    """What is not ours: programs, what guests are made of, the etcd that routes may come from."""
-    return [
-        *(need_of(programs.tool(name)) for name in programs.names()),
-        *GUESTS,
-        etcd_need("etcd, for routes from leases", "etcd", "etcd-server"),
-        etcd_need("etcdctl, for the commands that `show` prints", "etcdctl", "etcd-client"),
-    ]
-
-
-GUESTS = [
-    Need("QEMU", "test", has_programs("qemu-system-x86_64"), same("qemu-system-x86")),
-    Need("busybox without libraries", "test", image.has_busybox, same("busybox-static")),
-    Need("iperf3", "test", has_programs("iperf3"), same("iperf3")),
-]
-
-
-def provide_guest_kernel() -> None:
-    """Fetch one where there is none."""
-    try:
-        image.find_kernel()
-    except MissingCapability:
-        with alone():
-            fetch(image.PLACE)
+    say(f"guests: {image.missing() or image.find_kernel().image.name}")
+    say(f"etcd: {server.missing() or server.version()}")
     return 0
 
 
