@@ -13,7 +13,13 @@ from bench.errors import CannotMeasure, MissingCapability
 from bench.forwarders import Running
 from bench.guests import Guest, Program
 from bench.process import Child, execute, spawn
-from bench.scenario import DeviceRef, Scenario, parse_ref, server_address
+from bench.scenario import (
+    DeviceRef,
+    Scenario,
+    listening_address,
+    parse_ref,
+    server_address,
+)
 from bench.topology import Topology, inside
 
 
@@ -71,6 +77,11 @@ class Path:
     def server_address(self) -> str:
         """The address the client talks to."""
         return str(server_address(self.topology.scenario))
+
+    @property
+    def listening_address(self) -> str:
+        """The address the server listens at; another one where ports are forwarded to it."""
+        return str(listening_address(self.topology.scenario))
 
 
 @dataclass(frozen=True)

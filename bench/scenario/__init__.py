@@ -11,7 +11,7 @@ from bench.scenario.load import (
     variants,
 )
 from bench.scenario.model import Scenario
-from bench.scenario.paths import Hop, server_address, trace
+from bench.scenario.paths import Hop, listening_address, server_address, trace
 
 __all__ = [
     "DeviceRef",
@@ -19,6 +19,7 @@ __all__ = [
     "Scenario",
     "Variant",
     "find",
+    "listening_address",
     "load",
     "parse_ref",
     "server_address",

@@ -169,6 +169,11 @@ def _check_endpoints(scenario: Scenario, fail: Fail) -> None:
             )
     if refs["client"].host == refs["server"].host:
         raise fail("endpoints.server", "is on the client's host; expected another host")
+    if scenario.endpoints.address is not None:
+        address = read_address(scenario.endpoints.address, "endpoints.address", fail)
+        own = ip_interface(scenario.device(refs["server"]).addresses[0])
+        if address.version != own.version:
+            raise fail("endpoints.address", f"expected one of the family of {own}")
     for source, target in (("client", "server"), ("server", "client")):
         try:
             trace(scenario, refs[source], refs[target])

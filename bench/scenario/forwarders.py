@@ -16,6 +16,7 @@ from bench.devices.reading import (
 from bench.endpoint import parse_endpoint
 from bench.native import Address
 from bench.scenario.model import Forwarder, Program, Pump, Qemu, Scenario
+from bench.scenario.proxies import check_proxies
 
 _IPV6 = 6
 
@@ -44,6 +45,7 @@ def check_forwarders(scenario: Scenario, fail: Fail) -> None:
             if forwarder.listen and parse_endpoint(forwarder.listen)[0].version != address.version:
                 raise fail(where_to, f"expected a peer of the family of {forwarder.listen}")
     _check_leases(scenario, fail)
+    check_proxies(scenario, fail)
     for ref, device in devices(scenario):
         if isinstance(device, HeldDevice) and ref not in holder:
             raise fail(
@@ -89,6 +91,12 @@ def _far_ends(forwarder: Forwarder, key: str, fail: Fail) -> Iterator[tuple[str,
 def _check_program_shape(program: Program, held: list[Device], key: str, fail: Fail) -> None:
     if len(held) != 1 or isinstance(held[0], Macvtap | Nic):
         raise fail(f"{key}.devices", "expected one tun or tap")
+    if program.sockets is not None:
+        if not isinstance(held[0], Tap):
+            raise fail(f"{key}.devices", "a program with sockets on another host has a tap")
+        if program.listen or program.routes or program.peers:
+            raise fail(key, "a program with sockets on another host has no listen, routes or peers")
+        return
     if program.listen is None:
         raise fail(f"{key}.listen", 'expected "address:port" of its socket')
     if isinstance(held[0], Tun) and (program.peers or not program.routes):

@@ -85,15 +85,20 @@ class Pump(Forwarder, frozen=True, kw_only=True, tag="pump"):
 
 
 class Program(Forwarder, frozen=True, kw_only=True, tag="program"):
-    """Somebody else's: one tun or tap, and a socket.
+    """Somebody else's: one tun or tap, and a socket, or any number of them on another host.
 
     program: which; an entry of `bench.programs`. options: its own, as that entry declares them.
     peers: "address:port" of those that are told all that a tap sends, as it has no routes.
+    sockets: the host where it runs, if that is not its tap's: then it is a proxy, which ends the
+        tap's connections and opens others, from this host's addresses.
+    forwards: the address of that host at which it takes connections for the tap's address.
     """
 
     program: str
     options: dict[str, bool | int | float | str] = {}
     peers: list[str] = []
+    sockets: Name | None = None
+    forwards: str | None = None
 
 
 class Qemu(Forwarder, frozen=True, kw_only=True, tag="qemu"):
@@ -113,10 +118,14 @@ class Qemu(Forwarder, frozen=True, kw_only=True, tag="qemu"):
 
 
 class Endpoints(_Strict, frozen=True, kw_only=True):
-    """Between which devices, `host:device`, the path is measured."""
+    """Between which devices, `host:device`, the path is measured.
+
+    address: by which the client reaches the server, where that is not the server's own.
+    """
 
     client: str
     server: str
+    address: str | None = None
 
 
 Count = Annotated[int, Meta(ge=0, description="a count, 0 or more")]
@@ -158,6 +167,11 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     congestion_control: str = "cubic"
     streams: Annotated[int, Meta(ge=1, le=128, description="1 to 128 streams")] = 1
     hops: Annotated[int, Meta(ge=0, le=16, description="0 to 16 routers")] = 0
+
+    @property
+    def proxied(self) -> bool:
+        """Whether connections end on the way, so that the server sees another client's address."""
+        return any(isinstance(f, Program) and f.sockets for f in self.forwarders)
 
     def device(self, ref: DeviceRef) -> Device:
         """Return the device `ref` names (KeyError if there is none: `check` rules that out)."""

@@ -4,7 +4,8 @@ The trace follows the kernel's own decisions: on each host the longest matching 
 device; on the link behind it the frame travels over pairs, bridges, tunnels, devices on top of
 others and forwarders of taps to the device that owns the next hop's address; a tun device hands the
 packet to its forwarder, which sends it to the one that owns the destination's prefix. Tunnels are
-followed underneath: their outer packets cross the underlay, and its devices are on the path too.
+followed underneath: their outer packets cross the underlay, and its devices are on the path too. At
+a proxy a connection ends and another one begins; what comes back takes each of them in turn.
 
 So that a scenario is known to work before anything is built, and the devices whose counters must
 move when it is measured need not be listed by hand.
@@ -61,12 +62,23 @@ def trace(scenario: Scenario, client: DeviceRef, server: DeviceRef) -> tuple[Hop
 
     Raises NoPath where it would not arrive.
     """
-    target = ip_interface(scenario.device(server).addresses[0]).ip
-    return tuple(_route(_wire(scenario), client.host, target, 0))
+    wiring, ends = _wire(scenario), scenario.endpoints
+    if scenario.proxied and (str(client), str(server)) == (ends.server, ends.client):
+        return tuple(_back(wiring, _legs(wiring, server, client, server_address(scenario))))
+    own = ip_interface(scenario.device(server).addresses[0]).ip
+    target = server_address(scenario) if str(server) == ends.server else own
+    return tuple(hop for leg in _legs(wiring, client, server, target) for hop in leg.hops)
 
 
 def server_address(scenario: Scenario) -> Address:
     """The address that the client endpoint talks to."""
+    if scenario.endpoints.address is not None:
+        return ip_address(scenario.endpoints.address)
+    return listening_address(scenario)
+
+
+def listening_address(scenario: Scenario) -> Address:
+    """The address of its own that the server endpoint listens at."""
     return ip_interface(scenario.device(parse_ref(scenario.endpoints.server)).addresses[0]).ip
 
 
@@ -79,6 +91,24 @@ class _Wiring:
     bridge_of: dict[DeviceRef, DeviceRef]
     held_by: dict[DeviceRef, Forwarder]
     on_top: dict[DeviceRef, list[DeviceRef]]
+
+    def proxy(self, ref: DeviceRef) -> Program | None:
+        """The proxy behind a tap, if one is."""
+        holder = self.held_by.get(ref)
+        return holder if isinstance(holder, Program) and holder.sockets else None
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """The way of one connection: all there is, or up to the next proxy, or from one into its tap.
+
+    start, end: hosts. source: the address that `start` has in it. hops: from `start` to `end`.
+    """
+
+    start: str
+    end: str
+    source: Address
+    hops: tuple[Hop, ...]
 
 
 def _wire(scenario: Scenario) -> _Wiring:
@@ -100,6 +130,61 @@ def _wire(scenario: Scenario) -> _Wiring:
         held_by={parse_ref(text): f for f in scenario.forwarders for text in f.devices},
         on_top=on_top,
     )
+
+
+def _legs(wiring: _Wiring, client: DeviceRef, server: DeviceRef, target: Address) -> list[_Leg]:
+    """The connections by which the client reaches the server when it talks to `target`."""
+    hosts = wiring.scenario.hosts
+    forwards = {
+        ip_address(f.forwards): parse_ref(f.devices[0])
+        for f in wiring.scenario.forwarders
+        if isinstance(f, Program) and f.forwards
+    }
+    legs: list[_Leg] = []
+    start = client.host
+    while len(legs) < _MAX_HOPS:
+        hops = tuple(_route(wiring, start, target, 0))
+        end = hops[-1].ref.host if hops else start
+        if hops:
+            source = _source(start, hosts[start], target)
+            legs.append(_Leg(start, end, source, hops))
+        proxy = wiring.proxy(hops[-1].ref) if hops else None
+        if proxy is not None and proxy.sockets:
+            start = proxy.sockets
+            continue
+        if target in forwards:
+            tap = forwards[target]
+            source = legs[-1].source if legs else target
+            legs.append(_Leg(end, tap.host, source, (Hop(tap),)))
+            end = tap.host
+        if end != server.host:
+            raise NoPath(f"{end} has the address {target}, and {server.host} is not behind it")
+        return legs
+    raise NoPath(f"connections to {target} go in a circle")
+
+
+def _back(wiring: _Wiring, legs: list[_Leg]) -> Iterator[Hop]:
+    """The way of what comes back over the connections `legs`."""
+    for leg in reversed(legs):
+        first, last = leg.hops[0].ref, leg.hops[-1].ref
+        if wiring.proxy(last) and first.host == leg.start:  # the proxy hands it back to the tap
+            yield Hop(last)
+            yield from _route(wiring, last.host, leg.source, 0)
+            continue
+        hops = tuple(_route(wiring, leg.end, leg.source, 0))
+        if wiring.proxy(first) and (not hops or hops[-1].ref != first):
+            raise NoPath(f"{leg.end} answers {leg.source} not by {first}")
+        yield from hops
+
+
+def _source(name: str, host: Host, target: Address) -> Address:
+    """The address that a connection to `target` has on its own host."""
+    device, next_hop = _look_up(name, host, target)
+    own = [(d, i) for d, i in _interfaces(host) if i.version == target.version]
+    if not own:
+        raise NoPath(f"{name} has no address to reach {target} from")
+    best = max(own, key=lambda one: (one[0] == device, next_hop in one[1].network))
+    return best[1].ip
 
 
 def _route(wiring: _Wiring, host_name: str, target: Address, depth: int) -> Iterator[Hop]:
@@ -124,6 +209,11 @@ def _route(wiring: _Wiring, host_name: str, target: Address, depth: int) -> Iter
             host_name = far
             continue
         ref = DeviceRef(host_name, device)
+        if wiring.proxy(ref):
+            if depth:
+                raise NoPath(f"the outer packets of a tunnel end at the proxy of {ref}")
+            yield Hop(ref)
+            return
         if isinstance(host.devices[device], Tun):
             hops = list(_through_tun(wiring, ref, target, depth))
         elif isinstance(host.devices[device], Tunnel) and host.devices[device].ip_only:
