@@ -12,7 +12,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import integrity_tcp, integrity_udp
+from bench import integrity_tcp, integrity_udp, ports
 from bench.errors import CannotMeasure
 from bench.integrity_tcp import TcpResult
 from bench.integrity_udp import UdpResult
@@ -20,7 +20,6 @@ from bench.probes.base import Path
 from bench.probes.flow import Direction, forth
 
 _IP_MTU, _IPV6_MTU = 14, 24  # linux/in.h, linux/in6.h
-_UDP_PORT = 7009  # nothing has to listen there
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _connected(direction: Direction) -> socket.socket:
     address = direction.address
     try:
         sock = direction.open(direction.sender)
-        sock.connect((address, _UDP_PORT))
+        sock.connect((address, ports.UNUSED))
     except OSError as error:
         raise CannotMeasure(f"{direction.sender}: {address}: {error.strerror}") from None
     return sock

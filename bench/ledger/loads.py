@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from bench import native
+from bench import native, ports
 from bench.errors import CannotMeasure
 from bench.ledger.calls import DATA_CALLS
 from bench.ledger.model import Load
@@ -142,7 +142,7 @@ def _tcp(path: Path, load: Load) -> Iterator[Prepared]:
         tool.sending(path, test, waiting) as sending,
     ):
         netns = path.topology.netns(path.server.host)
-        wait_for_listener(netns, serving, tcp_goodput.PORT, _START_TIMEOUT)
+        wait_for_listener(netns, serving, ports.GOODPUT, _START_TIMEOUT)
 
         def run() -> Delivered:
             word.write(b"\n")

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench import native
+from bench import native, ports
 from bench.endpoint import family_of, parse_endpoint, show_endpoint
 from bench.errors import CannotMeasure
 from bench.guests import Guest, Program
 from bench.probes.base import Path, server
 from bench.process import Child, Send
-from bench.scenario import server_address
+from bench.scenario import listening_address, server_address
 
 PAYLOAD = 64
 """Bytes of UDP payload of each datagram."""
@@ -24,7 +24,6 @@ NO_ECHO = "no echo from"
 """How a program that got no echo begins its last words."""
 _CALIBRATION = 0.02
 """Seconds that the round trips at the end of a calibration take at least."""
-_PORT = 7007
 _START_TIMEOUT = 5.0
 
 
@@ -32,29 +31,30 @@ _START_TIMEOUT = 5.0
 def responder(path: Path, cpu: int | None = None) -> Iterator[tuple[Child | Program, str]]:
     """Run an echo server at the server endpoint, on one CPU if one is given; a guest has only one.
 
-    Yields it and its "address:port".
+    Yields it and the "address:port" by which the client reaches it.
     """
 
-    address = server_address(path.topology.scenario)
+    scenario = path.topology.scenario
+    address, own = server_address(scenario), listening_address(scenario)
 
     def serve(send: Send) -> None:
         if cpu is not None:
             os.sched_setaffinity(0, {cpu})
         with socket.socket(family_of(address), socket.SOCK_DGRAM) as sock:
-            sock.bind((str(address), _PORT))
+            sock.bind((str(own), ports.ECHO))
             send({"ready": True})
             native.pong(sock.fileno(), os.eventfd(0))
 
     place = path.place(path.server.host)
     if isinstance(place, Guest):
-        words = ["agent", "pong", str(address), str(_PORT)]
+        words = ["agent", "pong", str(own), str(ports.ECHO)]
         with place.execute("responder", words) as program:
             program.await_line("ready", _START_TIMEOUT)
-            yield program, show_endpoint(address, _PORT)
+            yield program, show_endpoint(address, ports.ECHO)
         return
     with server(path, "responder", serve) as child:
         child.receive(_START_TIMEOUT)
-        yield child, show_endpoint(address, _PORT)
+        yield child, show_endpoint(address, ports.ECHO)
 
 
 def connect(endpoint: str) -> socket.socket:

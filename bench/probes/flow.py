@@ -17,8 +17,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import IO, Any, Literal
 
+from bench import ports
 from bench.endpoint import family_of
 from bench.errors import CannotMeasure
 from bench.native.delay import Arrived
@@ -49,12 +51,16 @@ _PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Direction:
-    """From one host of a path to the address of another one."""
+    """From one host of a path to the address of another one.
+
+    forwarded_to: where the receiver listens, if its ports are forwarded from that address.
+    """
 
     path: Path
     sender: str
     receiver: str
     address: str
+    forwarded_to: str | None = None
 
     def __str__(self) -> str:
         return f"{self.sender} to {self.receiver}"
@@ -67,7 +73,9 @@ class Direction:
 
 def forth(path: Path) -> Direction:
     """From client to server."""
-    return Direction(path, path.client.host, path.server.host, path.server_address)
+    address, own = path.server_address, path.listening_address
+    forwarded_to = own if own != address else None
+    return Direction(path, path.client.host, path.server.host, address, forwarded_to)
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,8 @@ def flowing(
 ) -> Iterator[Flow]:
     """Have a sender and a receiver wait for orders at the ends of `direction`.
 
-    connected: which sockets are. Where neither is, what comes to any address is received.
+    connected: which sockets are; on a proxied path never the receiver's, as a proxy sends from
+        ports of its own. Where neither is, what comes to any address is received.
     ahead: each keeps to a CPU, ahead of all else there, and no forwarder to that of the sender.
     Raises CannotMeasure, as all orders do. On leaving, both processes are ended.
     """
@@ -167,14 +176,24 @@ def _sockets(
     try:
         giver = stack.enter_context(direction.open(direction.sender))
         taker = stack.enter_context(direction.open(direction.receiver))
-        taker.bind(("" if connected == "neither" else direction.address, 0))
+        _bind(taker, direction, connected)
         if connected != "neither":
-            giver.connect(taker.getsockname()[:2])
-        if connected == "both":
+            giver.connect((direction.address, taker.getsockname()[1]))
+        if connected == "both" and not direction.path.topology.scenario.proxied:
             taker.connect(giver.getsockname()[:2])
     except OSError as error:
         raise CannotMeasure(f"{direction}, {direction.address}: {error.strerror}") from None
     return giver, taker
+
+
+def _bind(taker: socket.socket, direction: Direction, connected: Connected) -> None:
+    if direction.forwarded_to is not None:
+        taker.bind((direction.forwarded_to, next(_forwarded_ports)))
+    else:
+        taker.bind(("" if connected == "neither" else direction.address, 0))
+
+
+_forwarded_ports = cycle(ports.FORWARDED_FLOWS)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from bench import ports
 from bench.errors import CannotMeasure
 from bench.guests import Guest, Program
 from bench.probes.base import (
@@ -34,8 +35,6 @@ from bench.process import Child, Send, spawn
 
 _LIBRARY = "libiperf.so.0"
 _COMMAND = "iperf3"
-PORT = 5201
-"""Where the server listens."""
 _REPORT_SIZE = 1 << 20
 _START_TIMEOUT = 10.0
 _MARGIN = 15.0
@@ -90,7 +89,7 @@ def chosen() -> Tool:
 def measure_with(tool: Tool, path: Path, test: TcpTest) -> Measurement:
     """Run `test` over `path` with one of the ways to do so. Raises CannotMeasure."""
     with tool.serve(path) as serving:
-        wait_for_listener(path.place(path.server.host), serving, PORT, _START_TIMEOUT)
+        wait_for_listener(path.place(path.server.host), serving, ports.GOODPUT, _START_TIMEOUT)
         with tool.sending(path, test, None) as sending:
             text = tool.report(sending, test)
     return Measurement({"tcp_goodput": [goodput(text, path, test)]}, raw={"iperf3": text.encode()})
@@ -124,11 +123,11 @@ def goodput(text: str, path: Path, test: TcpTest) -> float:
 
 @contextmanager
 def _library_serve(path: Path) -> Iterator[Running]:
-    address = path.server_address
+    address = path.listening_address
 
     def serve(_: Send) -> None:
         iperf = _iperf3().Server(lib_name=_LIBRARY)
-        iperf.bind_address, iperf.port = address, PORT
+        iperf.bind_address, iperf.port = address, ports.GOODPUT
         _make_room_for_report(iperf)
         iperf.run()
 
@@ -142,7 +141,7 @@ def _library_sending(path: Path, test: TcpTest, begin: int | None) -> Iterator[R
 
     def send(_: Send) -> dict[str, Any]:
         iperf = _iperf3().Client(lib_name=_LIBRARY)
-        iperf.server_hostname, iperf.port = address, PORT
+        iperf.server_hostname, iperf.port = address, ports.GOODPUT
         iperf.omit, iperf.duration, iperf.num_streams = test.warmup, test.duration, test.streams
         _make_room_for_report(iperf)
         control = iperf.lib.iperf_set_test_congestion_control
@@ -201,7 +200,7 @@ def _library_loads() -> bool:
 
 
 def _command_serve(path: Path) -> AbstractContextManager[Running]:
-    words = [_COMMAND, "--server", "--bind", path.server_address, "--port", str(PORT)]
+    words = [_COMMAND, "--server", "--bind", path.listening_address, "--port", str(ports.GOODPUT)]
     return execute_at(path, path.server.host, "iperf3 server", words)
 
 
@@ -209,7 +208,7 @@ def _command_sending(
     path: Path, test: TcpTest, begin: int | None
 ) -> AbstractContextManager[Running]:
     words = [
-        *(_COMMAND, "--client", path.server_address, "--port", str(PORT), "--json"),
+        *(_COMMAND, "--client", path.server_address, "--port", str(ports.GOODPUT), "--json"),
         *("--omit", str(test.warmup), "--time", str(test.duration), "--interval", "0"),
         *("--parallel", str(test.streams), "--congestion", test.congestion_control),
     ]
