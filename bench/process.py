@@ -146,37 +146,47 @@ def execute(
     netns: int | None = None,
     keep: Sequence[int] = (),
     files: Mapping[str, bytes] | None = None,
+    namespaces: Mapping[str, int] | None = None,
 ) -> Iterator[Child]:
     """Run the program `arguments` in the namespace of `netns`, and yield it; it sends no messages.
 
     keep: descriptors it inherits besides the standard ones. files: what it finds in FOLDER, path
         below it → content; then /run is the program's own, in memory, and gone with it.
+    namespaces: more that it finds there, name → descriptor: for programs that take a path only, and
+        may not follow one into another process's descriptors.
     On leaving, it is ended.
     """
 
     def run(_: int) -> None:
         try:
             if files is not None:
-                _write_private(files)
+                _write_private(files, namespaces or {})
             for fd in keep:
                 os.set_inheritable(fd, True)
+            # Python ignores it, a program would inherit that, and some (pasta) will not have it.
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             os.execvp(arguments[0], list(arguments))  # noqa: S606 - no shell is the point
         except OSError as error:
             os.write(2, f"{error.filename or arguments[0]}: {error.strerror}\n".encode())
             raise SystemExit(127) from None
 
-    with _fork(name, run, netns, keep) as child:
+    with _fork(name, run, netns, [*keep, *(namespaces or {}).values()]) as child:
         yield child
 
 
-def _write_private(files: Mapping[str, bytes]) -> None:
-    """Write `files` where only this process and its children can see them."""
+def _write_private(files: Mapping[str, bytes], namespaces: Mapping[str, int]) -> None:
+    """Put files and namespaces where only this process and its children can see them."""
     native.private_tmpfs("/run")
     os.umask(0o077)
     for name, content in files.items():
         path = Path(FOLDER, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    for name, fd in namespaces.items():
+        path = Path(FOLDER, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        native.bind(fd, str(path))
 
 
 def run_in_foreground(arguments: Sequence[str], netns: int, environment: Mapping[str, str]) -> int:

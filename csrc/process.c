@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
@@ -28,6 +29,14 @@ int vnb_private_tmpfs(const char *path)
 	    mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
 		return -errno;
 	return 0;
+}
+
+int vnb_bind(int fd, const char *path)
+{
+	char source[32];
+
+	snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
+	return mount(source, path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
 }
 
 int vnb_die_with_parent(int signal)

@@ -456,6 +456,9 @@ int vnb_setns(int fd, int nstype); /* setns(2), or -errno */
  */
 int vnb_private_tmpfs(const char *path);
 
+/* Have the file behind descriptor `fd`, such as a namespace, at `path` as well. 0 or -errno. */
+int vnb_bind(int fd, const char *path);
+
 /*
  * Have the kernel send `signal` to the caller when the *thread* that forked it dies; survives exec
  * of anything but a set-id program. Or -errno: -EINVAL (no such signal).

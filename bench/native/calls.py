@@ -45,6 +45,11 @@ def private_tmpfs(path: str) -> None:
     check(lib.vnb_private_tmpfs(os.fsencode(path)))
 
 
+def bind(fd: int, path: str) -> None:
+    """Have the file of a descriptor, such as a namespace, at `path` as well. Raises OSError."""
+    check(lib.vnb_bind(fd, os.fsencode(path)))
+
+
 def die_with_parent(signal: int) -> None:
     """Have the kernel send `signal` to this process when the thread that forked it dies."""
     check(lib.vnb_die_with_parent(signal))
