@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from bench import programs
@@ -24,11 +24,15 @@ from bench.devices import DeviceRef, Tun, parse_ref
 from bench.endpoint import parse_endpoint
 from bench.errors import CannotMeasure
 from bench.forwarders.base import Running
+from bench.native import Address
 from bench.process import FOLDER, Child, execute
-from bench.programs import End, Launch, Secrets, Tool, Value
+from bench.programs import End, Launch, Proxied, Secrets, Tool, Value
 from bench.scenario.model import Program, Scenario
+from bench.scenario.proxies import gateway
 from bench.topology import Topology
 
+_NETNS = "netns"
+"""The file by which a proxy finds the namespace of its tap."""
 _READY_TIMEOUT = 15.0
 _LOOK = 0.005
 
@@ -43,6 +47,12 @@ def problems(scenario: Scenario, spec: Program) -> Iterator[tuple[str, str]]:
     kind = _kind(scenario, ref)
     if kind not in tool.kinds:
         yield "devices", f"{spec.program} cannot have a {kind}"
+    if tool.proxy and spec.sockets is None:
+        yield "sockets", f"{spec.program} is a proxy; expected the host where its sockets are"
+    elif spec.sockets is not None and not tool.proxy:
+        yield "sockets", f"{spec.program} has its sockets where its device is; expected none"
+    elif spec.sockets is not None and (reason := tool.refusal(_proxied(scenario, spec))):
+        yield "devices", f"{spec.program}: {reason}"
     if scenario.device(ref).mtu > tool.largest_mtu:
         yield "devices", f"{spec.program} carries no MTU above {tool.largest_mtu}, as {ref} has"
     if len({*spec.routes.values(), *spec.peers}) > 1 and not tool.several:
@@ -62,19 +72,24 @@ def running(topology: Topology, specs: Sequence[Program]) -> Iterator[list[Runni
     versions = {name: programs.tool(name).installed_version() for name in _names(specs)}
     found: list[Running] = []
     with ExitStack() as stack:
-        launches = [launch for _, _, launch in _launches(topology.scenario, specs)]
+        launches = _launches(topology.scenario, specs)
         deadline = time.monotonic() + _READY_TIMEOUT
         for spec in specs:  # all first: a new process has what we hold until it comes to close it
             topology.release(parse_ref(spec.devices[0]))
-        for spec, launch in zip(specs, launches, strict=True):
+        for spec, (end, _, launch) in zip(specs, launches, strict=True):
             ref = parse_ref(spec.devices[0])
-            name = f"{spec.program} {ref}"
             child = stack.enter_context(
-                execute(name, launch.arguments, netns=topology.netns(ref.host), files=launch.files)
+                execute(
+                    f"{spec.program} {ref}",
+                    launch.arguments,
+                    netns=topology.netns(end.host),
+                    files=launch.files,
+                    namespaces={_NETNS: topology.netns(ref.host)} if end.proxied else {},
+                )
             )
-            found.append(Running(name, child, facts=_facts(spec, versions[spec.program])))
+            found.append(Running(child.name, child, facts=_facts(spec, versions[spec.program])))
             _wait_until_listening(launch, child, deadline)
-        for spec, launch, one in zip(specs, launches, found, strict=True):
+        for spec, (_, _, launch), one in zip(specs, launches, found, strict=True):
             _wait_until_ready(topology, parse_ref(spec.devices[0]), launch, one.child, deadline)
         yield found
 
@@ -95,9 +110,15 @@ def _by_hand(end: End, launch: Launch) -> str:
     ip(8) gives that a mount namespace, so what it mounts goes with it, as in a run.
     """
     inside = ["ip", "netns", "exec", end.host]
-    if not launch.files and not launch.afterwards:
+    if not launch.files and not launch.afterwards and not end.proxied:
         return f"{shlex.join([*inside, *launch.arguments])} &"
-    lines = [f"{shlex.join([*inside, 'sh'])} <<'END' &", "mount -t tmpfs tmpfs /run", "umask 077"]
+    lines = [f"{shlex.join([*inside, 'sh'])} <<'END' &"]
+    if end.proxied:
+        lines.append(f"exec 3< /run/netns/{end.proxied.host}")  # the next line hides it
+    lines += ["mount -t tmpfs tmpfs /run", "umask 077"]
+    if end.proxied:
+        lines.append(f"install -D /dev/null {end.proxied.netns}")
+        lines.append(f"mount --bind /proc/self/fd/3 {end.proxied.netns} && exec 3<&-")
     for name, content in launch.files.items():
         path = f"{FOLDER}/{name}"
         lines += [f"install -D /dev/null {path}", f"cat > {path} <<'FILE'"]
@@ -129,14 +150,14 @@ def _ends(scenario: Scenario, specs: Sequence[Program], tool: Tool) -> list[End]
     ends = []
     for i, spec in enumerate(specs):
         ref = parse_ref(spec.devices[0])
-        assert spec.listen is not None  # noqa: S101 - `check` has made sure
-        address, port = parse_endpoint(spec.listen)
+        proxied = _proxied(scenario, spec) if spec.sockets else None
+        address, port = _socket(scenario, spec, proxied)
         routes = {ip_network(prefix): numbers[hop] for prefix, hop in spec.routes.items()}
         defaults: dict[str, Value] = {name: values[0] for name, values in tool.options.items()}
         ends.append(
             End(
                 number=i,
-                host=ref.host,
+                host=spec.sockets or ref.host,
                 device=ref.device,
                 kind=_kind(scenario, ref),
                 mtu=scenario.device(ref).mtu,
@@ -145,9 +166,34 @@ def _ends(scenario: Scenario, specs: Sequence[Program], tool: Tool) -> list[End]
                 routes=routes,
                 peers=sorted({*routes.values(), *(numbers[hop] for hop in spec.peers)}),
                 options={**defaults, **spec.options},
+                proxied=proxied,
             )
         )
     return ends
+
+
+def _socket(scenario: Scenario, spec: Program, proxied: Proxied | None) -> tuple[Address, int]:
+    """Where the sockets of a program are: its one, or a proxy's many, which have any port."""
+    if proxied is None or spec.sockets is None:
+        assert spec.listen is not None  # noqa: S101 - `check` has made sure
+        return parse_endpoint(spec.listen)
+    uplink = scenario.hosts[spec.sockets].devices[proxied.uplink]
+    return ip_interface(uplink.addresses[0]).ip, 0
+
+
+def _proxied(scenario: Scenario, spec: Program) -> Proxied:
+    ref, host = parse_ref(spec.devices[0]), scenario.hosts[str(spec.sockets)]
+    near = gateway(scenario, ref)
+    assert near is not None  # noqa: S101 - `check` has made sure
+    interfaces = map(ip_interface, scenario.device(ref).addresses)
+    return Proxied(
+        host=ref.host,
+        netns=f"{FOLDER}/{_NETNS}",
+        interface=next(interface for interface in interfaces if near in interface.network),
+        gateway=near,
+        uplink=next(name for name, device in host.devices.items() if device.addresses),
+        forwards=ip_address(spec.forwards) if spec.forwards else None,
+    )
 
 
 def _kind(scenario: Scenario, ref: DeviceRef) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from bench.programs.base import End, Launch, Secrets, Tool, Value
+from bench.programs.base import End, Launch, Proxied, Secrets, Tool, Value
 
 _OURS = {"base"}
 
@@ -28,4 +28,4 @@ def tool(name: str) -> Tool:
     return found
 
 
-__all__ = ["End", "Launch", "Secrets", "Tool", "Value", "names", "tool"]
+__all__ = ["End", "Launch", "Proxied", "Secrets", "Tool", "Value", "names", "tool"]

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Interface, IPv6Interface
 
 from bench.errors import CannotMeasure, MissingCapability
 from bench.native import Address, Network
@@ -23,10 +24,29 @@ _TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
+class Proxied:
+    """What a proxy is to do: its tap is in another namespace than its sockets.
+
+    host: of the tap. netns: the path of its namespace. interface: the tap's address, with its
+    network. gateway: by which the tap's host reaches all others. uplink: a device of the host of
+    the sockets, with an address. forwards: at which address of that host connections are for the
+    tap; the ports are those of `bench.ports`.
+    """
+
+    host: str
+    netns: str
+    interface: IPv4Interface | IPv6Interface
+    gateway: Address
+    uplink: str
+    forwards: Address | None
+
+
+@dataclass(frozen=True)
 class End:
     """One process of a program, and what it is to do.
 
     number: among the ends of this program in the scenario; `Secrets` are in that order.
+    host: where it runs. proxied: of a proxy only; its sockets have any `port`, 0.
     address, port: where its socket is. routes: prefix → number of the end that owns it; of a tun.
     peers: numbers of the ends it talks to. kind: of its device, "tun" or "tap".
     """
@@ -41,6 +61,7 @@ class End:
     routes: Mapping[Network, int]
     peers: Sequence[int]
     options: Mapping[str, Value]
+    proxied: Proxied | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,8 @@ class Tool:
     options: name → what it may be, the first by default.
     cipher: what the payload is encrypted with under some options; "none".
     kinds: of devices that it can have. largest_mtu: of these.
+    proxy: whether it ends connections; see `Proxied`. refusal: why a proxy cannot be what is asked
+        of it, or None.
     several: whether one process can have several peers.
     launch: how to start an end, given all ends and their secrets.
     secrets: makes the keys of all ends, if they need any.
@@ -90,6 +113,8 @@ class Tool:
     cipher: Callable[[Mapping[str, Value]], str] = lambda _: "none"
     kinds: frozenset[str] = frozenset({"tun"})
     largest_mtu: int = 65535
+    proxy: bool = False
+    refusal: Callable[[Proxied], str | None] = lambda _: None
     several: bool = False
     secrets: Callable[[Sequence[End]], Secrets] = lambda ends: [{} for _ in ends]
     needs: Mapping[str, str] = field(default_factory=dict)
@@ -108,7 +133,11 @@ class Tool:
         arguments, pattern = self.version
         said = _said([self.executable, *arguments])
         found = re.search(pattern, said)
-        return found.group(1) if found else "of unknown version"
+        return found.group(1) if found else self._packaged() or "of unknown version"
+
+    def _packaged(self) -> str:
+        """The version of Debian's package: some programs are built without knowing theirs."""
+        return _said(["dpkg-query", "-W", "-f=${Version}", self.package])
 
 
 def run(*arguments: str, given: bytes = b"") -> bytes:
