@@ -66,6 +66,8 @@ def capture(topology: Topology, count: int, timeout: float) -> list[Capture]:
     Raises CannotMeasure when an echo reply does not come within `timeout` seconds.
     """
     scenario = topology.scenario
+    if scenario.proxied:
+        raise CannotMeasure("there is nothing to capture: a proxy on the way passes no pings on")
     ends = parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server)
     with ExitStack() as stack:
         sockets = {

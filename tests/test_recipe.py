@@ -28,6 +28,11 @@ end=$((SECONDS + 10))
 until {echo} 1 56 0.2; do test $SECONDS -lt $end; done   # a pump needs a moment to start
 {echo} 3 {size} 3
 """
+TRY_PROXIED = """
+end=$((SECONDS + 10))
+{serve} &
+until {connect}; do test $SECONDS -lt $end; sleep 0.1; done
+"""
 
 
 def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
@@ -35,11 +40,17 @@ def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
     *lines, try_it, undo_it = shell_commands(variant, arm)
     client = parse_ref(variant.scenario.endpoints.client)
     address = server_address(variant.scenario)
-    assert try_it == f"# try it:  ip netns exec {client.host} ping -c 3 {address}"
-    echo = f"ip netns exec {client.host} {' '.join(ECHO)} {address}"
-    size = variant.scenario.device(client).mtu - (28 if address.version == 4 else 48)
+    if variant.scenario.proxied:
+        require_program("iperf3")
+        serve, connect = try_it.removeprefix("# try it:  ").split(" & ")
+        attempt = TRY_PROXIED.format(serve=serve, connect=connect)
+    else:
+        assert try_it == f"# try it:  ip netns exec {client.host} ping -c 3 {address}"
+        echo = f"ip netns exec {client.host} {' '.join(ECHO)} {address}"
+        size = variant.scenario.device(client).mtu - (28 if address.version == 4 else 48)
+        attempt = TRY.format(echo=echo, size=size)
     script = [
-        *(PROLOGUE, *lines, TRY.format(echo=echo, size=size)),
+        *(PROLOGUE, *lines, attempt),
         *(undo_it.removeprefix("# undo it: "), "wait", 'test -z "$(ip netns list)"'),
     ]
     done = subprocess.run(
