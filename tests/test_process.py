@@ -15,7 +15,7 @@ import pytest
 from files import ROOT
 
 from bench.errors import CannotMeasure
-from bench.process import Send, execute, run_in_foreground, spawn
+from bench.process import FOLDER, Send, execute, run_in_foreground, spawn
 from bench.topology import namespace
 
 Task = Callable[[Send], dict[str, Any] | None]
@@ -317,3 +317,20 @@ def test_a_program_in_the_foreground_runs_in_the_namespace_and_gives_its_status(
         assert run_in_foreground(["sh", "-c", script], netns, dict(os.environ)) == 9
         assert run_in_foreground(["sh", "-c", "kill -9 $$"], netns, dict(os.environ)) == -9
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_a_program_finds_a_namespace_at_a_path_of_its_own() -> None:
+    with namespace() as other:
+        command = ["stat", "-L", "-c", "%i", f"{FOLDER}/its/net"]
+        with execute("stat", command, files={}, namespaces={"its/net": other}) as child:
+            assert child.wait(5) == 0, child.output()
+            assert int(child.output()) == os.fstat(other).st_ino
+    assert not Path(FOLDER).exists()
+
+
+def test_a_program_inherits_no_ignored_sigpipe_from_python() -> None:
+    with execute("grep", ["grep", "SigIgn", "/proc/self/status"]) as child:
+        assert child.wait(5) == 0
+        ignored = int(child.output().split()[1], 16)
+    assert not ignored & 1 << signal.SIGPIPE - 1

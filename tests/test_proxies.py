@@ -199,6 +199,7 @@ def sockets(protocol: str, state: str) -> list[tuple[str, int]]:
         ("pasta", 'sockets = "host"\n', "", 'expected "address:port" of its socket'),
         ("pasta", 'sockets = "host"', 'sockets = "hots"', "there is no host hots"),
         ("pasta", 'sockets = "host"', 'sockets = "container"', "expected another host"),
+        ("pasta-in", 'sockets = "host"\n', "", 'expected "address:port" of its socket'),
         ("pasta", 'kind = "tap"', 'kind = "tun"', "has a tap"),
         ("pasta", 'via = "10.0.2.2"', 'dev = "tap0"', 'needs a route to "default"'),
         (

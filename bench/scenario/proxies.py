@@ -49,6 +49,8 @@ def _check_proxy(scenario: Scenario, host: str, ref: DeviceRef, key: str, fail: 
         raise fail(f"{key}.sockets", f"there is no host {host}; there are {known}")
     if host == ref.host:
         raise fail(f"{key}.sockets", f"expected another host than {ref.host}, which has the tap")
+    if scenario.hosts[host].is_guest:
+        raise fail(f"{key}.sockets", f"{host} is a virtual machine; expected a namespace")
     if not local_addresses(scenario.hosts[host]):
         raise fail(f"{key}.sockets", f"{host} has no address; expected a host that has one")
     if gateway(scenario, ref) is None:
