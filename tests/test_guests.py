@@ -206,9 +206,9 @@ def test_without_qemu_it_is_a_skip_that_says_what_to_do(
         (
             '["guest:eth0", "host:tap1"]',
             '["host:tap1", "guest:eth0"]',
-            "expected a guest's nic and a tap",
+            "expected a nic and a tap",
         ),
-        ('["guest:eth0", "host:tap1"]', '["host:tap1"]', "expected a guest's nic and a tap"),
+        ('["guest:eth0", "host:tap1"]', '["host:tap1"]', "expected a nic and a tap"),
         ('vhost = "$vhost"', 'vhost = "$vhost"\nlisten = "10.9.0.1:1"', "not to a socket"),
         ('accelerator = "$accelerator"', 'accelerator = "magic"', "magic"),
         ('ports = ["tap1"]', 'ports = ["tap1", "tap9"]', "has no device tap9"),
