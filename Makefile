@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate peers test test-slow setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate peers test test-slow test-peers setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -54,11 +54,14 @@ bench-gate: setup ## how often the gate errs, by simulation, as the table of doc
 peers: setup ## install the programs that `vnetbench peers` sets the pump beside, where the system has them
 	@$(BIN)/python tools/peers.py
 
-test: lint check-c peers ## set up, then lint, type-check and run all tests but the slow ones
-	@$(BIN)/pytest -m 'not slow' $(ARGS)
+test: lint check-c ## set up, then lint, type-check and run all tests but those of the next two
+	@$(BIN)/pytest -m 'not slow and not peers' $(ARGS)
 
-test-slow: setup-test peers ## the slow tests: whole gates and comparisons, on the real kernel
-	@$(BIN)/pytest -m slow $(ARGS)
+test-slow: setup-test ## the slow tests: whole gates and comparisons, on the real kernel
+	@$(BIN)/pytest -m 'slow and not peers' $(ARGS)
+
+test-peers: setup-test peers ## the tests with OpenVPN, pasta, QEMU, etcd, … after installing them
+	@$(BIN)/pytest -m peers $(ARGS)
 
 setup: ## install what a run needs: system packages, .venv, the C extension
 	@tools/bootstrap.sh

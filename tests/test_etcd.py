@@ -36,7 +36,7 @@ from bench.scenario.model import Scenario
 from bench.scenario.paths import trace
 from bench.topology import build
 
-pytestmark = pytest.mark.usefixtures("tuns")
+pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.peers]
 
 LEASE = value_of(IPv4Address(THERE))
 

@@ -29,6 +29,8 @@ PAIR = """
 import sys
 from files import shipped
 from guests import booted
+
+pytestmark = pytest.mark.peers
 with booted(shipped("qemu-host").scenario):
     print("up", flush=True)
     sys.stdin.read()

@@ -145,6 +145,7 @@ def test_killed_at_any_moment_it_leaves_no_process_namespace_or_link(
     kill_while_busy(number, caged, ())
 
 
+@pytest.mark.peers
 @pytest.mark.usefixtures("tuns")
 @pytest.mark.parametrize("name", [name for name in PEERS if name != MACVTAP])
 @pytest.mark.parametrize("number", range(KILLS_OF_EACH))
@@ -153,6 +154,7 @@ def test_programs_of_others_are_killed_with_it(number: int, name: str, caged: Ca
     kill_while_busy(number, caged, (name,), 1 + len(shipped(name).scenario.forwarders))
 
 
+@pytest.mark.peers
 @pytest.mark.usefixtures("tuns")
 @pytest.mark.parametrize("number", range(KILLS_OF_EACH))
 def test_an_etcd_is_killed_with_it(number: int, caged: Cage) -> None:

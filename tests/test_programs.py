@@ -20,6 +20,8 @@ from bench.scenario import shipped_peers
 from bench.scenario.model import Program
 from bench.topology import Arm, build
 
+pytestmark = pytest.mark.peers
+
 
 def installed(name: str) -> None:
     """Skip where a program or a kernel's device that the scenario needs is missing."""

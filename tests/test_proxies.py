@@ -22,6 +22,8 @@ from bench.process import FOLDER
 from bench.scenario import Variant, find, shipped_peers, variants
 from bench.topology import Topology, build, inside
 
+pytestmark = pytest.mark.peers
+
 PROXIED = [name for name in PEERS if shipped(name).scenario.proxied]
 PROGRAMS = ("pasta", "slirp4netns")
 MTUS = (1500, 65520)

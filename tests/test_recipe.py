@@ -65,11 +65,11 @@ def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
     assert done.returncode == 0, done.stdout
 
 
-BY_HAND = [
-    *NAMES,
+BESIDE = (
     *(name for name in PEERS if not has_guests(name)),
     *("openvpn[cipher=aes-256-gcm]", "ipvlan[mode=l3]"),
-]
+)
+BY_HAND = [*NAMES, *(pytest.param(name, marks=pytest.mark.peers) for name in BESIDE)]
 """Of guests, test_guests.py types the commands: nothing can be typed at their ends."""
 
 
@@ -84,6 +84,7 @@ def test_the_commands_build_a_scenario_that_carries_packets(name: str) -> None:
     typed(variant)
 
 
+@pytest.mark.peers
 def test_they_do_so_where_routes_are_in_etcd() -> None:
     require_tun()
     require_program("etcd")

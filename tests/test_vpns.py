@@ -22,7 +22,7 @@ from bench.scenario import Variant, find, parse_ref, server_address, shipped_pee
 from bench.scenario.model import Program
 from bench.topology import Topology, build, inside
 
-pytestmark = pytest.mark.usefixtures("tuns")
+pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.peers]
 
 ENCRYPTING = ("openvpn", "openvpn-bridged", "openvpn-tap", "wireguard-go", "tinc", "fastd")
 PACKETS = 20

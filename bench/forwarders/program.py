@@ -13,9 +13,8 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
@@ -231,14 +230,13 @@ def _late(child: Child, missing: str) -> str:
 def _wait_until_ready(
     topology: Topology, ref: DeviceRef, launch: Launch, child: Child, deadline: float
 ) -> None:
-    left: list[Callable[[int], None]] = [partial(_run_beside, a) for a in launch.afterwards]
-    left += [launch.then] if launch.then else []
+    left = list(launch.afterwards)
     problem = ""
     while True:
         _check_that_it_lives(child)
         try:
             while left and _is_among_its_own(child.pid):
-                left[0](child.pid)
+                _run_beside(left[0], child.pid)
                 del left[0]
         except OSError as error:  # it does not listen yet
             problem = str(error)

@@ -73,8 +73,6 @@ class Launch:
     listens: regular expression that its output matches once others can reach it; they are started
         after that, because who calls too early may try again only after many seconds.
     said: the same once it is ready, besides that its device is in use.
-    then: called with its process id when it runs, for programs that are told what to do by others;
-        raises OSError as long as it is too early for that.
     afterwards: commands that are carried out beside it, in its namespaces and with its files, for
         programs that others configure; each again until it succeeds.
     """
@@ -83,7 +81,6 @@ class Launch:
     files: Mapping[str, bytes] = field(default_factory=dict)
     listens: str = ""
     said: str = ""
-    then: Callable[[int], None] | None = None
     afterwards: Sequence[Sequence[str]] = ()
 
 
