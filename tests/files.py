@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.scenario import Variant, load, shipped_peers, shipped_scenarios
+from bench.scenario.model import Pump
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = tuple(shipped_scenarios())
 PEERS = tuple(shipped_peers())
-KERNEL = tuple(name for name in PEERS if "program = " not in shipped_peers()[name].read_text())
+KERNEL = tuple(
+    name
+    for name, file in shipped_peers().items()
+    if all(isinstance(forwarder, Pump) for forwarder in load(file).scenario.forwarders)
+)
 """The peers that need no program, only a kernel that has them."""
 STRESS = int(os.environ.get("VNETBENCH_STRESS", "1"))
 """How many times as many random cases to try as in a normal run."""

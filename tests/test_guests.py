@@ -22,6 +22,7 @@ from bench.recipe import shell_commands
 from bench.scenario import parse_ref, shipped_peers
 from bench.topology import Arm, build, facts
 
+pytestmark = pytest.mark.peers
 TEXT = shipped_peers()["qemu-host"].read_text()
 WHOLE = 1514
 """Bytes of the largest frame that is one packet."""
@@ -30,7 +31,6 @@ import sys
 from files import shipped
 from guests import booted
 
-pytestmark = pytest.mark.peers
 with booted(shipped("qemu-host").scenario):
     print("up", flush=True)
     sys.stdin.read()
