@@ -31,6 +31,7 @@ def hub(fault: str) -> AbstractContextManager[Live]:
     return bring_up()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_the_offloads_of_this_machine_are_well() -> None:
     done = vnetbench("doctor", "--offloads", "--json")

@@ -313,6 +313,7 @@ def searched(name: str, arm: Arm = Arm.NATIVE, options: Options = QUICK) -> Sear
         return search_rates(Path(topology, name), 64, options)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 @pytest.mark.parametrize("name", ["veth", "tun-relay"])
 def test_a_live_path_has_a_rate_and_every_lost_packet_a_place(name: str) -> None:
@@ -336,6 +337,7 @@ def test_loss_at_the_receiving_socket_is_told() -> None:
         assert trial.lost["socket"] == pytest.approx(trial.sent - trial.received, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_loss_in_front_of_a_pump_is_told() -> None:
     result = searched("tun-relay")
@@ -344,6 +346,7 @@ def test_loss_in_front_of_a_pump_is_told() -> None:
     assert flood.lost.get("tun queue", 0) > 0.5 * (flood.sent - flood.received)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_the_generator_is_faster_where_nothing_has_to_arrive() -> None:
     limit, reason = generator_limit(64, QUICK)

@@ -64,6 +64,7 @@ def test_what_is_planted_is_caught_and_what_is_not_raises_no_alarm(tmp_path: Pat
     assert found.passed()
 
 
+@pytest.mark.slow
 def test_a_machine_too_noisy_to_catch_it_does_not_pass(tmp_path: Path) -> None:
     results = measured(tmp_path, 60, planted=0.05, spread=0.2)
     found = examine(results, Limits(), 600.0, lambda _: None)

@@ -175,6 +175,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(tmp_path: Path) ->
 # ---- what is planted ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_a_planted_cause_is_found_with_its_price(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
