@@ -136,7 +136,10 @@ def test_both_revisions_go_by_the_load_that_the_old_one_found(tmp_path: Path) ->
     require_program("cc")
     folder = tmp_path / "out"
     few = ("--scenario", "veth", "--probe", "delay_50", "--minutes", 0.001, "-o", folder)
-    ab("HEAD", ".", *few, "--seed", 1, "--json", status=0)
+    with begin("ab", "HEAD", ".", *few, "--seed", 1, "--json") as program:
+        told = program.communicate(timeout=300)
+    # 3: of a single trial, a sender that was late once leaves the outermost percentile unmeasured.
+    assert program.returncode in (0, 3), told
     sets = [load(folder / name) for name in ("load/0", "old/block-1/0", "new/block-1/0")]
     rates = [each.run.variants["veth"].conditions["native"]["delay_50"] for each in sets]
     assert rates[0] == rates[1] == rates[2]
