@@ -10,7 +10,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 	@echo '  PYTHON=path chooses the interpreter, ARGS="..." is passed on to vnetbench or pytest'
 
-bench: setup ## set up, then measure all scenarios with the quick profile
+bench: setup ## set up, then measure the ladder with the quick profile
 	@$(BIN)/vnetbench run --profile quick $(ARGS)
 
 why: setup-trace ## why UDP overlays are slow: prices, counts, a picture (under 20 minutes)

@@ -20,7 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import loads
+import msgspec
+
+from bench import environment, loads
 from bench.errors import CannotMeasure, MissingCapability, UsageError, VnetbenchError
 from bench.forwarders import Running, forwarding
 from bench.probes import PROBES, Measurement, prove
@@ -31,7 +33,7 @@ from bench.quality import canary
 from bench.quality.repeats import Repeats
 from bench.quality.rule import judge
 from bench.quality.watch import watching
-from bench.results import Attempt, PlannedTrial, ResultWriter, Run, VariantRecord
+from bench.results import Asked, Attempt, PlannedTrial, ResultWriter, Run, VariantRecord
 from bench.scenario import Variant
 from bench.topology import Arm, Topology, build, facts
 
@@ -113,6 +115,17 @@ def records(variants: Mapping[str, Variant]) -> dict[str, VariantRecord]:
         )
         for name, variant in variants.items()
     }
+
+
+def whole_run(asked: Asked, chosen: Mapping[str, Variant]) -> Run:
+    """A run of every variant in every arm by every probe that was asked for, yet to begin."""
+    arms = [Arm(arm) for arm in asked.arms]
+    return Run(
+        asked=asked,
+        variants=records(chosen),
+        environment=msgspec.to_builtins(environment.fingerprint()),
+        plan=tuple(plan_trials(list(chosen), arms, asked.probes, asked.blocks, asked.seed)),
+    )
 
 
 def refuse_changed(begun: Run, variants: Mapping[str, Variant]) -> None:

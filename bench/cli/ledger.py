@@ -67,7 +67,7 @@ def ledger(
 ) -> None:
     """Count what is done for each packet: system calls, copies, passes through stack and devices.
 
-    Of all shipped scenarios for no NAME. Beside each count stands what the scenario's file
+    Of the ladder for no NAME. Beside each count stands what the scenario's file
     predicts. Nothing is timed. Exit status 3 where two ways of counting the same thing disagree.
     """
     # Imported here: most commands do without it.

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from bench.run import BLOCKS
 from bench.topology import Arm
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -48,6 +49,18 @@ override_option = click.option(
     multiple=True,
     metavar="NAME=VALUE[,VALUE]",
     help="Set a parameter of the scenario; several values make several variants.",
+)
+
+profile_option = click.option(
+    "--profile",
+    type=click.Choice(list(BLOCKS)),
+    default="quick",
+    show_default=True,
+    help="How long to measure.",
+)
+
+blocks_option = click.option(
+    "--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's."
 )
 
 seed_option = click.option(

@@ -7,18 +7,19 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from bench import environment, forwarders, peers
+from bench import forwarders, peers
 from bench import run as runner
 from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
 from bench.cli.options import (
     ARMS,
     also_given,
+    blocks_option,
     folder_option,
     override_option,
+    profile_option,
     resume_option,
     seed_option,
     source_option,
@@ -28,9 +29,9 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.probes import PROBES
 from bench.quality.rule import REPEATS
-from bench.results import Asked, ResultSet, ResultWriter, Run, load, load_unfinished
+from bench.results import Asked, ResultSet, ResultWriter, load, load_unfinished
 from bench.scenario import Variant
-from bench.topology import Arm, enter_user_namespace_if_needed
+from bench.topology import enter_user_namespace_if_needed
 from bench.units import format_value
 
 
@@ -39,15 +40,9 @@ from bench.units import format_value
 )
 @click.argument("topology", default="tun-udp")
 @folder_option("Where the result set goes [default: results/TIME-peers].")
-@click.option(
-    "--profile",
-    type=click.Choice(list(runner.BLOCKS)),
-    default="quick",
-    show_default=True,
-    help="How long to measure.",
-)
+@profile_option
 @click.option("--arm", type=click.Choice(ARMS), default=ARMS[0], show_default=True)
-@click.option("--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's.")
+@blocks_option
 @seed_option
 @resume_option("Go on with a comparison that was interrupted or killed; takes no other option.")
 @source_option("Print the table of a comparison that was measured before.")
@@ -101,13 +96,7 @@ def peers_(
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
         repeats=REPEATS,
     )
-    plan = runner.plan_trials(list(chosen), [Arm(arm)], asked.probes, asked.blocks, asked.seed)
-    begun = Run(
-        asked=asked,
-        variants=runner.records(chosen),
-        environment=msgspec.to_builtins(environment.fingerprint()),
-        plan=tuple(plan),
-    )
+    begun = runner.whole_run(asked, chosen)
     with ResultWriter.create(folder or default_folder(peers.PROFILE), begun) as writer:
         _measure(chosen, writer)
 

@@ -7,14 +7,21 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Console
 
-from bench import environment, forwarders, loads
+from bench import forwarders, loads
 from bench import run as runner
 from bench.ab.model import PROFILE as AB
 from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
-from bench.cli.options import also_given, folder_option, override_option, resume_option, seed_option
+from bench.cli.options import (
+    also_given,
+    blocks_option,
+    folder_option,
+    override_option,
+    profile_option,
+    resume_option,
+    seed_option,
+)
 from bench.cli.tables import render_summary
 from bench.errors import UsageError
 from bench.peers import PROFILE as PEERS
@@ -42,13 +49,7 @@ _OWN_COMMAND = {
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @folder_option("Where the result set goes [default: results/TIME-PROFILE].")
-@click.option(
-    "--profile",
-    type=click.Choice(list(runner.BLOCKS)),
-    default="quick",
-    show_default=True,
-    help="How long to measure.",
-)
+@profile_option
 @click.option(
     "--probe",
     "probes",
@@ -57,7 +58,7 @@ _OWN_COMMAND = {
     help=f"[{', '.join(_DEFAULT_PROBES)}]",
 )
 @click.option("--arm", "arms", multiple=True, type=click.Choice(_ARMS), help="[both]")
-@click.option("--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's.")
+@blocks_option
 @seed_option
 @click.option(
     "--no-repeat",
@@ -85,7 +86,7 @@ def run(
     loads_of: Path | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Measure scenarios (all shipped ones for no NAME) and write a result set.
+    """Measure scenarios (the ladder for no NAME) and write a result set.
 
     NAME is one of `vnetbench list`, or the path of a scenario file. Every trial runs on freshly
     built namespaces; trials of all scenarios are interleaved in random order.
@@ -114,24 +115,13 @@ def run(
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
         repeats=0 if no_repeat else REPEATS,
     )
-    begun = _new_run(asked, chosen)
+    begun = runner.whole_run(asked, chosen)
     if loads_of is not None:
         begun = loads.go_by(begun, load(loads_of).run)
         if not loads.has_loads(begun):
             raise UsageError(f"{loads_of}: has no loads of any of these scenarios")
     with ResultWriter.create(folder or default_folder(profile), begun) as writer:
         _measure(chosen, writer)
-
-
-def _new_run(asked: Asked, chosen: dict[str, Variant]) -> Run:
-    arms = [Arm(arm) for arm in asked.arms]
-    plan = runner.plan_trials(list(chosen), arms, asked.probes, asked.blocks, asked.seed)
-    return Run(
-        asked=asked,
-        variants=runner.records(chosen),
-        environment=msgspec.to_builtins(environment.fingerprint()),
-        plan=tuple(plan),
-    )
 
 
 def _variants_of(run: Run) -> dict[str, Variant]:
