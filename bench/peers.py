@@ -7,6 +7,7 @@ forwarders differs; only the underlay may have room for what encryption adds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from bench import programs
 from bench.devices.reading import devices
 from bench.errors import UsageError
-from bench.metrics import METRICS
+from bench.metrics import METRICS, worse_by
 from bench.presets import NAMES as PRESETS
 from bench.results import CellSummary, ResultSet, VariantRecord, summarise
 from bench.scenario import Variant, find, shipped_peers, variants
@@ -159,22 +160,14 @@ def _cipher(record: VariantRecord, arm: str) -> str:
 
 
 def _best(summaries: Sequence[CellSummary | None]) -> CellSummary | None:
-    there = [summary for summary in summaries if summary is not None]
-    return max(there, key=_goodness, default=None)
-
-
-def _goodness(summary: CellSummary) -> float:
-    """Larger is better."""
-    higher = METRICS[summary.metric].better == "higher"
-    return summary.median if higher else -summary.median
+    there = [summary for summary in summaries if summary is not None and summary.median]
+    return min(there, key=lambda s: worse_by(s.metric, there[0].median, s.median), default=None)
 
 
 def _entry(summary: CellSummary | None, best: CellSummary | None) -> Entry:
-    if summary is None or best is None or not best.median or not summary.median:
+    if summary is None or best is None or not summary.median:
         return Entry(summary, None, apart=False)
-    ratio = summary.median / best.median
-    if METRICS[summary.metric].better == "lower":
-        ratio = 1 / ratio
+    ratio = math.exp(-worse_by(summary.metric, best.median, summary.median))
     (low, high), (other_low, other_high) = _span(summary), _span(best)
     return Entry(summary, ratio, apart=low > other_high or high < other_low)
 
