@@ -4,7 +4,6 @@ Which they are, `bench.programs` says; so this runs in .venv, after setup.
 """
 # ruff: noqa: T201 (this is a program that talks)
 
-import shutil
 import sys
 
 from guest_kernel import fetch
@@ -54,7 +53,7 @@ def need_of(tool: programs.Tool) -> Need:
 
 def etcd_need(title: str, executable: str, package: str) -> Need:
     """What a program of etcd is to `system`: in a package of its own on Debian only."""
-    return Need(title, "test", lambda: shutil.which(executable) is not None, (package, *_ELSEWHERE))
+    return Need(title, "test", has_programs(executable), (package, *_ELSEWHERE))
 
 
 def main() -> int:
