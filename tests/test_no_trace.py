@@ -8,16 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from beside import installed
 from cage import Cage, cage, kill, until
 from capabilities import require_program
 from files import NAMES, PEERS, ROOT, STRESS, shipped
 from live import live, ping
-from test_programs import installed
 
 from bench.probes import prove
 from bench.probes.echo import responder
@@ -168,17 +168,9 @@ def test_a_killed_macvtap_leaves_no_device_node_and_no_mount(number: int) -> Non
     installed(MACVTAP)
     nodes, mounts = taps(), Path("/proc/self/mountinfo").read_text()
     command = (sys.executable, str(BUSY), str(number), MACVTAP)
-    with subprocess.Popen(
-        command,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as program:
+    with busy_with(command) as program:
         assert program.stdout
         assert program.stderr
-        assert program.stdout.readline(), program.stderr.read().decode()
         assert program.stdout.readline(), program.stderr.read().decode()
         time.sleep(MOMENT * random.random() ** 3)
         assert program.poll() is None, program.stderr.read().decode()
@@ -193,17 +185,12 @@ def taps() -> list[str]:
     return sorted(entry.name for entry in Path("/dev").glob("tap*"))
 
 
-def kill_while_busy(number: int, caged: Cage, names: Sequence[str], processes: int = 1) -> None:
-    """Start, let it be busy with `names`, kill in one of three ways, and look what is left.
-
-    processes: how many there must have been before it is killed.
-    """
-    links, mounts, here = caged.links(), caged.mounts(), output("ip", "-j", "link")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = caged.command(sys.executable, str(BUSY), str(number), *names)
+@contextmanager
+def busy_with(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A program in a session of its own that has said it is busy."""
     with subprocess.Popen(
         command,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -212,6 +199,18 @@ def kill_while_busy(number: int, caged: Cage, names: Sequence[str], processes: i
         assert program.stdout
         assert program.stderr
         assert program.stdout.readline(), program.stderr.read().decode()
+        yield program
+
+
+def kill_while_busy(number: int, caged: Cage, names: Sequence[str], processes: int = 1) -> None:
+    """Start, let it be busy with `names`, kill in one of three ways, and look what is left.
+
+    processes: how many there must have been before it is killed.
+    """
+    links, mounts, here = caged.links(), caged.mounts(), output("ip", "-j", "link")
+    command = caged.command(sys.executable, str(BUSY), str(number), *names)
+    with busy_with(command) as program:
+        assert program.stderr
         until(lambda: len(caged.processes()) >= processes, f"there are {processes} processes")
         time.sleep(MOMENT * random.random() ** 3)
         assert program.poll() is None, program.stderr.read().decode()

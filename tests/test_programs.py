@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from beside import installed
 from capabilities import require
 from files import PEERS, ROOT, load_text, shipped
-from guests import has_guests, require_guests
-from live import require_kernel
+from guests import has_guests
 
 from bench import programs
 from bench.errors import CannotMeasure, MissingCapability, ScenarioError
@@ -21,17 +21,6 @@ from bench.scenario.model import Program
 from bench.topology import Arm, build
 
 pytestmark = pytest.mark.peers
-
-
-def installed(name: str) -> None:
-    """Skip where a program or a kernel's device that the scenario needs is missing."""
-    for forwarder in shipped(name).scenario.forwarders:
-        if isinstance(forwarder, Program):
-            reason = programs.tool(forwarder.program).missing()
-            require(reason is None, str(reason))
-    require_kernel(shipped(name).scenario)
-    if has_guests(name):
-        require_guests()
 
 
 @pytest.mark.parametrize("arm", Arm)

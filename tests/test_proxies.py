@@ -5,11 +5,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from beside import installed
 from cage import until
 from capabilities import require
 from files import PEERS, load_text, shipped
 from test_paths import written
-from test_programs import installed
 
 from bench import integrity, ports
 from bench.capture import capture

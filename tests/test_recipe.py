@@ -4,11 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from beside import installed
 from capabilities import require_program, require_tun
 from files import NAMES, PEERS, load_text, shipped, three_hosts
 from guests import has_guests
 from live import ECHO
-from test_programs import installed
 
 from bench.recipe import shell_commands
 from bench.scenario import Variant, find, parse_ref, server_address, variants

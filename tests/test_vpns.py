@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from beside import installed
 from capabilities import require
 from files import load_text, shipped
-from test_programs import installed
 
 from bench import programs
 from bench.endpoint import parse_endpoint
