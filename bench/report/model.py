@@ -1,0 +1,91 @@
+"""What a report consists of, before it is a page, a Markdown text or a picture.
+
+A section is made from result sets and knows nothing of how it is shown; a renderer knows nothing
+of what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bench.results import ResultSet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure, drawn when it is needed.
+
+    name: unique in the report and fit for a file's name: lower-case letters, digits, `-`.
+    text: what it shows, in words, for those who do not see it; figures included, no markup.
+    draw: returns it as matplotlib draws it, in the colours of `theme.py` and no others. Called at
+        most once, inside `theme.drawing()`.
+    """
+
+    name: str
+    title: str
+    text: str
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; numbers are aligned right."""
+
+    title: str
+    number: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a table: what is read, and what it is sorted by (None: the text)."""
+
+    text: str
+    value: float | None = None
+    tone: Literal["", "good", "bad", "dim"] = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that all have a field for each column; the first field names its row.
+
+    name: as a picture's; of the file it is downloaded as, too.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Field, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report with a heading of its own.
+
+    id: unique in the report, as a picture's name. lead: how to read it, in a sentence or two.
+    blocks: tables and pictures in the order of reading. notes: what limits what they say.
+    """
+
+    id: str
+    title: str
+    lead: str = ""
+    blocks: tuple[Table | Picture, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Maker = Callable[[Sequence[ResultSet]], Section | None]
+"""Makes a section of one or more sets, in the order the user named them; None where they have
+nothing for it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole of it. sets: what it was made of, in the user's order."""
+
+    title: str
+    sets: tuple[ResultSet, ...]
+    sections: tuple[Section, ...]
