@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate peers test test-slow test-peers setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger peers test test-slow test-peers setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -50,6 +50,9 @@ bench-agreement: setup ## our goodput beside iperf3's, our round-trip time besid
 
 bench-gate: setup ## how often the gate errs, by simulation, as the table of docs/method.md (minutes)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate.py $(ARGS)
+
+bench-gate-ledger: setup-trace ## how often the ledger's gate catches what is planted in a pump (a minute a round)
+	@PYTHONPATH=tests $(BIN)/python tests/bench_gate_ledger.py $(ARGS)
 
 peers: setup ## install the programs that `vnetbench peers` sets the pump beside, where the system has them
 	@$(BIN)/python tools/peers.py

@@ -2,24 +2,16 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from capabilities import require
-from files import ROOT, text_of
-from msgspec.structs import replace
-from sets import a_run
+from planted_gates import LEDGER, PLANTED, a_baseline, a_scenario, gate, plant
 
-from bench import run as runner
 from bench.ledger import trace
-from bench.results import ResultWriter, load
-from bench.scenario import load as load_scenario
+from bench.results import load
 
 pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.slow]
-
-LEDGER = {"kind": "udp", "packets": 300, "size": 64, "rate": 1000.0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,54 +22,12 @@ def tracing() -> None:
 
 @pytest.fixture
 def scenario(tmp_path: Path) -> Path:
-    """A scenario file of one's own, with a pump."""
-    file = tmp_path / "mine.toml"
-    file.write_text(text_of("tun-relay"))
-    return file
+    return a_scenario(tmp_path)
 
 
 @pytest.fixture
 def baseline(scenario: Path, tmp_path: Path) -> Path:
-    """Its ledger, measured; twice, for a busy machine hides some counts from the tracer."""
-    variant = load_scenario(scenario)
-    run = a_run(
-        variants=("mine",),
-        arms=("native",),
-        probes=("ledger",),
-        blocks=2,
-        settings={"ledger": LEDGER},
-    )
-    run = replace(
-        run,
-        asked=replace(run.asked, scenarios=(str(scenario),)),
-        variants=runner.records({"mine": variant}),
-    )
-    with ResultWriter.create(tmp_path / "old", run) as writer:
-        runner.run({"mine": variant}, {"ledger": LEDGER}, writer, lambda *_: None)
-        results = load(writer.finish())
-    assert not results.run.failures
-    return results.path
-
-
-def gate(
-    *arguments: object, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
-    return subprocess.run(
-        (sys.executable, "-m", "bench", "gate", *map(str, arguments)),
-        env={**inherited, "PYTHONPATH": str(ROOT), "CI": "", **(environment or {})},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def handicapped(scenario: Path, handicap: str) -> None:
-    """Change the scenario's file as somebody would whose pump now does more for each packet."""
-    text = scenario.read_text()
-    assert "[parameters]\n" in text
-    scenario.write_text(text.replace("[parameters]\n", f"[parameters]\n{handicap} = 1\n"))
+    return a_baseline(scenario, tmp_path)
 
 
 def test_what_has_not_changed_passes(baseline: Path, tmp_path: Path) -> None:
@@ -91,18 +41,11 @@ def test_what_has_not_changed_passes(baseline: Path, tmp_path: Path) -> None:
     assert load(tmp_path / "new").run.asked.settings == {"ledger": LEDGER}
 
 
-@pytest.mark.parametrize(
-    ("handicap", "metrics"),
-    [
-        ("hot_copies", {"memory_copies"}),
-        ("null_calls", {"working_calls"}),
-        ("handoffs", {"working_calls", "wakeups"}),
-    ],
-)
+@pytest.mark.parametrize(("handicap", "metrics"), PLANTED.items())
 def test_one_more_of_anything_for_each_packet_fails(
     handicap: str, metrics: set[str], baseline: Path, scenario: Path, tmp_path: Path
 ) -> None:
-    handicapped(scenario, handicap)
+    plant(scenario, handicap)
     done = gate("--baseline", baseline, "--json", "-o", tmp_path / "new")
     assert done.returncode == 1, done.stdout + done.stderr
     decision = json.loads(done.stdout)
@@ -118,7 +61,7 @@ def test_one_more_of_anything_for_each_packet_fails(
 def test_on_github_it_annotates_summarises_and_exports(
     baseline: Path, scenario: Path, tmp_path: Path
 ) -> None:
-    handicapped(scenario, "null_calls")
+    plant(scenario, "null_calls")
     summary, report, bencher = (tmp_path / name for name in ("summary", "gate.md", "bencher.json"))
     summary.write_text("before\n")
     done = gate(
