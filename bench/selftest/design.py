@@ -27,7 +27,9 @@ from bench.why.design import more, variant_of
 
 ARM = "native"
 HANDICAP = "null_calls"
-CALIBRATION_BLOCKS, _DOSE = 5, 60
+CALIBRATION_BLOCKS, _DOSE = 8, 240
+"""The dose is one that changes times by half or more, well above what blocks scatter by: what is
+planted is a small part of it, so that its error is a small part, too."""
 
 
 def path_of(text: str) -> Variant:
@@ -67,7 +69,7 @@ def calls_for(results: ResultSet, probes: Sequence[str]) -> dict[str, int]:
             for block in series.blocks
             if block in cells[cell._replace(variant=bare)].blocks
         ]
-        if not changes or (change := math.expm1(statistics.median(changes))) < PLANTED / 2:
+        if not changes or (change := math.expm1(statistics.median(changes))) < 2 * PLANTED:
             raise CannotMeasure(
                 f"{probe}: {_DOSE} null system calls change it too little to plant anything"
             )
