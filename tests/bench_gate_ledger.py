@@ -54,7 +54,7 @@ def _gate(folder: Path, baseline: Path, planted: str, name: str) -> str:
     scenario = a_scenario(folder)
     if planted != NOTHING:
         plant(scenario, planted)
-    done = gate("--baseline", baseline, "--ledger-only", "--json", "-o", folder / name)
+    done = gate("--baseline", baseline, "--ledger-only", "--json", "-o", folder / name, timeout=600)
     try:
         decision = json.loads(done.stdout)
     except json.JSONDecodeError:

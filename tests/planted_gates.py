@@ -55,7 +55,7 @@ def a_baseline(scenario: Path, folder: Path) -> Path:
 
 
 def gate(
-    *arguments: object, environment: dict[str, str] | None = None
+    *arguments: object, environment: dict[str, str] | None = None, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """`vnetbench gate`, as outside of any CI."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
@@ -64,7 +64,7 @@ def gate(
         env={**inherited, "PYTHONPATH": str(ROOT), "CI": "", **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout,
         check=False,
     )
 
