@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bench.environment import SYS_CPU, CpuTimes
+from bench.environment import CpuTimes
 from bench.quality.proc import (
     Process,
     parse_cpu_times,
@@ -19,6 +19,7 @@ from bench.quality.proc import (
     parse_throttled,
     throttling_files,
 )
+from bench.readers import SYS_CPU
 
 _PROC = Path("/proc")
 # The inode of the initial PID namespace, fixed by the kernel (PROC_PID_INIT_INO).
