@@ -8,8 +8,8 @@ from rich.table import Table
 
 from bench import forwarders, native, presets
 from bench.cli.options import ARMS, override_option
-from bench.errors import CannotMeasure, UsageError
-from bench.probes import PROBES, prove
+from bench.errors import UsageError
+from bench.probes import PROBES
 from bench.recipe import shell_commands
 from bench.scenario import (
     Variant,
@@ -21,7 +21,8 @@ from bench.scenario import (
     trace,
     variants,
 )
-from bench.topology import Arm, build, enter_user_namespace_if_needed
+from bench.topology import Arm, enter_user_namespace_if_needed
+from bench.trial import obstacle
 
 
 @click.command("list")
@@ -56,13 +57,8 @@ def _yes(variant: Variant) -> str:
 
 def _obstacle(variant: Variant) -> str | None:
     """Why the variant cannot run on this machine, found out by trying."""
-    try:
-        forwarders.check(variant)
-        with build(variant.scenario) as topology, forwarders.forwarding(topology):
-            prove(topology, variant.name)
-    except (CannotMeasure, UsageError) as error:
-        return f"no: {error}"
-    return None
+    reason = obstacle(variant)
+    return reason and f"no: {reason}"
 
 
 @click.command()
