@@ -93,7 +93,8 @@ def test_a_process_is_read_whatever_it_calls_itself(
 ) -> None:
     rest = [parent, 1, 1, 0, -1, 0x200000, *[5] * 4, *ticks, 20, 0, 1, 0, start, 7, 8]
     text = f"123 ({name}) S {' '.join(map(str, rest))}"
-    assert parse_process(text) == Process(123, start, parent, sum(ticks), kernel=True)
+    own = sum(ticks[:2])
+    assert parse_process(text) == Process(123, start, parent, sum(ticks), True, own, name)
 
 
 @patient

@@ -89,6 +89,23 @@ def _billed(moment: Snapshot, mine: set[tuple[int, int]], *, ours: bool) -> int:
     )
 
 
+def busiest(before: Snapshot, after: Snapshot) -> list[tuple[Process, float]]:
+    """The other programs that were billed for anything, with how many processors' time, most first.
+
+    Each without its children: what it is billed for when one dies was used long before. Those that
+    have ended meanwhile are not among them.
+    """
+    mine = tree(before) | tree(after)
+    billed = {_key(process): process.own for process in before.processes}
+    seconds = _elapsed(before, after) * after.ticks_per_second
+    found = [
+        (process, (process.own - billed.get(_key(process), 0)) / seconds)
+        for process in after.processes
+        if _key(process) not in mine and not process.kernel
+    ]
+    return sorted((one for one in found if one[1] > 0), key=lambda one: -one[1])
+
+
 def tree(moment: Snapshot) -> set[tuple[int, int]]:
     """Ourselves and all who descend from us."""
     children: dict[int, list[Process]] = {}

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from bench.environment import CpuTimes
 
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD
-_PPID, _FLAGS, _TIMES, _START = 1, 6, slice(11, 15), 19
+_PPID, _FLAGS, _TIMES, _OWN, _START = 1, 6, slice(11, 15), slice(11, 13), 19
 """Where proc(5) has them in /proc/<pid>/stat, counted from what follows the name."""
 _OF_THE_KERNEL = re.compile(r"timer|\bipi\b", re.IGNORECASE)
 """Numbered interrupts that no device raises: on some machines these have numbers, too."""
@@ -24,7 +24,8 @@ _GROUPS = PurePosixPath("/sys/fs/cgroup")
 class Process:
     """One process: who it is, and the clock ticks it has used, with those of its dead children.
 
-    start: when it began, which tells it from an earlier one of the same number.
+    start: when it began, which tells it from an earlier one of the same number. own: its ticks
+    without those of its children. name: whatever it calls itself.
     """
 
     pid: int
@@ -32,12 +33,15 @@ class Process:
     parent: int
     ticks: int
     kernel: bool
+    own: int = 0
+    name: str = ""
 
 
 def parse_process(text: str) -> Process | None:
     """Read /proc/<pid>/stat. The name in it may hold anything, parentheses too."""
     number, _, rest = text.partition(" (")
-    words = rest.rpartition(")")[2].split()
+    name, _, numbers = rest.rpartition(")")
+    words = numbers.split()
     try:
         return Process(
             pid=int(number),
@@ -45,6 +49,8 @@ def parse_process(text: str) -> Process | None:
             parent=int(words[_PPID]),
             ticks=sum(map(int, words[_TIMES])),
             kernel=bool(int(words[_FLAGS]) & _KERNEL_THREAD),
+            own=sum(map(int, words[_OWN])),
+            name=name,
         )
     except (ValueError, IndexError):
         return None
