@@ -37,7 +37,9 @@ _TRACEFS = FilePath("/sys/kernel/tracing")
 _BTF = FilePath("/sys/kernel/btf/vmlinux")
 _INITIAL_PIDS = "pid:[4026531836]"
 """The namespace whose process ids the kernel's tracepoints tell; its inode is a constant."""
-_ATTACH_TIMEOUT, _END_TIMEOUT = 60.0, 60.0
+_ATTACH_TIMEOUT, _END_TIMEOUT, _LOOK_TIMEOUT = 60.0, 60.0, 5.0
+_NOT_FOUND = 127
+"""Status of a program that is not there."""
 
 
 @dataclass
@@ -92,6 +94,30 @@ def missing() -> str | None:
     if os.readlink("/proc/self/ns/pid") != _INITIAL_PIDS:
         return "process ids here are not the kernel's own: this is a container"
     return None
+
+
+def tracepoints() -> list[str]:
+    """Those that the script counts at, as in "sched:sched_switch"."""
+    return sorted(set(re.findall(r"\btracepoint:(\w+:\w+)", script((0,), 0))))
+
+
+def absent() -> list[str] | None:
+    """Those of them that this kernel does not have; None where that cannot be seen.
+
+    Raises CannotMeasure where there is nothing to look with.
+    """
+    folders = {point.replace(":", "/"): point for point in tracepoints()}
+    look = f"cd {_TRACEFS}/events && for p in {' '.join(folders)}; do [ -d $p ] || echo $p; done"
+    try:
+        with execute("tracepoints", [*_with_tracefs(), "sh", "-c", look]) as child:
+            status = child.wait(_LOOK_TIMEOUT)
+            if status == _NOT_FOUND:
+                raise CannotMeasure(f"cannot look{child.tail()}")
+            if status != 0:
+                return None
+            return [folders[line] for line in child.output().splitlines() if line in folders]
+    except OSError:  # an ordinary user may not even see whether it is mounted
+        return None
 
 
 @contextmanager
