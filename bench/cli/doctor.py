@@ -3,47 +3,85 @@
 from __future__ import annotations
 
 import platform
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from rich.console import Console
 
-from bench import doctor as doctor_
-from bench.doctor import Finding
+from bench.cli.doctor_table import render
+from bench.errors import MissingCapability
 from bench.topology import enter_user_namespace_if_needed
 
-_WHAT_THERE_IS = """\
-vnetbench doctor checks this machine. There is one check so far:
+if TYPE_CHECKING:
+    from bench.doctor.offloads import Finding
 
-  --offloads   does this kernel segment and coalesce correctly? Every byte of pseudo-random data
-               over veth, VXLAN, tun, tap and UDP sockets is checked (15 s)
-"""
 _STATUS_WIDTH = 9
 
 
-@click.command()
-@click.option("--offloads", is_flag=True, help="Check segmentation and receive offloads.")
+@click.command(epilog="Example: vnetbench doctor --offloads")
+@click.option(
+    "--offloads", is_flag=True, help="Instead, check segmentation and receive offloads (15 s)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all details.")
 @click.pass_context
 def doctor(context: click.Context, offloads: bool, as_json: bool) -> None:
-    """Check that this machine carries data correctly, one line for each thing that was checked.
+    """Say what this machine can measure, what makes it noisy, and which command mends each.
+
+    Takes some seconds and changes nothing. With --offloads it finds out whether this kernel carries
+    data correctly: every byte of pseudo-random data over veth, VXLAN, tun, tap and UDP sockets is
+    checked, one line for each offload.
 
     \b
-    Exit status: 0 all that could be checked is well, 1 something is wrong, 3 nothing could be
-    checked. What could not be checked is skipped, with the reason.
+    Exit status: 0 whatever is noisy, or missing in part: the doctor advises. 1 data was harmed
+    (--offloads alone finds that). 3 nothing can be measured, or nothing could be checked.
     """
-    if not offloads:
-        click.echo(_WHAT_THERE_IS, nl=False)
-        return
+    context.exit(_offloads(as_json) if offloads else _examine(as_json))
+
+
+def _examine(as_json: bool) -> int:
+    """Look at the machine; returns the exit status."""
+    # Imported here: it looks at parts of vnetbench that other commands can do without.
+    from bench.doctor.examine import examine, exit_code  # noqa: PLC0415
+    from bench.doctor.model import Here  # noqa: PLC0415
+
+    errors = Console(stderr=True)
+    if errors.is_terminal:
+        errors.print("looking at this machine for some seconds …")
+    found = examine(Here(confined=_confined()))
+    if as_json:
+        _print_json({"kernel": platform.release(), **msgspec.to_builtins(found)})
+    else:
+        render(found, Console())
+    return exit_code(found.can_measure)
+
+
+def _confined() -> str | None:
+    """Why no namespaces can be made here, which is a finding among others."""
+    try:
+        enter_user_namespace_if_needed()
+    except MissingCapability as error:
+        return str(error)
+    return None
+
+
+def _offloads(as_json: bool) -> int:
+    """Check what the kernel does to data; returns the exit status."""
+    from bench.doctor import offloads  # noqa: PLC0415
+
     enter_user_namespace_if_needed()
     findings = []
-    for finding in doctor_.examine():
+    for finding in offloads.examine():
         findings.append(finding)
         if not as_json:
             click.echo(_line(finding))
     if as_json:
-        document = {"kernel": platform.release(), "offloads": findings}
-        click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1))
-    context.exit(doctor_.exit_code(findings))
+        _print_json({"kernel": platform.release(), "offloads": findings})
+    return offloads.exit_code(findings)
+
+
+def _print_json(document: object) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1))
 
 
 def _line(finding: Finding) -> str:

@@ -29,7 +29,7 @@ def udp_sockets(
         if own:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if settings["buffer"]:
-            _set_buffers(sock, settings["buffer"])
+            set_buffers(sock, settings["buffer"])
         if isinstance(address, IPv6Address):
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind((str(address), port))
@@ -45,8 +45,8 @@ def buffers(sock: socket.socket) -> dict[str, int]:
     }
 
 
-def _set_buffers(sock: socket.socket, size: int) -> None:
-    """Set both buffers, beyond the machine's limit where that is permitted."""
+def set_buffers(sock: socket.socket, size: int) -> None:
+    """Set both buffers, beyond the machine's limit where that is permitted. Raises OSError."""
     for force, plain in (
         (_SO_RCVBUFFORCE, socket.SO_RCVBUF),
         (_SO_SNDBUFFORCE, socket.SO_SNDBUF),

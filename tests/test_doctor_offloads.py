@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 from hub import harmful
 
-from bench import doctor
 from bench.cli import cli
-from bench.doctor import SUBJECTS, Finding, Live, Status, Subject, examine, exit_code
+from bench.doctor import offloads
+from bench.doctor.offloads import SUBJECTS, Finding, Live, Status, Subject, examine, exit_code
 from bench.errors import MissingCapability
 
 HUB = Subject("bridge", tcp="TCP over a hub", udp="UDP over a hub")
@@ -63,7 +63,7 @@ def test_what_is_wrong_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken() -> Iterator[Finding]:
         return examine((HUB,), lambda _: hub("flip"))
 
-    monkeypatch.setattr(doctor, "examine", broken)
+    monkeypatch.setattr(offloads, "examine", broken)
     done = vnetbench("doctor", "--offloads")
     assert done.exit_code == 1
     streams, datagrams = done.stdout.splitlines()
@@ -93,7 +93,7 @@ def test_an_offload_that_carried_nothing_is_not_called_well() -> None:
         def counters() -> Mapping[str, int]:
             return {"port0.rx_supers": 7}
 
-        with doctor.live(subject) as up:
+        with offloads.live(subject) as up:
             yield Live(up.path, counters)
 
     findings = list(examine((Subject("veth", "TSO", "USO"),), unused))
@@ -108,9 +108,3 @@ def test_one_wrong_outweighs_all_that_is_well() -> None:
     assert code(Status.OK, Status.SKIPPED) == 0
     assert code(Status.OK, Status.WRONG, Status.SKIPPED) == 1
     assert code(Status.SKIPPED) == 3
-
-
-def test_without_an_option_the_doctor_says_what_it_can_do() -> None:
-    done = vnetbench("doctor")
-    assert done.exit_code == 0
-    assert "--offloads" in done.stdout
