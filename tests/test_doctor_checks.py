@@ -290,11 +290,17 @@ def test_the_tightest_quota_of_all_groups_around_us_is_found(
         assert limits.count(min(limits)) > 1 or not rest or again.startswith(f"{min(rest):.2f}")
 
 
+def test_a_quota_is_unknown_where_the_groups_are_not_shown(plant: Plant) -> None:
+    found = find("quota", plant({"proc/self/cgroup": "0::/a\n"}))
+    assert (found.status, found.found) == (Status.UNKNOWN, "the control groups are not shown")
+
+
 def test_a_machine_that_shows_nothing_is_unknown_and_never_an_error(plant: Plant) -> None:
     findings = run(noise.checks(), plant({}))
     assert {finding.status for finding in findings} <= {Status.UNKNOWN, Status.OK, Status.NOISY}
     unknown = {finding.id for finding in findings if finding.status is Status.UNKNOWN}
-    assert unknown >= {"governor", "turbo", "clock", "preemption", "debugging", "quota", "memory"}
+    assert unknown >= {"governor", "turbo", "clock", "numa", "preemption", "debugging", "memory"}
+    assert unknown >= {"quota", "siblings", "idle", "mitigations", "seccomp", "timer_slack"}
     assert all(finding.found for finding in findings)
 
 

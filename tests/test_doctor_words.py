@@ -152,7 +152,7 @@ def rendered(found: Examination, width: int, *, terminal: bool) -> str:
 
 
 @given(st.lists(FINDINGS, max_size=4), st.integers(40, 120))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_on_a_narrow_terminal_every_word_is_there_and_commands_can_be_copied(
     findings: list[Finding], width: int
 ) -> None:

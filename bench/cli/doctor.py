@@ -33,8 +33,9 @@ def doctor(context: click.Context, offloads: bool, as_json: bool) -> None:
     checked, one line for each offload.
 
     \b
-    Exit status: 0 whatever is noisy, or missing in part: the doctor advises. 1 data was harmed
-    (--offloads alone finds that). 3 nothing can be measured, or nothing could be checked.
+    Exit status: 0 whatever is noisy, or missing in part: the doctor
+    advises. 1 data was harmed (--offloads alone finds that). 3 nothing can be
+    measured, or nothing could be checked.
     """
     context.exit(_offloads(as_json) if offloads else _examine(as_json))
 

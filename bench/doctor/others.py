@@ -100,6 +100,8 @@ def _quota(here: Here) -> Seen:
     """The tightest of the limits of our control group and of those around it."""
     groups = (here.root / "proc/self/cgroup").read_text()
     folders = [Path(file).parent for file in throttling_files(groups)]
+    if not any((here.root / folder.relative_to("/")).is_dir() for folder in folders):
+        return unknown("the control groups are not shown")
     limits = [limit for folder in folders for limit in _limits(folder, here)]
     if not limits:
         return ok("none")

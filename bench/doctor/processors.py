@@ -115,6 +115,8 @@ def _mitigations(here: Here) -> Seen:
 
 
 def _numa(here: Here) -> Seen:
+    if not (here.root / _SYS).is_dir():
+        return unknown("not told")
     nodes = {
         node.parent.name: {*numbers(read_text(node) or "")} & {*cpus()}
         for node in (here.root / _SYS / "node").glob("node[0-9]*/cpulist")
