@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from typing import NamedTuple
 
 from bench.devices import (
     Bridge,
@@ -31,11 +32,11 @@ from bench.devices import (
     ipsec,
     parse_ref,
 )
-from bench.devices.reading import devices
 from bench.devices.tunnel import outer_address
 from bench.endpoint import parse_endpoint
-from bench.native import Address
+from bench.native import Address, Network
 from bench.scenario.model import Forwarder, Host, Program, Scenario, destination
+from bench.scenario.wiring import Wiring, wire
 
 _MAX_HOPS = 32
 """IP hops and nested tunnels a path may have; more means a loop."""
@@ -62,7 +63,7 @@ def trace(scenario: Scenario, client: DeviceRef, server: DeviceRef) -> tuple[Hop
 
     Raises NoPath where it would not arrive.
     """
-    wiring, ends = _wire(scenario), scenario.endpoints
+    wiring, ends = wire(scenario), scenario.endpoints
     if scenario.proxied and (str(client), str(server)) == (ends.server, ends.client):
         return tuple(_back(wiring, _legs(wiring, server, client, server_address(scenario))))
     own = ip_interface(scenario.device(server).addresses[0]).ip
@@ -82,20 +83,12 @@ def listening_address(scenario: Scenario) -> Address:
     return ip_interface(scenario.device(parse_ref(scenario.endpoints.server)).addresses[0]).ip
 
 
-@dataclass(frozen=True)
-class _Wiring:
-    """A scenario with what connects to what looked up once."""
+class Choice(NamedTuple):
+    """What a host does with a packet: by which route, and to whom on the link behind it."""
 
-    scenario: Scenario
-    link_peer: dict[DeviceRef, DeviceRef]
-    bridge_of: dict[DeviceRef, DeviceRef]
-    held_by: dict[DeviceRef, Forwarder]
-    on_top: dict[DeviceRef, list[DeviceRef]]
-
-    def proxy(self, ref: DeviceRef) -> Program | None:
-        """The proxy behind a tap, if one is."""
-        holder = self.held_by.get(ref)
-        return holder if isinstance(holder, Program) and holder.sockets else None
+    network: Network
+    device: str
+    next_hop: Address
 
 
 @dataclass(frozen=True)
@@ -111,28 +104,7 @@ class _Leg:
     hops: tuple[Hop, ...]
 
 
-def _wire(scenario: Scenario) -> _Wiring:
-    on_top: dict[DeviceRef, list[DeviceRef]] = {}
-    for ref, device in devices(scenario):
-        if isinstance(device, Stacked):
-            on_top.setdefault(device.lower(), []).append(ref)
-    ends = [(parse_ref(a), parse_ref(b)) for a, b in scenario.links]
-    return _Wiring(
-        scenario,
-        link_peer=dict(ends) | {b: a for a, b in ends},
-        bridge_of={
-            DeviceRef(host_name, port): DeviceRef(host_name, name)
-            for host_name, host in scenario.hosts.items()
-            for name, device in host.devices.items()
-            if isinstance(device, Bridge)
-            for port in device.ports
-        },
-        held_by={parse_ref(text): f for f in scenario.forwarders for text in f.devices},
-        on_top=on_top,
-    )
-
-
-def _legs(wiring: _Wiring, client: DeviceRef, server: DeviceRef, target: Address) -> list[_Leg]:
+def _legs(wiring: Wiring, client: DeviceRef, server: DeviceRef, target: Address) -> list[_Leg]:
     """The connections by which the client reaches the server when it talks to `target`."""
     hosts = wiring.scenario.hosts
     forwards = {
@@ -163,7 +135,7 @@ def _legs(wiring: _Wiring, client: DeviceRef, server: DeviceRef, target: Address
     raise NoPath(f"connections to {target} go in a circle")
 
 
-def _back(wiring: _Wiring, legs: list[_Leg]) -> Iterator[Hop]:
+def _back(wiring: Wiring, legs: list[_Leg]) -> Iterator[Hop]:
     """The way of what comes back over the connections `legs`."""
     for leg in reversed(legs):
         first, last = leg.hops[0].ref, leg.hops[-1].ref
@@ -179,7 +151,7 @@ def _back(wiring: _Wiring, legs: list[_Leg]) -> Iterator[Hop]:
 
 def _source(name: str, host: Host, target: Address) -> Address:
     """The address that a connection to `target` has on its own host."""
-    device, next_hop = _look_up(name, host, target)
+    _, device, next_hop = choose(name, host, target)
     own = [(d, i) for d, i in _interfaces(host) if i.version == target.version]
     if not own:
         raise NoPath(f"{name} has no address to reach {target} from")
@@ -187,7 +159,7 @@ def _source(name: str, host: Host, target: Address) -> Address:
     return best[1].ip
 
 
-def _route(wiring: _Wiring, host_name: str, target: Address, depth: int) -> Iterator[Hop]:
+def _route(wiring: Wiring, host_name: str, target: Address, depth: int) -> Iterator[Hop]:
     """Follow an IP packet for `target` from `host_name`, yielding each device it crosses."""
     start = host_name
     for hop in range(_MAX_HOPS):
@@ -199,7 +171,7 @@ def _route(wiring: _Wiring, host_name: str, target: Address, depth: int) -> Iter
                 f"{host_name} would have to forward from {start} to {target}; "
                 f"set hosts.{host_name}.forwarding = true"
             )
-        device, next_hop = _look_up(host_name, host, target)
+        _, device, next_hop = choose(host_name, host, target)
         tunnel = ipsec.through(wiring.scenario, host_name, ip_network(target))
         if tunnel is not None:
             if depth >= _MAX_HOPS:
@@ -231,10 +203,10 @@ def _interfaces(host: Host) -> Iterator[tuple[str, IPv4Interface | IPv6Interface
             yield name, ip_interface(text)
 
 
-def _look_up(name: str, host: Host, target: Address) -> tuple[str, Address]:
-    """The device and next hop of the longest matching route of `host`."""
-    matches: list[tuple[int, str, Address]] = [
-        (interface.network.prefixlen, device, target)
+def choose(name: str, host: Host, target: Address) -> Choice:
+    """The longest matching route of `host`, which is called `name`. Raises NoPath without one."""
+    matches = [
+        Choice(interface.network, device, target)
         for device, interface in _interfaces(host)
         if target in interface.network
     ]
@@ -243,14 +215,13 @@ def _look_up(name: str, host: Host, target: Address) -> tuple[str, Address]:
         if target in network:
             next_hop = ip_address(route.via) if route.via else target
             device = route.dev or next(d for d, i in _interfaces(host) if next_hop in i.network)
-            matches.append((network.prefixlen, device, next_hop))
+            matches.append(Choice(network, device, next_hop))
     if not matches:
         raise NoPath(f"{name} has no route to {target}")
-    _, device, next_hop = max(matches, key=lambda match: match[0])
-    return device, next_hop
+    return max(matches, key=lambda match: match.network.prefixlen)
 
 
-def _through_tun(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int) -> Iterator[Hop]:
+def _through_tun(wiring: Wiring, ref: DeviceRef, target: Address, depth: int) -> Iterator[Hop]:
     """From a tun device through its forwarder (and, with a socket, the underlay) to the far tun."""
     if depth >= _MAX_HOPS:
         raise NoPath(f"{ref} is tunnelled through itself")
@@ -268,7 +239,7 @@ def _through_tun(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int) -
     yield Hop(_behind(wiring, next_hop))
 
 
-def _through_tunnel(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int) -> Iterator[Hop]:
+def _through_tunnel(wiring: Wiring, ref: DeviceRef, target: Address, depth: int) -> Iterator[Hop]:
     """From a tunnel without frames over the underlay to its far end."""
     if depth >= _MAX_HOPS:
         raise NoPath(f"{ref} is tunnelled through itself")
@@ -282,7 +253,7 @@ def _through_tunnel(wiring: _Wiring, ref: DeviceRef, target: Address, depth: int
     yield Hop(parse_ref(far))
 
 
-def _behind(wiring: _Wiring, endpoint: tuple[Address, int]) -> DeviceRef:
+def _behind(wiring: Wiring, endpoint: tuple[Address, int]) -> DeviceRef:
     """The device of the forwarder that listens at `endpoint`."""
     listening = (f for f in wiring.scenario.forwarders if f.listen)
     peer = next(f for f in listening if f.listen and parse_endpoint(f.listen) == endpoint)
@@ -294,14 +265,14 @@ def _tap_peers(holder: Forwarder) -> list[tuple[Address, int]]:
     return [parse_endpoint(text) for text in holder.peers] if isinstance(holder, Program) else []
 
 
-def _held_by(wiring: _Wiring, ref: DeviceRef) -> tuple[Forwarder, DeviceRef | None]:
+def _held_by(wiring: Wiring, ref: DeviceRef) -> tuple[Forwarder, DeviceRef | None]:
     """The forwarder that holds `ref`, and the other device it holds, if any."""
     holder = wiring.held_by[ref]
     others = [parse_ref(text) for text in holder.devices]
     return holder, next((other for other in others if other != ref), None)
 
 
-def _across_link(wiring: _Wiring, start: DeviceRef, next_hop: Address, depth: int) -> Iterator[Hop]:
+def _across_link(wiring: Wiring, start: DeviceRef, next_hop: Address, depth: int) -> Iterator[Hop]:
     """From `start` over layer 2 to the device that owns `next_hop`, breadth first."""
     if depth >= _MAX_HOPS:
         raise NoPath(f"{start} is tunnelled through itself")
@@ -321,7 +292,7 @@ def _across_link(wiring: _Wiring, start: DeviceRef, next_hop: Address, depth: in
 
 
 def _walk_back(
-    wiring: _Wiring,
+    wiring: Wiring,
     came_from: dict[DeviceRef, DeviceRef | None],
     end: DeviceRef,
     depth: int,
@@ -346,7 +317,7 @@ def _walk_back(
                     yield from _route(wiring, ref.host, peer_address, depth + 1)
 
 
-def _neighbours(wiring: _Wiring, ref: DeviceRef, previous: DeviceRef | None) -> Iterator[DeviceRef]:
+def _neighbours(wiring: Wiring, ref: DeviceRef, previous: DeviceRef | None) -> Iterator[DeviceRef]:
     """The devices that a frame leaving `ref`, or entering it from `previous`, reaches next."""
     device = wiring.scenario.device(ref)
     if ref in wiring.bridge_of:
@@ -370,7 +341,7 @@ def _neighbours(wiring: _Wiring, ref: DeviceRef, previous: DeviceRef | None) -> 
         yield from (_behind(wiring, endpoint) for endpoint in _tap_peers(holder))
 
 
-def _leaves(wiring: _Wiring, ref: DeviceRef) -> bool:
+def _leaves(wiring: Wiring, ref: DeviceRef) -> bool:
     """Whether a device on top of another exchanges frames with those that that one is linked to."""
     device = wiring.scenario.device(ref)
     return isinstance(device, Stacked) and device.leaves()
