@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from rich.console import Console
 from rich.table import Table
 
 from bench import forwarders, native, presets
-from bench.cli.options import ARMS, override_option
+from bench.cli.options import ARMS, also_given, override_option
 from bench.errors import UsageError
 from bench.probes import PROBES
 from bench.recipe import shell_commands
@@ -71,8 +73,16 @@ def _obstacle(variant: Variant) -> str | None:
     show_default=True,
     help="Of the commands: offloads as they come, or segmentation and receive offload off.",
 )
+@click.option(
+    "--drawing",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw it, with the way of a packet, to FILE.svg or FILE.png.",
+)
 @override_option
-def show(name: str, commands: bool, arm: str, overrides: tuple[str, ...]) -> None:
+def show(
+    name: str, commands: bool, arm: str, drawing: Path | None, overrides: tuple[str, ...]
+) -> None:
     """Show a scenario: its drawing, parameters and path, or the commands that build it.
 
     NAME is one of `vnetbench list`, or the path of a scenario file.
@@ -81,7 +91,14 @@ def show(name: str, commands: bool, arm: str, overrides: tuple[str, ...]) -> Non
     forwarders.check(found[0])
     if len(found) > 1:
         raise UsageError("show: give one value for each parameter; there is one drawing")
-    if commands:
+    if drawing is not None:
+        if others := also_given("name", "drawing", "overrides"):
+            raise UsageError(f"--drawing takes nothing but -p; leave out {', '.join(others)}")
+        # Imported here: matplotlib would slow every other command down.
+        from bench.drawing.picture import save  # noqa: PLC0415
+
+        save(found[0], drawing)
+    elif commands:
         click.echo("\n".join(shell_commands(found[0], Arm(arm))))
     else:
         _describe(found[0])
