@@ -10,14 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.tables import ARMS, print_lines, table_of
-from bench.units import format_value, significant
+from bench.units import format_value
+from bench.why import written
 from bench.why.design import MEASURES
 from bench.why.model import Ablation, Answer, Effect, Estimate, Gap
 from bench.why.sentences import sentences
 
 _Item = TypeVar("_Item")
-_FEW = 0.001
-"""Of a cause in a packet: less is written as less than this."""
 
 
 def render_answer(answer: Answer, console: Console) -> None:
@@ -59,7 +58,11 @@ def _gap_table(gaps: list[Gap], answer: Answer) -> Table:
             (g.arm, s[cause]) for g, s in zip(gaps, by_cause, strict=True) if cause in s
         )
         prices = {p.cause: p.seconds.value for p in answer.prices[f"{first.measure},{arm}"]}
-        counts = [_count(share.fast), _count(share.slow), format_value(prices[cause], "s", 2)]
+        counts = [
+            written.count(share.fast),
+            written.count(share.slow),
+            format_value(prices[cause], "s", 2),
+        ]
         figures = [
             (parts[cause].seconds, parts[cause].share) if cause in parts else None
             for parts in by_cause
@@ -81,7 +84,7 @@ def _ablation_table(ablations: list[Ablation]) -> Table:
         cells = _effect(effect)
         for found in others:
             same = [e for e in found.effects if e.factor == effect.factor]
-            cells.append(_short(same[0].saved) + _mark(same[0]) if same else "")
+            cells.append(written.time(same[0].saved) + _mark(same[0]) if same else "")
         table.add_row(Text(effect.title), *map(Text, cells))
     saved = [format_value(found.time.value - found.best.value, "s", 3) for found in ablations]
     table.add_row(Text("all together"), *map(Text, [saved[0], "", "", "", *saved[1:]]))
@@ -91,7 +94,7 @@ def _ablation_table(ablations: list[Ablation]) -> Table:
         if found.interactions
     ]
     texts = [
-        f"{found.arm}: {' + '.join(pair.factors)} {_seconds(pair.saved)}"
+        f"{found.arm}: {' + '.join(pair.factors)} {written.time_and_half(pair.saved)}"
         for found, pair in zip(ablations, strongest, strict=False)
     ]
     table.caption = Text(
@@ -105,10 +108,10 @@ def _ablation_table(ablations: list[Ablation]) -> Table:
 def _effect(effect: Effect) -> list[str]:
     """The cells of one technique in one arm."""
     return [
-        _seconds(effect.saved),
-        _seconds(effect.predicted) + _mark(effect),
-        _short(effect.alone),
-        _short(effect.last),
+        written.time_and_half(effect.saved),
+        written.time_and_half(effect.predicted) + _mark(effect),
+        written.time(effect.alone),
+        written.time(effect.last),
     ]
 
 
@@ -125,39 +128,14 @@ def _row(
     """A line of a gap: of the first arm the time and the share, of others the share alone."""
     cells = ["", ""]
     if figures[0] is not None:
-        cells = [_short(figures[0][0]), _share(figures[0][1])]
+        cells = [written.time(figures[0][0]), written.share(figures[0][1])]
     for figure in figures[1:]:
         cells.append("" if figure is None else _brief(*figure))
     table.add_row(Text(title), *map(Text, counts), *map(Text, cells))
 
 
-def _count(value: float) -> str:
-    if 0 < value < _FEW:
-        return f"<{_FEW}"
-    return significant(value, 3) if value else "0"
-
-
-def _short(time: Estimate) -> str:
-    return format_value(time.value, "s", 3)
-
-
-def _seconds(time: Estimate) -> str:
-    if time.low is None or time.high is None:
-        return _short(time)
-    half = (time.high - time.low) / 2
-    return f"{_short(time)} ±{format_value(half, 's', 2)}"
-
-
 def _brief(time: Estimate, share: Estimate | None) -> str:
-    return _short(time) if share is None else f"{share.value:.0%}"
-
-
-def _share(share: Estimate | None) -> str:
-    if share is None:
-        return ""
-    if share.low is None or share.high is None:
-        return f"{share.value:.0%}"
-    return f"{share.value:.0%} [{100 * share.low:.0f}, {100 * share.high:.0f}]"
+    return written.time(time) if share is None else written.percent(share.value)
 
 
 def _by(items: Sequence[_Item], key: Callable[[_Item], Hashable]) -> list[list[_Item]]:

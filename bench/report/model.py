@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench.results import ResultSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Tone = Literal["", "good", "bad", "dim"]
+"""What is thought of something: said in words, too, as not everybody sees colours."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Field:
 
     text: str
     value: float | None = None
-    tone: Literal["", "good", "bad", "dim"] = ""
+    tone: Tone = ""
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,42 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Statements, each complete in itself; under a title of their own where there is one.
+
+    about: in a word or two what each is about; empty, or as many as there are texts.
+    """
+
+    texts: tuple[str, ...]
+    title: str = ""
+    tone: Tone = ""
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A text file of a result set, to be had as it is. name: the file's, unique in the report."""
+
+    name: str
+    title: str
+    path: Path
+
+
+Block = Table | Picture | Words | Stored
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of the report with a heading of its own.
 
     id: unique in the report, as a picture's name. lead: how to read it, in a sentence or two.
-    blocks: tables and pictures in the order of reading. notes: what limits what they say.
+    blocks: what it consists of in the order of reading. notes: what limits what they say.
     """
 
     id: str
     title: str
     lead: str = ""
-    blocks: tuple[Table | Picture, ...] = ()
+    blocks: tuple[Block, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -84,7 +113,10 @@ nothing for it."""
 
 @dataclass(frozen=True)
 class Report:
-    """The whole of it. sets: what it was made of, in the user's order."""
+    """The whole of it. sets: what it was made of, in the user's order.
+
+    sections: the first is what one reads who reads no more; it stands before the contents.
+    """
 
     title: str
     sets: tuple[ResultSet, ...]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+FORMAT = 1
+
 
 class Estimate(msgspec.Struct, frozen=True):
     """A value with its 95 % interval (bootstrap of blocks); None: too few blocks for one."""
@@ -122,7 +124,7 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. unsound: ledgers whose counts disagree; where there are any, nothing is said."""
 
-    format: int = 1
+    format: int = FORMAT
     results: str
     slow: str
     fast: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.report.model import Maker
+from bench.report.sections import topologies, why
 
-SECTIONS: tuple[Maker, ...] = ()
+SECTIONS: tuple[Maker, ...] = (why.make, topologies.make)
 """In the order of reading."""
