@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import msgspec
 
 from bench.errors import CannotMeasure, UsageError
+from bench.files import replace_file, sync_folder, write_all
 from bench.metrics import METRICS
 from bench.results.derived import PYPERF, RTT, SUMMARY, pyperf_suite, summary_json
 from bench.results.model import (
@@ -80,9 +81,9 @@ class ResultWriter:
             raise UsageError(f"{partial}: cannot be created: {error.strerror}") from None
         try:
             folder = _lock(partial)
-            _replace(partial / SAMPLES, f"{HEADER}\n".encode())
-            _replace(partial / RUN, _encode(run))
-            _sync(partial.parent)
+            replace_file(partial / SAMPLES, f"{HEADER}\n".encode())
+            replace_file(partial / RUN, _encode(run))
+            sync_folder(partial.parent)
         except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
             raise CannotMeasure(f"{partial}: cannot be written: {error.strerror}") from None
@@ -108,8 +109,8 @@ class ResultWriter:
                 found.rename(partial)
             run = msgspec.structs.replace(results.run, status="running", finished=None)
             if results.torn or not results.samples:
-                _replace(partial / SAMPLES, f"{HEADER}\n{_rows(results.samples)}".encode())
-            _replace(partial / RUN, _encode(run))
+                replace_file(partial / SAMPLES, f"{HEADER}\n{rows_of(results.samples)}".encode())
+            replace_file(partial / RUN, _encode(run))
         except OSError as error:
             os.close(folder)
             raise CannotMeasure(f"{partial}: cannot be written: {error.strerror}") from None
@@ -134,7 +135,7 @@ class ResultWriter:
             return
         # The error under way says what is wrong; a set that stays partial can be resumed as well.
         with suppress(OSError):
-            _replace(self._partial / RUN, _encode(self._taken.run))
+            replace_file(self._partial / RUN, _encode(self._taken.run))
             self._partial.rename(self._taken.path)
 
     def pending(self) -> list[PlannedTrial]:
@@ -149,7 +150,7 @@ class ResultWriter:
         attempts: how undisturbed it was; they are on record if and only if the trial is.
         """
         scenario = self.run.variants[trial.variant].scenario
-        rows = _rows(
+        rows = rows_of(
             Sample(
                 *(scenario, trial.variant, trial.arm, metric, METRICS[metric].unit),
                 *(trial.block, trial.trial, value),
@@ -238,7 +239,7 @@ class ResultWriter:
         try:
             # Renaming onto a folder that holds anything fails: nothing is ever overwritten.
             self._partial.rename(self.directory)
-            _sync(self.directory.parent)
+            sync_folder(self.directory.parent)
         except OSError as error:
             raise UsageError(
                 f"{self.directory}: cannot take this name ({error.strerror}); "
@@ -258,7 +259,7 @@ class ResultWriter:
     def _append(self, rows: bytes, completed: Completed, quality: tuple[Quality, ...]) -> None:
         try:
             try:
-                _write(self._samples, rows)
+                write_all(self._samples, rows)
                 os.fsync(self._samples)
             except OSError as error:
                 raise self._trouble(SAMPLES, error) from None
@@ -278,8 +279,8 @@ class ResultWriter:
         try:
             if not path.parent.is_dir():
                 path.parent.mkdir()
-                _sync(self._partial)
-            _replace(path, data)
+                sync_folder(self._partial)
+            replace_file(path, data)
         except OSError as error:
             raise self._trouble(name, error) from None
 
@@ -358,43 +359,13 @@ def _lock(folder: Path) -> int:
     return descriptor
 
 
-def _rows(samples: Iterable[Sample]) -> str:
+def rows_of(samples: Iterable[Sample], *before: str) -> str:
+    """Samples as `samples.csv` has them; `before`: fields that each row begins with."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows((*sample[:-1], repr(float(sample.value))) for sample in samples)
+    writer.writerows((*before, *sample[:-1], repr(float(sample.value))) for sample in samples)
     return text.getvalue()
 
 
 def _encode(run: Run) -> bytes:
     return msgspec.json.format(msgspec.json.encode(run), indent=1) + b"\n"
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` in the file `path`: all of it or, after a kill or an error, none of it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-        try:
-            _write(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
