@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.errors import UsageError
 from bench.report.model import Picture, Report, Table
+from bench.report.naming import set_names
 from bench.report.sections import SECTIONS
 from bench.results import ResultSet
 
@@ -16,7 +17,7 @@ def build(sets: Sequence[ResultSet]) -> Report:
         names = ", ".join(str(results.path) for results in sets)
         raise UsageError(f"{names}: nothing was measured, so there is nothing to report")
     made = tuple(section for make in SECTIONS if (section := make(sets)))
-    return Report("vnetbench: " + ", ".join(r.path.name for r in sets), tuple(sets), made)
+    return Report("vnetbench: " + ", ".join(set_names(sets)), tuple(sets), made)
 
 
 def pictures(report: Report) -> tuple[Picture, ...]:

@@ -1,0 +1,48 @@
+"""Names within a report: of sets, of pictures and tables, and long ones cut into lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bench.results import ResultSet
+
+_WIDTH, _LINES = 34, 4
+"""Characters of a line beside a picture, and how many lines a name may have there."""
+
+
+def set_names(sets: Sequence[ResultSet]) -> tuple[str, ...]:
+    """What each set is called: its folder, with as many of those around it as tell it apart.
+
+    One that is there twice has a number behind it.
+    """
+    parts = [results.path.resolve().parts for results in sets]
+    names: list[str] = []
+    for own in parts:
+        others = [other for other in parts if other != own]
+        name = next(
+            "/".join(own[-length:])
+            for length in range(1, len(own) + 1)
+            if length == len(own) or all(other[-length:] != own[-length:] for other in others)
+        )
+        again = sum(parts[n] == own for n in range(len(names)))
+        names.append(f"{name} ({again + 1})" if again else name)
+    return tuple(names)
+
+
+def slug(*parts: str) -> str:
+    """A name of a picture or a table: of lower-case letters, digits and `-`."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
+def in_lines(name: str) -> str:
+    """A path's name in lines, broken after `,` and before what a parameter is, for a picture."""
+    lines = [""]
+    for piece in re.split(r"(?<=[,\[])", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > _WIDTH:
+            lines.append("")
+        lines[-1] += piece
+    lines = [line[i : i + _WIDTH] for line in lines for i in range(0, len(line), _WIDTH)]
+    if len(lines) > _LINES:
+        lines = [*lines[: _LINES - 1], f"{lines[_LINES - 1][: _WIDTH - 1]}…"]
+    return "\n".join(lines)
