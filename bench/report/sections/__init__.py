@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from bench.report.model import Maker
-from bench.report.sections import topologies, why
+from bench.report.sections import environment, headline, raw, topologies, warnings, why
 
-SECTIONS: tuple[Maker, ...] = (why.make, topologies.make)
+SECTIONS: tuple[Maker, ...] = (
+    headline.make,
+    why.make,
+    topologies.make,
+    environment.make,
+    warnings.make,
+    raw.make,
+)
 """In the order of reading."""

@@ -1,0 +1,239 @@
+"""What one reads who reads no more: the ends of each metric, and how many verdicts there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.metrics import METRICS
+from bench.report.model import Block, Section, Words
+from bench.report.naming import set_names
+from bench.report.words import counted, listed, span, value
+from bench.results import CellSummary, ResultSet, summarise
+from bench.units import significant
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison
+
+_WHY = "why"
+_RATES = {"bit/s", "packet/s"}
+_CLOSE = 1.1
+_NAMED = 3
+"""As many paths are named that cannot be told from the fastest one."""
+
+
+def make(sets: Sequence[ResultSet]) -> Section:
+    """The first section; there always is one."""
+    names = set_names(sets)
+    blocks: list[Block] = []
+    if len(sets) > 1:
+        blocks.append(_compared(sets, names))
+    for name, results in zip(names, sets, strict=True):
+        title = name if len(sets) > 1 else ""
+        if notices := tuple(_notices(results)):
+            blocks.append(Words(notices, title, tone="bad"))
+            title = ""
+        if said := list(_measured(results)):
+            about, texts = zip(*said, strict=True)
+            blocks.append(Words(texts, title, about=about))
+    lead = _origin(sets[0]) if len(sets) == 1 else _several(sets)
+    return Section("headline", "In short", lead, tuple(blocks))
+
+
+# ---- where it comes from ------------------------------------------------------------------------
+
+
+def _origin(results: ResultSet) -> str:
+    """When and where a set was measured, as far as that is known."""
+    run, found = results.run, results.run.environment
+    cpus, hypervisor = found.get("cpus_online"), found.get("hypervisor")
+    where = [
+        counted(cpus, "CPU") if isinstance(cpus, int) else "",
+        str(found.get("cpu_model") or ""),
+        f"under {hypervisor}" if hypervisor and hypervisor != "none" else "",
+        f"Linux {found['kernel_release']}" if found.get("kernel_release") else "",
+    ]
+    machine = ", ".join(filter(None, where)) or "a machine that is not known"
+    return (
+        f"Measured on {run.started[:10]} with the {run.asked.profile} profile in "
+        f"{counted(run.asked.blocks, 'block')} on {machine}. {_spread(results)}"
+    )
+
+
+def _several(sets: Sequence[ResultSet]) -> str:
+    return (
+        f"{len(sets)} result sets; where each comes from is under “Environment”. {_spread(*sets)}"
+    )
+
+
+def _spread(*sets: ResultSet) -> str:
+    """What stands in parentheses behind a figure."""
+    exact = {s.low is not None for results in sets for s in summarise(results)}
+    words = {
+        frozenset({True}): "the 95 % interval of the median",
+        frozenset({False}): "the lowest and the highest block: too few for an interval",
+    }
+    either = "its 95 % interval or, of too few blocks, the lowest and the highest"
+    return f"In parentheses: {words.get(frozenset(exact), either)}."
+
+
+def _notices(results: ResultSet) -> Iterator[str]:
+    """What must be known before any figure is believed."""
+    run = results.run
+    planned, measured = len(run.plan), len(run.completed)
+    if run.status != "complete":
+        what = "has not finished" if run.status == "running" else "was interrupted"
+        yield f"This run {what}: {measured} of {planned} trials were measured, and only they count."
+    for missing, word in ((False, "failed"), (True, "were skipped")):
+        count = sum(failure.missing == missing for failure in run.failures)
+        if count:
+            yield f"{count} of {planned} trials {word}; the reasons are under “Warnings”."
+
+
+# ---- what was measured --------------------------------------------------------------------------
+
+
+def _measured(results: ResultSet) -> Iterator[tuple[str, str]]:
+    """For the first metric of each probe, in each arm: what, and a sentence."""
+    run = results.run
+    if run.asked.profile == _WHY:
+        slow, fast, *_ = run.asked.scenarios
+        yield "Why", f"this set tells what makes {slow} slower than {fast}, cause by cause."
+        return
+    summaries = summarise(results)
+    for metric in _first_metrics(results):
+        for arm in dict.fromkeys((*run.asked.arms, *(s.arm for s in summaries))):
+            found = [s for s in summaries if (s.metric, s.arm) == (metric, arm)]
+            if found:
+                title = METRICS[metric].title
+                yield f"{title[0].upper()}{title[1:]}, {arm}", _ends(metric, found)
+
+
+def _first_metrics(results: ResultSet) -> Iterator[str]:
+    """One metric of each probe, the first of those that it gave, in the order of all metrics."""
+    given: dict[str, list[str]] = {}
+    for cell, series in results.series().items():
+        if cell.metric in METRICS:
+            given.setdefault(series.probe, []).append(cell.metric)
+    order = list(METRICS)
+    first = {min(metrics, key=order.index) for metrics in given.values()}
+    yield from sorted(first, key=order.index)
+
+
+def _ends(metric: str, found: Sequence[CellSummary]) -> str:
+    """The best and the worst path, with how far apart they are."""
+    higher = METRICS[metric].better == "higher"
+    ordered = sorted(found, key=lambda s: s.median, reverse=higher)
+    best, worst = ordered[0], ordered[-1]
+    if len(found) == 1:
+        return f"{best.variant} has {_figure(best, ())}."
+    if best.median == worst.median:
+        return f"all {len(found)} paths have {value(best.median, best.unit)}."
+    first, last = _superlatives(metric)
+    low, high = sorted((best.median, worst.median))
+    factor = f", a factor of {_times(high / low)}" if low > 0 else ""
+    return (
+        f"{best.variant} {first} {_figure(best, found)}; "
+        f"{worst.variant} {last} {_figure(worst, found)}{factor}."
+    )
+
+
+def _times(ratio: float) -> str:
+    """More digits where fewer would say that there is no difference."""
+    return significant(ratio, 2 if ratio >= _CLOSE else 3)
+
+
+def _superlatives(metric: str) -> tuple[str, str]:
+    entry = METRICS[metric]
+    if entry.unit in _RATES or (entry.unit == "s" and not metric.startswith("cpu")):
+        return "is fastest with", "is slowest with"
+    least = "fewest" if entry.unit == "1/packet" else "least"
+    words = (f"has the {least},", "has the most,")
+    return words if entry.better == "lower" else (words[1], words[0])
+
+
+def _figure(summary: CellSummary, all_: Sequence[CellSummary]) -> str:
+    """A median with its interval, where it has one, and whose intervals overlap with that."""
+    low, high = _interval(summary)
+    others = [
+        other.variant
+        for other in all_
+        if other.variant != summary.variant
+        and _interval(other)[0] <= high
+        and low <= _interval(other)[1]
+    ]
+    said = ["one block"] if summary.blocks == 1 else []
+    if low < high:
+        said.append(span(low, high, summary.unit))
+    if others:
+        named = listed(others) if len(others) <= _NAMED else f"{len(others)} others"
+        said.append(f"overlapping {named}")
+    behind = f" ({', '.join(said)})" if said else ""
+    return f"{value(summary.median, summary.unit)}{behind}"
+
+
+def _interval(summary: CellSummary) -> tuple[float, float]:
+    if summary.low is None or summary.high is None:
+        return summary.min, summary.max
+    return summary.low, summary.high
+
+
+# ---- several sets -------------------------------------------------------------------------------
+
+
+def _compared(sets: Sequence[ResultSet], names: Sequence[str]) -> Words:
+    """Each set after the first, compared with the first."""
+    from bench.compare import compare  # noqa: PLC0415 - numpy
+
+    texts, worse = [], False
+    for results in sets[1:]:
+        if not _planned(sets[0]) & _planned(results):
+            texts.append("nothing in common, so nothing is compared.")
+            continue
+        try:
+            found = compare(sets[0], results)
+        except UsageError as error:
+            texts.append(f"not compared: {_renamed(str(error), sets, names)}.")
+            continue
+        worse |= bool(_verdicts(found) & {"slower", "worse"})
+        texts.append(_totals(found))
+    about = tuple(f"{name} after {names[0]}" for name in names[1:])
+    return Words(tuple(texts), tone="bad" if worse else "", about=about)
+
+
+def _planned(results: ResultSet) -> set[tuple[str, str, str]]:
+    return {(trial.variant, trial.arm, trial.probe) for trial in results.run.plan}
+
+
+def _renamed(text: str, sets: Sequence[ResultSet], names: Sequence[str]) -> str:
+    """A text that names sets by their paths, which are nobody's business who is sent the page."""
+    for results, name in sorted(zip(sets, names, strict=True), key=lambda p: -len(str(p[0].path))):
+        text = text.replace(str(results.path), name)
+    return text
+
+
+def _verdicts(found: Comparison) -> set[str]:
+    return {row.verdict for row in found.rows} | {row.verdict for row in found.counts}
+
+
+def _totals(found: Comparison) -> str:
+    parts = []
+    if found.rows:
+        timed = _counts((r.verdict for r in found.rows), ("faster", "slower", "cannot tell"))
+        parts.append(f"of {counted(len(found.rows), 'timed cell')} {timed}")
+    if found.counts:
+        words = ("better", "worse", "same", "cannot tell")
+        parts.append(
+            f"of {counted(len(found.counts), 'count')} "
+            f"{_counts((r.verdict for r in found.counts), words)}"
+        )
+    if left := len(found.refused) + len(found.failed):
+        parts.append(f"{left} could not be compared")
+    return "; ".join(parts) + "."
+
+
+def _counts(verdicts: Iterable[str], words: Sequence[str]) -> str:
+    found = Counter(verdicts)
+    return ", ".join(f"{found[word]} {word}" for word in words)
