@@ -112,6 +112,10 @@ def has_programs(*names: str) -> Callable[[], bool]:
     return lambda: all(shutil.which(name, path=path) for name in names)
 
 
+def has_chromium() -> bool:
+    return any(has_programs(name)() for name in ("chromium", "chromium-browser"))
+
+
 def same(package: str) -> Packages:
     return (package,) * 5
 
@@ -182,6 +186,7 @@ NEEDS = (
     Need("ethtool", "test", has_programs("ethtool"), same("ethtool")),
     Need("tcpdump", "test", has_programs("tcpdump"), same("tcpdump")),
     Need("strace", "test", has_programs("strace"), same("strace")),
+    Need("Chromium, for the pages of reports", "test", has_chromium, same("chromium")),
     Need("bpftrace", "trace", has_programs("bpftrace"), same("bpftrace")),
     Need(
         what="the compiler's address and undefined-behaviour sanitizers",
