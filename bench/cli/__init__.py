@@ -25,6 +25,7 @@ from bench.cli.ledger import ledger
 from bench.cli.live import capture, shell
 from bench.cli.peers import peers_
 from bench.cli.pump import pump
+from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.scenarios import list_, show
 from bench.cli.selftest import selftest
@@ -49,7 +50,7 @@ def cli() -> None:
 
 
 for command in (
-    *(list_, show, run, compare, ab, gate, trend, export, selftest, peers_),
+    *(list_, show, run, report, compare, ab, gate, trend, export, selftest, peers_),
     *(why, ledger, capture, shell, pump, doctor),
 ):
     cli.add_command(command)

@@ -1,0 +1,193 @@
+"""`vnetbench report`: result sets as a page to look at, or as text, pictures or data."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from bench.errors import UsageError
+from bench.results import load
+
+if TYPE_CHECKING:
+    from bench.report.model import Report
+    from bench.results import ResultSet
+
+Format = Literal["html", "md", "svg", "png", "csv", "json"]
+FORMATS: tuple[Format, ...] = ("html", "md", "svg", "png", "csv", "json")
+_RESULTS = Path("results")
+_NAME = "report.html"
+_STDOUT = Path("-")
+_SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+"""Variables without which a browser would have nowhere to open a window."""
+
+
+@click.command(
+    epilog="Example: vnetbench report results/old results/new -o report.html; "
+    "vnetbench report results/a --format md -o appendix.md"
+)
+@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "place",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Where it goes, - for standard output [html: report.html, in RUN if that is one; "
+    "md, csv, json: standard output]. Of md a folder also gets the figures.",
+)
+@click.option(
+    "--format", "given", type=click.Choice(FORMATS), help="[that of PATH's ending, or html]"
+)
+@click.option("--figure", "figures", multiple=True, metavar="NAME", help="Of svg, png only this.")
+@click.option("--list", "listing", is_flag=True, help="Say what figures and tables there are.")
+@click.option("--force", is_flag=True, help="Overwrite PATH even if no report wrote it.")
+@click.option("--open", "opening", is_flag=True, help="Open the page in a browser.")
+def report(
+    runs: tuple[Path, ...],
+    place: Path | None,
+    given: Format | None,
+    figures: tuple[str, ...],
+    listing: bool,
+    force: bool,
+    opening: bool,
+) -> None:
+    """Make a report of result sets: one HTML file that needs no network.
+
+    RUN is the folder of a result set; without one it is the newest in results/. Several stand side
+    by side, and each after the first is compared with the first. A report of ours is overwritten,
+    anything else is not.
+    """
+    format_ = given or _format_of(place, figures)
+    _refuse_useless(format_, place, figures, opening=opening)
+    sets = _load(runs)
+    if format_ in ("csv", "json") and not listing:
+        _save_data(sets, format_, place, force=force)
+        return
+    from bench.report.build import build  # noqa: PLC0415 - it needs numpy
+
+    found = build(sets)
+    if listing:
+        _list(found)
+    elif format_ == "html":
+        _save_page(found, place, force=force, opening=opening)
+    elif format_ == "md":
+        _save_text(found, place, force=force)
+    elif format_ in ("svg", "png"):
+        _save_figures(found, format_, figures, place, force=force)
+
+
+def _format_of(place: Path | None, figures: Sequence[str]) -> Format:
+    """The format that is meant where none was named."""
+    ending = place.suffix.lower().lstrip(".") if place else ""
+    named = next((format_ for format_ in FORMATS if format_ == ending), None)
+    return named or ("svg" if figures else "html")
+
+
+def _refuse_useless(
+    format_: Format, place: Path | None, figures: Sequence[str], *, opening: bool
+) -> None:
+    """Refuse options that would have no effect."""
+    if figures and format_ not in ("svg", "png"):
+        raise UsageError(f"--figure goes with --format svg or png, not with {format_}")
+    if opening and (format_ != "html" or place == _STDOUT):
+        raise UsageError("--open goes with a page in a file; leave out --format, or -o -")
+    if format_ in ("svg", "png") and place is None:
+        raise UsageError(f"--format {format_} needs a folder; name one with -o")
+
+
+def _load(runs: Sequence[Path]) -> list[ResultSet]:
+    from bench.report.newest import newest  # noqa: PLC0415
+
+    if twice := [str(path) for path in dict.fromkeys(runs) if list(runs).count(path) > 1]:
+        raise UsageError(f"{', '.join(twice)}: is named twice")
+    return [load(path) for path in runs or (newest(_RESULTS),)]
+
+
+def _list(found: Report) -> None:
+    from bench.report.build import pictures, tables  # noqa: PLC0415
+
+    for kind, blocks in (("figure", pictures(found)), ("table", tables(found))):
+        for block in blocks:
+            click.echo(f"{kind:8}{block.name:32}{block.title}")
+
+
+# ---- one function a format ----------------------------------------------------------------------
+
+
+def _save_page(found: Report, place: Path | None, *, force: bool, opening: bool) -> None:
+    from bench.report.html import page  # noqa: PLC0415
+
+    if place == _STDOUT:
+        click.echo(page(found), nl=False)
+        return
+    if place is None:
+        place = found.sets[0].path / _NAME if len(found.sets) == 1 else Path(_NAME)
+    elif place.is_dir():
+        place /= _NAME
+    _save(place, page(found).encode(), force=force)
+    if opening and not _opened(place):
+        click.echo("There is no browser here; open it where there is one.", err=True)
+    click.echo(f"Report: {place}")
+
+
+def _opened(page: Path) -> bool:
+    """Open a page where there is a window to open it in; whether that was done."""
+    if not any(os.environ.get(name) for name in _SCREENS):
+        return False
+    return webbrowser.open(page.absolute().as_uri())
+
+
+def _save_text(found: Report, place: Path | None, *, force: bool) -> None:
+    from bench.report import files, markdown  # noqa: PLC0415
+
+    if place is None or place == _STDOUT:
+        click.echo(markdown.text(found, linked=False), nl=False)
+    elif place.suffix.lower() == ".md" and not place.is_dir():
+        _save(place, markdown.text(found, linked=False).encode(), force=force)
+        click.echo(f"Report: {place}")
+    else:
+        click.echo(f"Report: {files.save_text(found, place, force=force)}")
+
+
+def _save_figures(
+    found: Report, kind: Literal["svg", "png"], names: Sequence[str], place: Path | None, *,
+    force: bool,
+) -> None:  # fmt: skip
+    from bench.report import files  # noqa: PLC0415
+
+    chosen = files.select(found, names)
+    if place == _STDOUT or (place and place.suffix.lower() == f".{kind}" and not place.is_dir()):
+        if len(chosen) != 1:
+            raise UsageError(f"{place}: holds one figure; name it with --figure, or name a folder")
+        data = files.drawn(chosen[0], kind)
+        if place == _STDOUT:
+            click.echo(data, nl=False)
+            return
+        paths = [files.save(place, data, force=force)]
+    else:
+        paths = files.save_pictures(chosen, place or Path(), kind, force=force)
+    for path in paths:
+        click.echo(f"Figure: {path}")
+
+
+def _save_data(
+    sets: Sequence[ResultSet], format_: Literal["csv", "json"], place: Path | None, *, force: bool
+) -> None:
+    from bench.report import data  # noqa: PLC0415
+
+    text = data.csv(sets) if format_ == "csv" else data.json(sets)
+    if place is None or place == _STDOUT:
+        click.echo(text, nl=False)
+        return
+    _save(place, text.encode(), force=force)
+    click.echo(f"Data: {place}")
+
+
+def _save(place: Path, content: bytes, *, force: bool) -> None:
+    from bench.report.files import save  # noqa: PLC0415
+
+    save(place, content, force=force)
