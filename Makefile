@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger peers test test-slow test-peers setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench report why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger bench-report peers test test-slow test-peers setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -11,7 +11,11 @@ help: ## show this list
 	@echo '  PYTHON=path chooses the interpreter, ARGS="..." is passed on to vnetbench or pytest'
 
 bench: setup ## set up, then measure the ladder with the quick profile
-	@$(BIN)/vnetbench run --profile quick $(ARGS)
+	@$(BIN)/vnetbench run --profile quick $(ARGS); status=$$?; \
+		echo 'To see it as a page: make report'; exit $$status
+
+report: setup ## a page of the newest results, or of ARGS="RUN…", opened where there is a browser
+	@$(BIN)/vnetbench report --open $(ARGS)
 
 why: setup-trace ## why UDP overlays are slow: prices, counts, a picture (under 20 minutes)
 	@$(BIN)/vnetbench why $(ARGS)
@@ -53,6 +57,9 @@ bench-gate: setup ## how often the gate errs, by simulation, as the table of doc
 
 bench-gate-ledger: setup-trace ## how often the ledger's gate catches what is planted in a pump (a minute a round)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate_ledger.py $(ARGS)
+
+bench-report: setup-test ## how large reports are and how fast they open, also with 200 variants
+	@PYTHONPATH=tests $(BIN)/python tests/bench_report.py $(ARGS)
 
 peers: setup ## install the programs that `vnetbench peers` sets the pump beside, where the system has them
 	@$(BIN)/python tools/peers.py
