@@ -11,10 +11,12 @@ What was lost counts as a delay longer than any.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.native.delay import bucket_bounds
@@ -54,24 +56,50 @@ def quantile(counts: Counts, total: int, share: float) -> float | None:
 
     Within a bucket times are taken as spread evenly. counts: in the order of buckets.
     """
-    wanted, before = share * total, 0
-    if wanted <= 0:
-        return None
-    for bucket, count in counts.items():
-        if before + count >= wanted:
-            low, high = bucket_bounds(bucket)
-            return (low + (wanted - before) / count * (high - low)) / 1e9
-        before += count
-    return None
+    return quantiles(counts, total, [share])[0]
+
+
+def quantiles(counts: Counts, total: int, shares: Sequence[float]) -> list[float | None]:
+    """The same for several shares, which rise, in one pass."""
+    found: list[float | None] = []
+    items = iter(counts.items())
+    bucket, count, before = 0, 0, 0
+    for share in shares:
+        wanted = share * total
+        if wanted <= 0:
+            found.append(None)
+            continue
+        while before + count < wanted:
+            before += count
+            bucket, count = next(items, (-1, 0))
+            if bucket < 0:
+                return [*found, *[None] * (len(shares) - len(found))]
+        low, high = bucket_bounds(bucket)
+        found.append((low + (wanted - before) / count * (high - low)) / 1e9)
+    return found
 
 
 def share_within(counts: Counts, total: int, seconds: float) -> float:
     """The share of `total` datagrams that took at most `seconds`; undoes `quantile`."""
-    found, limit = 0.0, seconds * 1e9
-    for bucket, count in counts.items():
-        low, high = bucket_bounds(bucket)
-        found += count * min(1.0, max(0.0, (limit - low) / (high - low)))
-    return found / total
+    return within(counts, total)(seconds)
+
+
+def within(counts: Counts, total: int) -> Callable[[float], float]:
+    """The same for as many times as one likes: seconds → share."""
+    ordered = sorted(counts.items())
+    bounds = [bucket_bounds(bucket) for bucket, _ in ordered]
+    before = list(itertools.accumulate((count for _, count in ordered), initial=0))
+    lows = [low for low, _ in bounds]
+
+    def share(seconds: float) -> float:
+        limit = seconds * 1e9
+        place = bisect.bisect_right(lows, limit) - 1
+        if place < 0:
+            return 0.0
+        low, high = bounds[place]
+        return (before[place] + ordered[place][1] * min(1.0, (limit - low) / (high - low))) / total
+
+    return share
 
 
 def estimate(slices: Sequence[Counts], sizes: Sequence[int], share: float) -> Estimate:
