@@ -14,8 +14,8 @@ from bench.units import format_times, format_value
 if TYPE_CHECKING:
     from bench.ledger import Ledger
 
-_CLOSE = 0.01
-"""How far an observed count may be from the predicted one and count as the same."""
+_EDGE = 0.005
+"""Counts per packet that are somebody's beginning and end: done twice in a thousand packets."""
 _NOTES = (
     "Of generator, sink and iperf3 only the calls that move their data count, and no pauses.",
     "Copies of several packets in one buffer are one copy of many bytes.",
@@ -25,6 +25,7 @@ _NOTES = (
 def render_ledger(ledger: Ledger, console: Console) -> None:
     """Print one ledger."""
     from bench.ledger import ITEMS  # noqa: PLC0415
+    from bench.ledger.predict import agrees  # noqa: PLC0415
 
     parts = _parts(ledger)
     table = new_table(f"{ledger.name}: per packet, one way")
@@ -37,7 +38,7 @@ def render_ledger(ledger: Ledger, console: Console) -> None:
         if observed is None:
             cells = [Text("not observed", style="dim"), Text("")]
         else:
-            differs = predicted is not None and abs(observed - predicted) > _CLOSE * predicted
+            differs = predicted is not None and not agrees(observed, predicted)
             cells = [
                 Text(_figure(observed), style="bold red" if differs else ""),
                 Text(parts[item.id]),
@@ -53,10 +54,7 @@ def _parts(ledger: Ledger) -> dict[str, str]:
     found = {}
     for id_ in ledger.per_packet:
         parts = ledger.by_process.get(id_) or ledger.by_host.get(id_, {})
-        # What is done twice in a thousand packets is somebody's beginning and end.
-        found[id_] = ", ".join(
-            f"{name} {_figure(v)}" for name, v in parts.items() if v > _CLOSE / 2
-        )
+        found[id_] = ", ".join(f"{name} {_figure(v)}" for name, v in parts.items() if v > _EDGE)
     return found
 
 
@@ -92,9 +90,11 @@ def _lines(ledger: Ledger) -> Iterator[str]:
 
 
 def _differences(ledger: Ledger) -> Iterator[str]:
+    from bench.ledger.predict import agrees  # noqa: PLC0415
+
     for id_, predicted in ledger.predicted.items():
         observed = ledger.per_packet[id_]
-        if observed is not None and abs(observed - predicted) > _CLOSE * predicted:
+        if observed is not None and not agrees(observed, predicted):
             yield f"{id_}: predicted {predicted}, observed {observed:.3f}"
 
 

@@ -9,6 +9,14 @@ from bench.ledger.model import Load
 from bench.scenario import Scenario
 from bench.scenario.model import Pump
 
+CLOSE = 0.01
+"""How far an observed count may be from the predicted one, as a share of it, and be the same."""
+
+
+def agrees(observed: float, predicted: float) -> bool:
+    """Whether a count is what was predicted."""
+    return abs(observed - predicted) <= CLOSE * predicted
+
 
 def expected(scenario: Scenario, load: Load) -> dict[str, int]:
     """Item → count per packet, one way, for datagrams that go one by one; empty for other loads.
