@@ -46,14 +46,14 @@ _SEARCH: dict[str, Any] = {
 }
 """Fields of `bench.search.Options`: a quick search, with datagrams handed over one by one as the
 probe does it."""
-_BEYOND = 10
+BEYOND = 10
 """Datagrams that must lie beyond a percentile, at the least."""
 _FLOOD, _FLOOD_RATE = 20_000, 1e8
 """Datagrams, and how many a second are due, to see how many the sender can hand over."""
 _LATE_MOST = 0.05
 """Share of late datagrams above which even a median is no answer to the load that was meant."""
 _LATE_PART = 0.5
-"""Part of a percentile that a datagram may be late by without being late: see `_late_after`."""
+"""Part of a percentile that a datagram may be late by without being late: see `late_after`."""
 
 
 class Percentile(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,8 +206,9 @@ def _percentile(found: Found, base: float, share: float) -> Percentile:
     omitted = None
     if intended.value is not None and actual.value is not None:
         omitted = intended.value - actual.value
-    late_after = _late_after(found.offer, base, share, intended.value or 0.0)
-    late = 1 - share_within(found.lateness, found.offer.count, late_after)
+    wanted = found.offer
+    limit = late_after(wanted.rate, base, wanted.poisson, share, intended.value or 0.0)
+    late = 1 - share_within(found.lateness, wanted.count, limit)
     return Percentile(
         intended=intended.value,
         low=intended.low,
@@ -217,17 +218,17 @@ def _percentile(found: Found, base: float, share: float) -> Percentile:
         actual_high=actual.high,
         omitted=omitted,
         late=late,
-        late_after=late_after,
-        left_out=_left_out(found, share, late, late_after),
+        late_after=limit,
+        left_out=_left_out(found, share, late, limit),
     )
 
 
-def _late_most(share: float) -> float:
+def late_most(share: float) -> float:
     """Share of the datagrams that may be late: half of what lies beyond a percentile."""
     return min(_LATE_MOST, (1 - share) / 2)
 
 
-def _late_after(wanted: Offer, base: float, share: float, value: float) -> float:
+def late_after(rate: float, base: float, poisson: bool, share: float, value: float) -> float:
     """Seconds after which a datagram was handed over so late that it could falsify a percentile.
 
     Half of the percentile: where no more are late than may be, half of what lies beyond it took at
@@ -236,16 +237,16 @@ def _late_after(wanted: Offer, base: float, share: float, value: float) -> float
     sender's system calls, a Poisson stream has its queue there. `base` is what is carried at the
     most, so such a call takes 1/base at the most; the tail is Kingman's, of equal service times.
     """
-    queued, load = 0.0, wanted.rate / base
-    if wanted.poisson and load < 1:
-        queued = math.log(max(1.0, load / _late_most(share))) / (2 * (1 - load) * base)
+    queued, load = 0.0, rate / base
+    if poisson and load < 1:
+        queued = math.log(max(1.0, load / late_most(share))) / (2 * (1 - load) * base)
     return max(_LATE_PART * value, queued)
 
 
-def _left_out(found: Found, share: float, late: float, late_after: float) -> str:
+def _left_out(found: Found, share: float, late: float, limit: float) -> str:
     """Why a percentile is not the path's; empty where it is."""
     count, beyond = found.offer.count, 1 - share
-    needed = round(_BEYOND / beyond)
+    needed = round(BEYOND / beyond)
     if count < needed:
         return f"it takes {needed} datagrams, and {count} were due"
     if found.sent.packets < count:
@@ -253,8 +254,8 @@ def _left_out(found: Found, share: float, late: float, late_after: float) -> str
     lost = count - found.arrived.unique
     if lost > beyond * count:
         return f"{lost / count:.2%} of the datagrams were lost"
-    if late > _late_most(share):
-        return f"the sender was late: {late:.2%} went more than {1e6 * late_after:.0f} µs behind"
+    if late > late_most(share):
+        return f"the sender was late: {late:.2%} went more than {1e6 * limit:.0f} µs behind"
     return ""
 
 
