@@ -16,9 +16,29 @@ def format_value(value: float, unit: str, digits: int = 3) -> str:
     >>> format_value(9.14e9, "bit/s")
     '9.14 Gbit/s'
     """
-    scales = _SCALES.get(unit, ((1.0, unit),))
-    factor, name = next((s for s in scales if abs(value) >= s[0]), scales[-1])
+    factor, name = scale_of(value, unit)
     return f"{significant(value / factor, digits)} {name}"
+
+
+def scale_of(value: float, unit: str) -> tuple[float, str]:
+    """Return the multiple of `unit` in which `value` is written: how many units, and its name.
+
+    >>> scale_of(9.14e9, "bit/s")
+    (1000000000.0, 'Gbit/s')
+    """
+    scales = _SCALES.get(unit, ((1.0, unit),))
+    return next((s for s in scales if abs(value) >= s[0]), scales[-1])
+
+
+def format_range(low: float, high: float, unit: str) -> str:
+    """Return the two ends of an interval of values; a unit that both have stands there once.
+
+    >>> format_range(24.1e9, 26e9, "bit/s"), format_range(0.0009, 0.0011, "s")
+    ('24.1 to 26.0 Gbit/s', '900 µs to 1.10 ms')
+    """
+    first, last = format_value(low, unit), format_value(high, unit)
+    number, _, name = first.partition(" ")
+    return f"{number if last.endswith(f' {name}') else first} to {last}"
 
 
 def significant(value: float, digits: int) -> str:

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from bench.cli.tables import compared
 from bench.sequential import Answer
-from bench.units import format_interval, format_ratio, format_times, format_visible
+from bench.units import (
+    format_interval,
+    format_range,
+    format_ratio,
+    format_times,
+    format_value,
+    format_visible,
+    scale_of,
+)
 from bench.verdict import Row
 
 
@@ -40,3 +48,17 @@ def test_compare_and_ab_write_the_same_figures_alike() -> None:
     answer = Answer(**both, blocks=6, level=0.05, cleared=False)  # type: ignore[arg-type]
     written = [[text.plain for text in compared(given)] for given in (row, answer)]
     assert written == [["10.0 µs", "10.2 µs", "1.020", "-", "1.5%"]] * 2
+
+
+def test_a_range_says_a_unit_once_where_both_ends_have_it() -> None:
+    assert format_range(24.1e9, 26e9, "bit/s") == "24.1 to 26.0 Gbit/s"
+    assert format_range(9e-4, 1.1e-3, "s") == "900 µs to 1.10 ms"
+    assert format_range(1.0, 2.0, "furlong") == "1.00 to 2.00 furlong"
+
+
+@given(st.floats(1e-9, 1e12), st.sampled_from(["bit/s", "packet/s", "s", "byte", "1"]))
+def test_a_value_is_written_in_the_multiple_that_scale_of_names(value: float, unit: str) -> None:
+    factor, name = scale_of(value, unit)
+    number, _, written = format_value(value, unit).partition(" ")
+    assert written == name
+    assert float(number) * factor == pytest.approx(value, rel=0.006)
