@@ -27,8 +27,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """One metric: rows are variants in the order asked, entries are in the order of `arms`."""
+    """One metric: rows are variants in the order asked, entries are in the order of `arms`.
 
+    metric: its id; that of the probe where nothing was measured of any of the probe's metrics.
+    """
+
+    metric: str
     title: str
     arms: tuple[str, ...]
     rows: dict[str, list[Entry]]
@@ -59,7 +63,7 @@ def sections(results: ResultSet) -> list[Section]:
                 skipped = bool(failures) and failures[0].missing
                 rows[variant].append(Entry(summary, ratio, len(failures), reason, skipped))
         title = METRICS[metric].title if metric in METRICS else metric
-        found.append(Section(title, run.asked.arms, rows))
+        found.append(Section(metric, title, run.asked.arms, rows))
     return found
 
 
