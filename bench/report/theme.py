@@ -8,15 +8,16 @@ may share a colour. Text stays text: it can be searched, copied and read aloud.
 from __future__ import annotations
 
 import io
-import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.report.markup import TIP, dressed
 from bench.report.model import Picture
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 INKS: dict[str, tuple[str, str]] = {
@@ -27,22 +28,27 @@ INKS: dict[str, tuple[str, str]] = {
     "fill": ("#eef1f5", "#20262d"),
     "user": ("#fbe9d7", "#3d2e1f"),
     "kernel": ("#e0ecf8", "#1d2f42"),
-    "good": ("#1a7f4b", "#4cc38a"),
-    "bad": ("#c2352b", "#ff8176"),
+    "good": ("#17754a", "#4cc38a"),
+    "bad": ("#bb3329", "#ff8176"),
     "0": ("#1f6fb4", "#62aef0"),
-    "1": ("#c4570c", "#f39b58"),
-    "2": ("#0b7d75", "#45c2b6"),
+    "1": ("#ad4c08", "#f39b58"),
+    "2": ("#0a756d", "#45c2b6"),
     "3": ("#8a3fa0", "#cd8fe0"),
     "4": ("#7a6a00", "#d3bd3a"),
     "5": ("#b02a63", "#f07fae"),
     "6": ("#4a5a9e", "#97a6ea"),
-    "7": ("#5c7d1e", "#a5cb5b"),
+    "7": ("#547319", "#a5cb5b"),
+    "8": ("#3f474f", "#c2c8cf"),
 }
-"""Role → its colour on light and on dark paper. Roles 0 to 7 are those of series; all but `line`,
-`paper`, `fill`, `user` and `kernel` keep 4.5:1 against `paper`, and text on the last three too."""
+"""Role → its colour on light and on dark paper. Roles 0 to 8 are those of series; all but `line`,
+`paper`, `fill`, `user` and `kernel` keep a contrast of 4.5:1 against `paper` and `fill`; `text`,
+`dim`, `good` and `bad` against the last two as well."""
 
-SERIES = 8
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SOFTWARE = "made by vnetbench report"
+"""By this a picture's file is known to be ours."""
+SERIES = 9
+"""As many as the ladder has rungs."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 """A series is told by its marker and its label, too, never by colour alone."""
 
 
@@ -58,40 +64,55 @@ def variables(dark: bool) -> str:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Within, matplotlib draws as all our pictures look. No display is needed."""
+    """Within, matplotlib draws as all our pictures look, whatever its user has set. No display is
+    needed."""
     import matplotlib as mpl  # noqa: PLC0415 - it takes as long as everything else together
 
-    mpl.use("Agg")
-    with mpl.rc_context(
-        {
-            "svg.fonttype": "none",
-            "font.family": "sans-serif",
-            "font.size": 9,
-            "axes.titlesize": 10,
-            "axes.titlelocation": "left",
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.axisbelow": True,
-            "axes.grid": True,
-            "grid.linewidth": 0.6,
-            "grid.color": ink("line"),
-            "axes.edgecolor": ink("dim"),
-            "axes.labelcolor": ink("text"),
-            "axes.titlecolor": ink("text"),
-            "text.color": ink("text"),
-            "xtick.color": ink("dim"),
-            "ytick.color": ink("dim"),
-            "xtick.labelcolor": ink("text"),
-            "ytick.labelcolor": ink("text"),
-            "legend.frameon": False,
-            "legend.labelcolor": ink("text"),
-            "figure.facecolor": "none",
-            "axes.facecolor": "none",
-            "savefig.facecolor": "none",
-            "axes.prop_cycle": mpl.cycler(color=[ink(n) for n in range(SERIES)]),
-        }
-    ):
+    with mpl.rc_context(), warnings.catch_warnings():
+        # A script that the font lacks is drawn by the reader's own.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # Names of nothing but wide letters may leave no room; the picture is drawn all the same.
+        warnings.filterwarnings("ignore", message="constrained_layout not applied")
+        mpl.rcdefaults()
+        mpl.rcParams.update(_style())  # type: ignore[arg-type] # its keys are literals
         yield
+
+
+def _style() -> dict[str, Any]:
+    from cycler import cycler  # noqa: PLC0415
+
+    return {
+        "svg.fonttype": "none",
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+        "font.size": 9,
+        "text.parse_math": False,
+        "axes.titlesize": 9,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.8,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "grid.linewidth": 0.6,
+        "grid.color": ink("line"),
+        "axes.edgecolor": ink("dim"),
+        "axes.labelcolor": ink("text"),
+        "axes.titlecolor": ink("text"),
+        "text.color": ink("text"),
+        "patch.edgecolor": ink("dim"),
+        "xtick.color": ink("dim"),
+        "ytick.color": ink("dim"),
+        "xtick.labelcolor": ink("text"),
+        "ytick.labelcolor": ink("text"),
+        "legend.frameon": False,
+        "legend.labelcolor": ink("text"),
+        "legend.fontsize": 9,
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+        "axes.prop_cycle": cycler(color=[ink(n) for n in range(SERIES)]),
+    }
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -118,24 +139,12 @@ def svg(picture: Picture, *, themed: bool) -> str:
             buffer, format="svg", metadata={"Date": None, "Creator": None},
             facecolor=figure.get_facecolor(),
         )  # fmt: skip
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{picture.name}-", text)
-    head = (
-        f'<svg role="img" aria-labelledby="{picture.name}-title {picture.name}-text" '
-        if themed
-        else "<svg "
-    )
-    about = (
-        f'<title id="{picture.name}-title">{escape(picture.title)}</title>'
-        f'<desc id="{picture.name}-text">{escape(picture.text)}</desc>'
-    )
-    text = re.sub(r"<svg ([^>]*)>", lambda m: f"{head}{m[1]}>{about}", text, count=1)
-    if themed:
-        for role, (light, _) in INKS.items():
-            text = text.replace(light, f"var(--ink-{role})")
-    return text if themed else f'<?xml version="1.0" encoding="utf-8"?>\n{text}'
+    if not themed:
+        return (
+            f'<?xml version="1.0" encoding="utf-8"?>\n{dressed(buffer.getvalue(), picture, None)}'
+        )
+    inks = {light: f"var(--ink-{role})" for role, (light, _) in INKS.items()}
+    return dressed(buffer.getvalue(), picture, inks)
 
 
 def png(picture: Picture, dots_per_inch: int = 150) -> bytes:
@@ -143,8 +152,16 @@ def png(picture: Picture, dots_per_inch: int = 150) -> bytes:
     buffer = io.BytesIO()
     with drawing():
         figure = picture.draw()
-        figure.savefig(buffer, format="png", dpi=dots_per_inch, facecolor=ink("paper"))
+        figure.savefig(
+            buffer, format="png", dpi=dots_per_inch, facecolor=ink("paper"),
+            metadata={"Software": SOFTWARE},
+        )  # fmt: skip
     return buffer.getvalue()
+
+
+def tip(artist: Artist, text: str) -> None:
+    """Show `text` where the pointer rests on `artist` in a page."""
+    artist.set_gid(f"{TIP}{text}")
 
 
 def described(parts: Sequence[str]) -> str:
