@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.errors import UsageError
 from bench.results import Run, VariantRecord
-from bench.scenario import Scenario, find, load, show_value, variants
+from bench.scenario import Scenario, Variant, find, load, show_value, variants
 
 
 class Recorded(NamedTuple):
@@ -21,18 +21,10 @@ def scenario_of(run: Run, name: str) -> Recorded:
     """The scenario of the variant `name` of a run."""
     record = run.variants[name]
     try:
-        path = _file(run, record)
-        base = load(path)
-        given = [
-            f"{parameter}={show_value(value)}"
-            for parameter, value in record.parameters.items()
-            if parameter not in base.parameters or base.parameters[parameter] != value
-        ]
-        [variant] = variants([path], given)
+        variant = variant_of(run, name)
     except UsageError as error:
         return Recorded(None, f"{name} is not drawn: {error}")
-    except ValueError:  # a parameter with a comma in it
-        return Recorded(None, f"{name} is not drawn: its parameters cannot be set again")
+    path = variant.source
     if variant.digest == record.sha256:
         return Recorded(variant.scenario)
     if _same_devices(record, variant.scenario):
@@ -44,6 +36,26 @@ def scenario_of(run: Run, name: str) -> Recorded:
     return Recorded(
         None, f"{name} is not drawn: {path.name} has changed since the run, and its devices too"
     )
+
+
+def variant_of(run: Run, name: str) -> Variant:
+    """The variant `name` of a run with the parameters it had, from its file as that is now.
+
+    Raises UsageError where the file is gone, cannot be read or does not take them any more.
+    """
+    record = run.variants[name]
+    path = _file(run, record)
+    base = load(path)
+    given = [
+        f"{parameter}={show_value(value)}"
+        for parameter, value in record.parameters.items()
+        if parameter not in base.parameters or base.parameters[parameter] != value
+    ]
+    try:
+        [variant] = variants([path], given)
+    except ValueError:  # a parameter with a comma in it
+        raise UsageError("its parameters cannot be set again") from None
+    return variant
 
 
 def _file(run: Run, record: VariantRecord) -> Path:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from bench.report.model import Maker
-from bench.report.sections import environment, headline, raw, topologies, warnings, why
+from bench.report.sections import (
+    delays,
+    environment,
+    headline,
+    ladder,
+    ledger,
+    raw,
+    sizes,
+    topologies,
+    verdicts,
+    warnings,
+    why,
+)
 
 SECTIONS: tuple[Maker, ...] = (
     headline.make,
+    verdicts.make,
+    ladder.make,
+    sizes.make,
+    delays.make,
     why.make,
+    ledger.make,
     topologies.make,
     environment.make,
     warnings.make,
