@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench import readers
+from bench import provenance, readers
 from bench.readers import line_value, output, read_text
 
 # ---- kernel and machine -------------------------------------------------------------------------
@@ -76,23 +76,6 @@ print(library.iperf_get_iperf_version().decode())
 """
 
 
-def _git_revision() -> str | None:
-    """The commit of the checkout this runs from, with "-dirty" when tracked files were changed."""
-    root = Path(bench.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    return output(
-        "git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"
-    )
-
-
-def _compiler() -> str:
-    # Imported here: a fingerprint can be read and compared without the extension.
-    from bench import native  # noqa: PLC0415
-
-    return native.compiler()
-
-
 # ---- the fingerprint ----------------------------------------------------------------------------
 
 
@@ -135,8 +118,12 @@ class Environment:
     )
     privilege: str | None = fact("privilege", readers.privilege, matters=True)
     vnetbench: str | None = fact("vnetbench", lambda: bench.__version__, matters=True)
-    git_revision: str | None = fact("vnetbench's revision", _git_revision, matters=True)
-    compiler: str | None = fact("compiler of the pump", _compiler, matters=True)
+    git_revision: str | None = fact("vnetbench's revision", provenance.revision, matters=True)
+    compiler: str | None = fact("compiler of the pump", provenance.compiler, matters=True)
+    compiler_flags: str | None = fact(
+        "compiler's options for the pump", provenance.compiler_flags, matters=True
+    )
+    liburing: str | None = fact("liburing of the pump", provenance.liburing, matters=True)
     python: str | None = fact("Python", platform.python_version, matters=False)
     python_libraries: Mapping[str, str] | None = fact(
         "Python libraries", _python_libraries, matters=False

@@ -45,12 +45,36 @@ int vnb_die_with_parent(int signal)
 }
 
 #if defined(__clang__)
-#define COMPILER "clang "
+#define COMPILER "clang " __clang_version__
 #else
-#define COMPILER "gcc "
+#define COMPILER "gcc " __VERSION__
 #endif
 
 const char *vnb_compiler(void)
 {
-	return COMPILER __VERSION__;
+	return COMPILER;
+}
+
+/* What follows only the build can know. */
+
+#ifndef VNB_COMPILER_FLAGS
+#define VNB_COMPILER_FLAGS ""
+#endif
+
+const char *vnb_compiler_flags(void)
+{
+	return VNB_COMPILER_FLAGS;
+}
+
+#if !defined(VNB_URING)
+#define LIBURING "none"
+#elif defined(VNB_LIBURING)
+#define LIBURING VNB_LIBURING
+#else
+#define LIBURING "of unknown version"
+#endif
+
+const char *vnb_liburing(void)
+{
+	return LIBURING;
 }

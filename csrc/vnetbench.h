@@ -468,6 +468,12 @@ int vnb_die_with_parent(int signal);
 /* The compiler that built this, and its version. */
 const char *vnb_compiler(void);
 
+/* The options it was given that decide on its code, such as "-O2 -fPIC"; "" if nobody said. */
+const char *vnb_compiler_flags(void);
+
+/* The version of the liburing built in, "of unknown version", or "none". */
+const char *vnb_liburing(void);
+
 /* CDEF END */
 
 #endif

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from bench import __version__
+from bench import provenance
 from bench.cli.ab import ab
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
@@ -37,8 +37,21 @@ from bench.run import INTERRUPTS
 _INTERRUPTED, _BROKEN_PIPE, _INTERNAL_ERROR = 130, 141, 70
 
 
+def _say_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        click.echo(provenance.line())
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="vnetbench")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version, the revision and how the C extension was built, and exit.",
+)
 def cli() -> None:
     """Measure Linux virtual-network paths: veth, bridge, routes, VXLAN, tun and tap forwarding.
 

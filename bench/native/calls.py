@@ -100,6 +100,16 @@ def compiler() -> str:
     return text(lib.vnb_compiler())
 
 
+def compiler_flags() -> str:
+    """The options it was given that decide on its code."""
+    return text(lib.vnb_compiler_flags())
+
+
+def liburing() -> str:
+    """The version of the liburing that is built in; "none" where there is none."""
+    return text(lib.vnb_liburing())
+
+
 # ---- for this package ---------------------------------------------------------------------------
 
 
