@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from bench._vnetbench import ffi
 
 from bench import native
+from bench._vnetbench import ffi
 from bench.forwarders import forwarding
 from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, METRICS, delay_id
 from bench.native.delay import (

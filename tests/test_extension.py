@@ -7,12 +7,12 @@ import threading
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
-from bench._vnetbench import lib
 from capabilities import require_root_namespaces
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import native
+from bench._vnetbench import lib
 from bench.native import Address, Network, Routes
 from bench.topology.namespaces import inside, namespace
 

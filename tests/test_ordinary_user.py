@@ -1,21 +1,14 @@
 """Somebody who is not root can do everything, given user namespaces and /dev/net/tun."""
 
 import json
-import os
 import shlex
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from capabilities import require, require_program
-from files import ROOT
+from nobody import NOBODY, as_nobody, require_ordinary_user
 
 pytestmark = pytest.mark.usefixtures("tuns")
 
-NOBODY = 65534
-TUN = os.makedev(10, 200)
 MEASURE = """
 from bench.forwarders import forwarding
 from bench.probes import PROBES, prove
@@ -40,67 +33,10 @@ print(*sorted(song), *(n for n in ("other_load", "interrupts") if watch.figures[
 """
 
 
-def closed_above(folder: Path) -> Path | None:
-    """The highest directory on the way to `folder` that not everybody may pass."""
-    way = (*reversed(folder.parents), folder)
-    return next((place for place in way if not place.stat().st_mode & 0o001), None)
-
-
-def opened() -> Iterator[str]:
-    """Commands after which everybody can read the interpreter, its packages and this checkout.
-
-    A home directory is often closed to others. Nothing is changed on it: a fresh one is mounted
-    over it, with what is needed put back in its place.
-    """
-    needed = {Path(folder).resolve() for folder in (sys.base_prefix, sys.prefix, ROOT)}
-    behind: dict[Path, list[Path]] = {}
-    for folder in sorted(needed):
-        closed = closed_above(folder)
-        if closed is not None:
-            behind.setdefault(closed, []).append(folder)
-    for closed, folders in behind.items():
-        yield "mount -t tmpfs -o mode=755 none /mnt"
-        for number, folder in enumerate(folders):
-            yield f"mkdir /mnt/{number}; mount --bind {shlex.quote(str(folder))} /mnt/{number}"
-        yield f"mount -t tmpfs -o mode=755 none {shlex.quote(str(closed))}"
-        for number, folder in enumerate(folders):
-            place = shlex.quote(str(folder))
-            yield f"mkdir -p {place}; mount --move /mnt/{number} {place}"
-
-
-def as_nobody(*arguments: str, tun_mode: str = "666") -> subprocess.CompletedProcess[str]:
-    """Run this Python as a user without rights, with a /dev/net/tun of that mode.
-
-    In a mount namespace of its own, so that the machine's device and directories stay as they are.
-    """
-    script = [
-        "set -e",
-        *opened(),
-        "mount -t tmpfs none /dev/net",
-        f"mknod -m {tun_mode} /dev/net/tun c {os.major(TUN)} {os.minor(TUN)}",
-        "cd /",
-        f"exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups --no-new-privs "
-        + shlex.join((sys.executable, *arguments)),
-    ]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    return subprocess.run(
-        ("unshare", "--mount", "--propagation=private", "sh", "-c", "\n".join(script)),
-        env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module", autouse=True)
 def user_namespaces() -> None:
     """Skip where an ordinary user may not make user namespaces."""
-    require_program("setpriv")
-    attempt = "import os, subprocess; raise SystemExit(subprocess.call(['unshare', '-Ur', 'true']))"
-    done = as_nobody("-c", attempt)
-    require(done.returncode == 0, f"needs user namespaces for ordinary users: {done.stderr}")
+    require_ordinary_user()
 
 
 def test_the_user_of_these_tests_has_no_rights() -> None:

@@ -221,3 +221,23 @@ def test_the_locks_agree_and_hold_all_that_pyproject_asks_for() -> None:
     }.items():
         names = {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements}
         assert names <= locked[lock].keys()
+
+
+def test_every_package_and_data_file_is_named_for_the_wheel() -> None:
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    named, data = asked["setuptools"]["packages"], asked["setuptools"]["package-data"]
+    files = [path for path in (ROOT / "bench").rglob("*") if "__pycache__" not in path.parts]
+    modules = {path for path in files if path.suffix == ".py"}
+    packages = {".".join(path.parent.relative_to(ROOT).parts) for path in modules}
+    assert packages | {"bench.scenarios"} == set(named)
+    built = ("_vnetbench*.so", "_guest_agent")
+    for path in set(files) - modules:
+        if path.is_dir() or any(path.match(pattern) for pattern in built):
+            continue
+        package = next(
+            name
+            for name in sorted(named, reverse=True)
+            if path.is_relative_to(ROOT.joinpath(*name.split(".")))
+        )
+        inner = path.relative_to(ROOT.joinpath(*package.split(".")))
+        assert any(inner.match(pattern) for pattern in data.get(package, [])), path

@@ -5,12 +5,12 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from bench._vnetbench import lib
 from files import load_text, shipped, text_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import native
+from bench._vnetbench import lib
 from bench.errors import ScenarioError, UsageError
 from bench.forwarders import check
 from bench.native import PortKind, Switch, parse_setting, switches

@@ -6,8 +6,8 @@ import socket
 from dataclasses import fields, replace
 
 import pytest
-from bench._vnetbench import ffi
 
+from bench._vnetbench import ffi
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.process import Send, spawn

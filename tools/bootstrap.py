@@ -42,7 +42,9 @@ def wanted_state(testing: bool) -> State:
     return {
         "python": f"{PYTHON} {sys.version}",
         **{lock: digest(ROOT / lock) for lock in (RUN_LOCKS + TEST_LOCKS * testing)},
-        "project": digest(ROOT / "pyproject.toml", ROOT / "setup.py"),
+        "project": digest(
+            ROOT / "pyproject.toml", ROOT / "setup.py", ROOT / "bench" / "__init__.py"
+        ),
         "extension": digest(*sources),
     }
 

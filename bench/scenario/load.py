@@ -87,8 +87,9 @@ def shipped_peers() -> dict[str, Path]:
 
 def _shipped_folder() -> Path:
     package = Path(__file__).parents[1]
-    checkout, installed = package.parent / "scenarios", package / "scenarios"
-    return checkout if checkout.is_dir() else installed
+    # In this order: beside an installed package there may be a folder of anybody's.
+    installed, checkout = package / "scenarios", package.parent / "scenarios"
+    return installed if installed.is_dir() else checkout
 
 
 def scenarios_in(folder: Path) -> dict[str, Path]:
