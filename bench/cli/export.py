@@ -34,6 +34,6 @@ def export(format_: str, results: Path, file: Path | None) -> None:
 def write(file: Path, text: str) -> None:
     """Put `text` in a file that the user named. Raises UsageError."""
     try:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror}") from None

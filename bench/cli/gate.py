@@ -270,7 +270,7 @@ class _Report:
 
 def _append(file: Path, text: str) -> None:
     try:
-        with file.open("a") as summary:
+        with file.open("a", encoding="utf-8") as summary:
             summary.write(text)
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror}") from None

@@ -46,6 +46,11 @@ class Step(ABC):
         """What not every kernel has, and it needs; None where every kernel has it."""
         return None
 
+    @property
+    def opens(self) -> str | None:
+        """The device file that it opens, which may not be there or not be for everybody."""
+        return None
+
     @abstractmethod
     def apply(self, net: Net) -> None:
         """Carry it out. Raises NetlinkError or OSError where the kernel refuses."""

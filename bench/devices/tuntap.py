@@ -75,6 +75,10 @@ class AddTunTap(Step):
     offload: bool
     queues: int
 
+    @property
+    def opens(self) -> str:
+        return "/dev/net/tun"
+
     def apply(self, net: Net) -> None:
         net.enter(self.host)
         kind = native.PortKind[self.kind.upper()]
