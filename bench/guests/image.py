@@ -67,7 +67,10 @@ def missing() -> str | None:
     except CannotMeasure as lack:
         return str(lack)
     if not _AGENT.exists():
-        return "vnetbench was built without a static C library, which guests need; install one"
+        return (
+            "vnetbench was built without a static C library, which guests need; install one "
+            "(glibc-static, libc6-dev), then build vnetbench anew: make clean setup, or with pip"
+        )
     return None
 
 
@@ -78,13 +81,13 @@ def image() -> bytes:
         raise MissingCapability(reason)
     kernel = find_kernel()
     iperf3 = tool("iperf3")
-    modules = dict(_modules(kernel))
+    modules = dict(modules_of(kernel))
     files = {
         "init": _INIT.encode(),
         "bin/busybox": _busybox().read_bytes(),
         "bin/agent": _AGENT.read_bytes(),
         "bin/iperf3": iperf3.read_bytes(),
-        **{str(path).lstrip("/"): path.read_bytes() for path in _libraries(iperf3)},
+        **{str(path).lstrip("/"): path.read_bytes() for path in libraries(iperf3)},
         **{f"modules/{name}.ko": content for name, content in modules.items()},
         "modules/order": "".join(f"{name}.ko\n" for name in modules).encode(),
     }
@@ -141,22 +144,22 @@ def tool(name: str) -> Path:
 
 def _busybox() -> Path:
     path = tool("busybox")
-    if _libraries(path):
+    if libraries(path):
         raise MissingCapability(
             f"{path} has libraries; `make peers` installs one without (package busybox-static)"
         )
     return path
 
 
-def _libraries(program: Path) -> list[Path]:
-    """What the dynamic linker loads for it, itself included; nothing for a static one."""
+def libraries(program: Path) -> list[Path]:
+    """What the dynamic linker loads for a program or library; nothing for a static one."""
     done = subprocess.run(  # noqa: S603 - a program that we run anyway
         [tool("ldd"), program], capture_output=True, text=True, check=False
     )
     return [Path(found) for found in re.findall(r"(?:^|=>)\s*(/\S+) \(0x", done.stdout, re.M)]
 
 
-def _modules(kernel: Kernel) -> Iterator[tuple[str, bytes]]:
+def modules_of(kernel: Kernel, drivers: Sequence[str] = _DRIVERS) -> Iterator[tuple[str, bytes]]:
     """The drivers and what they need, each after its own needs; what is built in is left out."""
     files = {_name(path): path for path in kernel.modules.rglob("*.ko")}
     done: set[str] = set()
@@ -171,7 +174,7 @@ def _modules(kernel: Kernel) -> Iterator[tuple[str, bytes]]:
             yield from walk(need)
         yield name, content
 
-    for driver in _DRIVERS:
+    for driver in drivers:
         yield from walk(driver)
 
 
