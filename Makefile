@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench report why selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger bench-report peers test test-slow test-peers setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench report why reference keep selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger bench-report peers test test-slow test-peers test-pythons setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -27,6 +27,18 @@ gate-ledger: setup-trace ## whether the pump does more for a packet than it did:
 
 selftest: setup ## how often ab cries wolf here, and catches what is planted (20 minutes)
 	@$(BIN)/vnetbench selftest $(ARGS)
+
+# Under new names: what is kept in results/ is replaced by `make keep` only.
+reference: NEW := results/$(shell date -u +%Y-%m-%dT%H-%M-%SZ)-reference
+reference: setup-trace ## measure the sets that results/ keeps anew, beside them (two hours)
+	@$(BIN)/vnetbench run --blocks 8 -o $(NEW)
+	@$(BIN)/vnetbench run veth vxlan tun-udp flannel-udp --arm native --blocks 2 \
+		$(foreach size,64 512 1400,--probe packet_rate_$(size)) \
+		$(foreach load,10 50 90,--probe delay_$(load)) --probe ledger -o $(NEW)-loaded
+	@$(BIN)/vnetbench why -o $(NEW)-why
+
+keep: ## copy SET=results/… to results/NAME, without what no reader of a kept set needs
+	@python3 tools/keep.py $(SET) $(NAME)
 
 bench-setup: setup ## how long scenarios, and stars of up to 64 hosts, take to come and go
 	@PYTHONPATH=tests $(BIN)/python tests/bench_setup.py $(ARGS)
@@ -73,6 +85,9 @@ test-slow: setup-test ## the slow tests: whole gates and comparisons, on the rea
 test-peers: setup-test peers ## the tests with OpenVPN, pasta, QEMU, etcd, … after installing them
 	@$(BIN)/pytest -m peers $(ARGS)
 
+test-pythons: ## the fast tests with every supported Python on this machine, in build/pythons
+	@python3 tools/pythons.py $(ARGS)
+
 setup: ## install what a run needs: system packages, .venv, the C extension
 	@tools/bootstrap.sh
 
@@ -98,6 +113,6 @@ lock: ## pin the Python dependencies anew (UPGRADE=1: to their newest releases)
 	@tools/lock.sh
 
 clean: ## remove everything that make made
-	rm -rf .venv build *.egg-info bench/_vnetbench* bench/_guest_agent .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info bench/_vnetbench*.so bench/_guest_agent .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find bench csrc tests tools -name __pycache__ -prune -exec rm -rf {} +
 	$(MAKE) -C csrc clean

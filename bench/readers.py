@@ -43,7 +43,7 @@ def output(*command: str) -> str | None:
             capture_output=True,
             text=True,
             timeout=TOOL_TIMEOUT,
-            env={**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+            env={**os.environ, "LC_ALL": "C"},
         )
     except (OSError, subprocess.SubprocessError):
         return None
