@@ -105,8 +105,10 @@ def test_the_library_versions_are_those_the_libraries_carry(found: Environment) 
     listed = json.loads(
         output(sys.executable, "-m", "pip", "list", "--format=json", "--disable-pip-version-check")
     )
-    installed = {package["name"]: package["version"] for package in listed}
-    assert found.python_libraries.items() <= installed.items()
+    # A package's name is the same in any case: jinja2 calls itself Jinja2.
+    installed = {package["name"].lower(): package["version"] for package in listed}
+    recorded = {name.lower(): version for name, version in found.python_libraries.items()}
+    assert recorded.items() <= installed.items()
     assert {"iperf3", "pyperf", "pyroute2"} <= found.python_libraries.keys()
 
 
