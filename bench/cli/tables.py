@@ -1,4 +1,4 @@
-"""Tables for people: one run, and two runs compared. They fit 80 columns and survive pasting."""
+"""Tables for people: one run, and two runs compared. They fit any width and survive pasting."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.cli.layout import FittingTable
 from bench.metrics import METRICS
-from bench.quality.words import closing
+from bench.quality.words import closing, folded
 from bench.units import (
     format_interval,
     format_ratio,
@@ -83,7 +84,7 @@ def render_summary(results: ResultSet, console: Console) -> None:
             f"Median of {run.asked.blocks} blocks ({run.asked.profile} profile), spread: "
             f"{spread}; ratio to {first} in the same arm.",
             *closing(run),
-            *(f"Warning: {text}" for text in run.warnings),
+            *(f"Warning: {text}" for text in folded(run.warnings, run.variants)),
             *([] if run.status == "complete" else [f"This run is not complete: {run.status}."]),
             f"Results: {results.path}",
         ],
@@ -228,8 +229,8 @@ def compared(row: Compared) -> list[Text]:
 
 
 def new_table(title: str) -> Table:
-    """An empty table as all of ours look; its columns are still to come."""
-    return Table(
+    """An empty table as all of ours look, on any width; its columns are still to come."""
+    return FittingTable(
         title=Text(f"\n{title}", style="bold"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -242,7 +243,7 @@ def new_table(title: str) -> Table:
 def table_of(title: str, first: str = "path") -> Table:
     """A table with its first column: long names take more lines, figures are never broken."""
     table = new_table(title)
-    table.add_column(first, overflow="fold", min_width=11)
+    table.add_column(first, min_width=11)
     return table
 
 

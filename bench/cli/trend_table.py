@@ -19,7 +19,7 @@ from bench.units import format_interval, format_ratio, format_value, format_visi
 _BARS = "▁▂▃▄▅▆▇█"
 _FLATTEST = 0.1
 """Log units (10 %) that the bars span at least: noise shall not look like mountains."""
-_NARROW, _WIDTH, _WIDEST = 80, 8, 40
+_NARROW, _WIDTH, _WIDEST = 80, 7, 40
 _SHOWN = 10
 _STYLES = {"faster": "green", "slower": "bold red", "small": "dim"}
 
@@ -44,7 +44,7 @@ def render_trend(trend: Trend, console: Console, *, everything: bool) -> None:
             continue
         table = table_of(f"{METRICS[metric].title}, {arm}")
         table.add_column("history", no_wrap=True)
-        table.add_column("from → to", justify="right")
+        table.add_column("from → to", justify="right", no_wrap=True)
         for heading in ("ratio", "interval", "p"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("change", no_wrap=True)
