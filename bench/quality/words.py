@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from bench.quality.rule import DISTURBANCES, MANY
 from bench.results.model import Canary, Run
@@ -24,6 +26,53 @@ DRIFT = 0.10
 def closing(run: Run) -> list[str]:
     """What the user should know of a run that has ended; nothing of one that was not watched."""
     return [*_trials(run), *_machine(run)]
+
+
+def folded(warnings: Iterable[str], variants: Iterable[str]) -> list[str]:
+    """The warnings of a run, those that say the same of several variants as one each.
+
+    "rtt[veth,native]: slow" and "rtt[vxlan,native]: slow" are "veth, vxlan: slow (rtt, native)".
+    """
+    known = sorted(variants, key=len, reverse=True)
+    found: dict[str, dict[str, _Place]] = {}
+    for warning in warnings:
+        place, text = _place(warning, known)
+        found.setdefault(text, {})[warning] = place
+    return [line for text, places in found.items() for line in _fold(text, places)]
+
+
+class _Place(NamedTuple):
+    """What a warning is of; empty where it does not say."""
+
+    variant: str
+    probe: str
+    arm: str
+
+
+def _place(warning: str, variants: Sequence[str]) -> tuple[_Place, str]:
+    """Where a warning belongs, "probe[variant,arm]: " or "variant: ", and what is left of it."""
+    for variant in variants:
+        if warning.startswith(f"{variant}: "):
+            return _Place(variant, "", ""), warning.removeprefix(f"{variant}: ")
+        named = re.match(rf"(\w+)\[{re.escape(variant)},(\w+)\]: ", warning)
+        if named:
+            return _Place(variant, named[1], named[2]), warning[named.end() :]
+    return _Place("", "", ""), warning
+
+
+def _fold(text: str, places: Mapping[str, _Place]) -> list[str]:
+    """One line for all warnings of that text; as they are, where there is one, or they name none.
+
+    places: the warnings, and what each is of.
+    """
+    of = list(places.values())
+    if len(of) == 1 or not all(place.variant for place in of):
+        return list(places)
+    names, probes, arms = (
+        ", ".join(filter(None, dict.fromkeys(part))) for part in zip(*of, strict=True)
+    )
+    where = ", ".join(filter(None, (probes, arms)))
+    return [f"{names}: {text} ({where})" if where else f"{names}: {text}"]
 
 
 def warning(run: Run) -> str | None:
