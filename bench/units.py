@@ -10,6 +10,10 @@ _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
 }
 
 
+_IN_MINUTES = 90.0
+"""Seconds from which on a duration is in minutes."""
+
+
 def format_value(value: float, unit: str, digits: int = 3) -> str:
     """Return `value` (in `unit`, a key of the table above or any text) with `digits` significant.
 
@@ -47,6 +51,15 @@ def significant(value: float, digits: int) -> str:
         return str(value)
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{decimals}f}"
+
+
+def format_duration(seconds: float) -> str:
+    """Return about how long something takes.
+
+    >>> format_duration(89.6), format_duration(150)
+    ('90 s', '2 min')
+    """
+    return f"{seconds:.0f} s" if seconds < _IN_MINUTES else f"{seconds / 60:.0f} min"
 
 
 def format_ratio(ratio: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from bench.ab.model import AbAsked, Report
 from bench.ab.pairs import Side, not_measured, pairs
 from bench.ab.revisions import LABELS, Built
 from bench.process import spawn
+from bench.remaining import Remaining
 from bench.sequential import Conclusion, Limits, Look, Paired, cut_short
 
 _STATISTICS = 120.0
@@ -64,13 +66,17 @@ def measure_revisions(
     enough = stopping(asked, lambda: kept.sides(folder, asked, done))
     if not done:  # what has been measured holds for the load there is
         kept.find_loads(sides[0], asked, folder, tell)
+    within = math.inf if asked.minutes is None else 60 * asked.minutes
+    left = Remaining(asked.max_blocks - len(done), within=within)
+    before = len(done)
     for block in range(1, asked.max_blocks + 1):
         if block in done:
             continue
         order = list(sides)
         random.Random(f"{asked.seed} {block} order").shuffle(order)
         for side in order:
-            tell(f"block {block} of at most {asked.max_blocks}: {side.label}")
+            at_most = left.after(len(done) - before)
+            tell(f"block {block} of at most {asked.max_blocks}{at_most}: {side.label}")
             kept.measure_block(side, asked, folder, block)
         done = sorted([*done, block])
         if enough(block):

@@ -20,6 +20,7 @@ import numpy as np
 from bench.errors import CannotMeasure
 from bench.metrics import METRICS, worse_by
 from bench.paired import centre, conclude, interval
+from bench.remaining import Remaining
 from bench.results import Cell, ResultSet, Series
 from bench.selftest.model import Planted, Rate, Selftest
 from bench.sequential import (
@@ -174,13 +175,17 @@ def examine(
     most = int(min(MOST_BLOCKS, 60 * MINUTES / each if each else MOST_BLOCKS))
     redraw = Redraw(metrics, limits, most, results.run.asked.seed)
     fresh = list(redraw.fresh())
-    tell(f"{AA_COMPARISONS} A/A comparisons")
-    same = [redraw.redrawn() for _ in range(AA_COMPARISONS)]
+    to_plant = [(metric, factor) for metric in metrics for factor in (None, *FACTORS)]
+    remaining = Remaining(AA_COMPARISONS + len(to_plant) * PLANTED_COMPARISONS)
+    same = []
+    for done in range(AA_COMPARISONS):
+        tell(f"false alarms, {done} of {AA_COMPARISONS} comparisons{remaining.after(done)}")
+        same.append(redraw.redrawn())
     planted = []
-    for metric in metrics:
-        for factor in (None, *FACTORS):
-            tell(f"planting in {metric.cell.metric}")
-            planted.append(_plant(redraw, metric, factor))
+    for number, (metric, factor) in enumerate(to_plant):
+        left = remaining.after(AA_COMPARISONS + number * PLANTED_COMPARISONS)
+        tell(f"planting in {metric.cell.metric}, {number + 1} of {len(to_plant)}{left}")
+        planted.append(_plant(redraw, metric, factor))
     return Selftest(
         results=str(results.path),
         scenario=results.run.asked.scenarios[0],

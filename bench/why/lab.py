@@ -22,14 +22,16 @@ _PINGS = 50
 _ATTEMPTS = 4
 
 Told = Callable[[str], None]
-"""Told of what is being measured."""
 
 
 class Lab:
-    """Measures on request and remembers; paths are named as `variant_of` understands them."""
+    """Measures on request and remembers; paths are named as `variant_of` understands them.
+
+    tell: told of what is being measured.
+    """
 
     def __init__(self, tell: Told) -> None:
-        self._tell = tell
+        self.tell = tell
         self._ledgers: dict[tuple[str, Load], Ledger] = {}
         self._times: dict[tuple[str, tuple[str, ...]], dict[str, list[float]]] = {}
 
@@ -37,7 +39,7 @@ class Lab:
         """The ledger of a path, offloads as it ships them. Raises CannotMeasure."""
         key = name, load
         if key not in self._ledgers:
-            self._tell(f"counting {name}")
+            self.tell(f"counting {name}")
             self._ledgers[key] = _lossless(name, load)
         return self._ledgers[key]
 
@@ -47,7 +49,7 @@ class Lab:
         if key not in self._times:
             found: dict[str, list[float]] = {name: [] for name in names}
             for block, name in itertools.product(range(BLOCKS[measure]), names):
-                self._tell(f"timing {name}, block {block + 1} of {BLOCKS[measure]}")
+                self.tell(f"timing {name}, block {block + 1} of {BLOCKS[measure]}")
                 probe = PROBES[measure]
                 with _standing(variant_of(name)) as path:
                     measured = probe.measure(path, probe.settings["quick"])
@@ -57,7 +59,7 @@ class Lab:
 
     def frames(self, name: str) -> list[tuple[str, list[bytes]]]:
         """Of some pings, the frames that each device on the way to the server saw."""
-        self._tell(f"capturing on {name}")
+        self.tell(f"capturing on {name}")
         with _standing(variant_of(name)) as path:
             captures = capture.capture(path.topology, _PINGS, timeout=2)
         return [(str(taken.ref), [frame.data for frame in taken.frames]) for taken in captures]
