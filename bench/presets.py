@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import native
+from bench.errors import did_you_mean
 
 NONE = "none"
 _PRESETS: dict[str, dict[str, str]] = {
@@ -35,7 +36,7 @@ def preset(name: str, *, tunnels: bool = True) -> native.Settings:
     Raises ValueError, which says what was expected.
     """
     if name not in _PRESETS:
-        raise ValueError(f"expected one of {', '.join(NAMES)}")
+        raise ValueError(f"expected one of {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
     own, table = _PRESETS[name], native.switches()
     if not tunnels:
         own = {key: value for key, value in own.items() if key not in _OF_SOCKETS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.ab.model import Kind
 from bench.ab.revisions import ROOT, WORKING_TREE, revision
-from bench.errors import UsageError
+from bench.errors import UsageError, did_you_mean
 from bench.scenario import shipped_scenarios
 from bench.why.design import variant_of
 
@@ -41,8 +41,9 @@ def _kind(text: str) -> Kind:
         return "variants"
     if named:
         return "revisions"
+    near = did_you_mean(text.partition("[")[0], shipped_scenarios())
     raise UsageError(
-        f"{text} is neither a scenario ({', '.join(shipped_scenarios())}, a .toml file) "
+        f"{text}{near} is neither a scenario ({', '.join(shipped_scenarios())}, a .toml file) "
         f"nor a revision of {ROOT}"
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from bench._vnetbench import ffi, lib
+from bench.errors import did_you_mean
 from bench.native.calls import entries, text
 
 Settings = Mapping[str, int]
@@ -71,4 +72,5 @@ def parse_setting(switch: Switch, given: str) -> int:
             return switch.values.index(given)
     elif re.fullmatch(r"-?[0-9]{1,18}", given) and switch.least <= int(given) <= switch.most:
         return int(given)
-    raise ValueError(f"expected {switch.expected}")
+    near = did_you_mean(given, switch.values or ())
+    raise ValueError(f"expected {switch.expected}{near}")

@@ -22,7 +22,7 @@ import msgspec
 from bench import native
 from bench.devices import AnyDevice
 from bench.devices.ipsec import Ipsec
-from bench.errors import ScenarioError, UsageError
+from bench.errors import ScenarioError, UsageError, did_you_mean
 from bench.scenario import control, hops, switches
 from bench.scenario.check import check
 from bench.scenario.model import Endpoints, Host, Predicted, Program, Pump, Qemu, Route, Scenario
@@ -147,8 +147,10 @@ def _as_path(name: str, shipped: Mapping[str, Path]) -> Path:
     path = Path(name)
     if path.suffix == ".toml" or os.path.exists(path):
         return path
+    near = did_you_mean(name.partition("[")[0], shipped)
     raise UsageError(
-        f'no scenario "{name}"; expected the path of a .toml file or one of {", ".join(shipped)}'
+        f'no scenario "{name}"{near}; '
+        f"expected the path of a .toml file or one of {', '.join(shipped)}"
     )
 
 
@@ -216,7 +218,8 @@ def _parse_overrides(overrides: Sequence[str], files: Sequence[_File]) -> dict[s
         if not any(name in file.parameters for file in files):
             known = sorted({known for file in files for known in file.parameters})
             raise UsageError(
-                f'-p {text}: no selected scenario has a parameter "{name}"; '
+                f'-p {text}: no selected scenario has a parameter "{name}"'
+                f"{did_you_mean(name, known)}; "
                 f"there are {', '.join(known)}"
             )
         parsed[name] = list(dict.fromkeys(texts))
@@ -280,7 +283,10 @@ def _pinned(
     for name in own:
         if name not in settings:
             raise ScenarioError(
-                source, f"{key}.{name}", f"is no switch; expected some of {', '.join(settings)}"
+                source,
+                f"{key}.{name}",
+                f"is no switch{did_you_mean(name, settings)}; expected some of "
+                f"{', '.join(settings)}",
             )
     values = {name: _canonical(name, own[name], source, f"{key}.{name}") for name in own}
     return {**settings, **switches.settings(values)}
@@ -298,7 +304,10 @@ def _substitute(value: Any, parameters: Mapping[str, Value], source: str, key: s
         name = value[1:]
         if name not in parameters:
             raise ScenarioError(
-                source, key, f'"{value}" is no parameter; expected one of {", ".join(parameters)}'
+                source,
+                key,
+                f'"{value}" is no parameter{did_you_mean(name, parameters)}; expected one of '
+                f"{', '.join(parameters)}",
             )
         return parameters[name]
     return value
@@ -343,12 +352,18 @@ def _convert(value: Any, kind: Any, source: str, key: str) -> Any:
 def _explain(problem: str, kind: Any) -> str:
     """Say what was expected where msgspec only says what was found."""
     if problem.startswith("Invalid value") or "`kind`" in problem:
-        kinds = (str(struct.__struct_config__.tag) for struct in _structs(kind))
-        return f"{problem}; expected one of {', '.join(kinds)}"
+        kinds = [str(struct.__struct_config__.tag) for struct in _structs(kind)]
+        return f"{problem}{_near(problem, kinds)}; expected one of {', '.join(kinds)}"
     if "unknown field" in problem or "missing required field" in problem:
         fields = dict.fromkeys(f for struct in _structs(kind) for f in struct.__struct_fields__)
-        return f"{problem}; expected some of {', '.join(fields)}"
+        return f"{problem}{_near(problem, fields)}; expected some of {', '.join(fields)}"
     return problem
+
+
+def _near(problem: str, known: Iterable[str]) -> str:
+    """What was probably meant by the name that msgspec quotes, unless it is one that is missing."""
+    quoted = re.search(r"(?:value|unknown field) ['`](.*?)['`]", problem)
+    return did_you_mean(quoted[1], known) if quoted else ""
 
 
 def _structs(kind: Any) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.errors import UsageError
+from bench.errors import UsageError, did_you_mean
 from bench.metrics import METRICS
 from bench.results import Cell
 from bench.stats import LEVEL, Shift
@@ -113,8 +113,24 @@ def _chosen(sessions: Sequence[Session], asked: _Asked, notes: list[str]) -> lis
         names = ", ".join(map(str, list(places)[:3])) + (", …" if len(places) > 3 else "")  # noqa: PLR2004
         notes.append(f"left out of {max(places.values())} sets: {names}: {problem}")
     if not any(session.values for session in chosen):
-        raise UsageError(f"none of the {len(sessions)} sets has a value of what is asked for")
+        raise UsageError(_nothing(sessions, asked))
     return chosen
+
+
+def _nothing(sessions: Sequence[Session], asked: _Asked) -> str:
+    """What to say where no set has what is asked for: what they do have."""
+    cells = [(cell, session) for session in sessions for cell in session.values]
+    variants = [cell.variant for cell, _ in cells]
+    bases = [session.variants[cell.variant].scenario for cell, session in cells]
+    text = f"none of the {len(sessions)} sets has a value of what is asked for"
+    for given, known in (
+        (asked.metrics, dict.fromkeys(cell.metric for cell, _ in cells)),
+        (asked.scenarios, dict.fromkeys([*bases, *variants])),
+    ):
+        for name in given:
+            if name not in known:
+                text += f"; {name}{did_you_mean(name, known)}: they have {', '.join(known)}"
+    return text
 
 
 def _unfit(cell: Cell, value: Value) -> str:
