@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from msgspec.structs import replace
 
 from bench import programs
@@ -94,6 +95,52 @@ def rows(results: ResultSet) -> list[Row]:
         )
         for name in records
     ]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """What `vnetbench peers --json` prints.
+
+    results: the result set's folder. columns: the metrics of `entries`. ahead: sentences.
+    failures: what was not measured, each reason of a variant once.
+    """
+
+    format: int = 1
+    results: str
+    status: str
+    topology: str
+    arm: str
+    blocks: int
+    columns: tuple[str, ...]
+    rows: list[Row]
+    ahead: list[str]
+    failures: list[NotMeasured]
+    warnings: tuple[str, ...]
+
+
+class NotMeasured(msgspec.Struct, frozen=True):
+    """A variant of which something was not measured. missing: as the machine lacks something."""
+
+    variant: str
+    reason: str
+    missing: bool
+
+
+def document(results: ResultSet) -> Document:
+    """The table of a comparison as one document."""
+    run, table = results.run, rows(results)
+    failures = [NotMeasured(f.variant, f.reason, f.missing) for f in run.failures]
+    return Document(
+        results=str(results.path),
+        status=run.status,
+        topology=run.asked.scenarios[0],
+        arm=run.asked.arms[0],
+        blocks=run.asked.blocks,
+        columns=COLUMNS,
+        rows=table,
+        ahead=list(ahead(table)),
+        failures=list(dict.fromkeys(failures)),
+        warnings=run.warnings,
+    )
 
 
 def ahead(table: Sequence[Row]) -> Iterator[str]:

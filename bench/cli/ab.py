@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 
 from bench import loads
 from bench import run as runner
@@ -29,17 +28,23 @@ from bench.ab.model import (
 from bench.ab.session import conclude, is_clear, measure_revisions, stopping
 from bench.ab.variants import chosen_variants, new_run, sides
 from bench.cli.ab_table import render_report
-from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, resumed, telling
+from bench.cli.completers import scenarios as complete_scenarios
+from bench.cli.measuring import carry_out, default_folder, keeping, resumed, telling
 from bench.cli.options import (
     ARMS,
     Finite,
     also_given,
+    examples,
     folder_option,
+    json_option,
+    print_json,
+    probes_option,
     resume_option,
     seed_option,
     source_option,
 )
-from bench.errors import CannotMeasure, UsageError
+from bench.cli.streams import messages, output
+from bench.errors import INTERRUPTED, CannotMeasure, UsageError
 from bench.probes import PROBES
 from bench.results import ResultSet, ResultWriter, load, partial_of
 from bench.scenario import Variant
@@ -49,23 +54,24 @@ from bench.topology import enter_user_namespace_if_needed
 _DEFAULT_PROBES = ("rtt", "tcp_goodput")
 
 
-@click.command(epilog="Example: vnetbench ab flannel-udp 'flannel-udp[batch=16]' --probe rtt")
-@click.argument("old", required=False)
-@click.argument("new", required=False)
+@click.command(
+    epilog=examples(
+        "vnetbench ab flannel-udp 'flannel-udp[batch=16]' --probe rtt",
+        "vnetbench ab HEAD~1 . --minutes 30 -o results/ab",
+        "vnetbench ab --from results/ab --json",
+    )
+)
+@click.argument("old", required=False, shell_complete=complete_scenarios)
+@click.argument("new", required=False, shell_complete=complete_scenarios)
 @click.option(
     "--scenario",
     "scenarios",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete_scenarios,
     help=f"What to measure two revisions by [{DEFAULT_SCENARIO}].",
 )
-@click.option(
-    "--probe",
-    "probes",
-    multiple=True,
-    type=click.Choice(TIMED),
-    help=f"[{', '.join(_DEFAULT_PROBES)}]",
-)
+@probes_option(TIMED, f"What to compare [{', '.join(_DEFAULT_PROBES)}].")
 @click.option("--arm", "arms", multiple=True, type=click.Choice(ARMS), help=f"[{ARMS[0]}]")
 @click.option(
     "--margin",
@@ -99,7 +105,7 @@ _DEFAULT_PROBES = ("rtt", "tcp_goodput")
 @folder_option("Where the results go [default: results/TIME-ab].")
 @resume_option("Go on with a comparison that was interrupted or killed.")
 @source_option("Answer from what was measured before, instead of measuring.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+@json_option
 def ab(
     old: str | None,
     new: str | None,
@@ -123,9 +129,8 @@ def ab(
     built; these are checked out elsewhere and built first. A name of a shipped scenario or of a
     .toml file is a variant, unless --scenario says that revisions are meant.
 
-    \b
-    Exit status: 0 no regression shown, 1 regression, 2 bad usage, 3 something could not be
-    measured, 130 interrupted (what was measured is kept, and what it says is printed).
+    Exit status 1: NEW is slower. 130: interrupted; what was measured is kept, and what it says is
+    printed.
     """
     if source is not None:
         if others := also_given("source", "as_json"):
@@ -212,7 +217,7 @@ def _begin_variants(asked: AbAsked, folder: Path, as_json: bool) -> None:
 def _measure_variants(
     asked: AbAsked, chosen: dict[str, Variant], writer: ResultWriter, as_json: bool
 ) -> None:
-    console, names = Console(stderr=True), list(chosen)
+    console, names = messages(), list(chosen)
     partial, started = partial_of(writer.directory), time.monotonic()
     enough = stopping(asked, lambda: sides(load(partial), names))
     folder, interrupted = carry_out(chosen, writer, console, enough)
@@ -262,7 +267,7 @@ def _measure_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
     interrupted, started = False, time.monotonic()
     try:
         with (
-            telling(Console(stderr=True)) as tell,
+            telling(messages()) as tell,
             revisions.built(*revisions.asked_for(asked), tell) as ready,
         ):
             measure_revisions(asked, folder, ready, tell)
@@ -300,14 +305,15 @@ def _answer_revisions(
 def _finish(report: Report, interrupted: bool, as_json: bool) -> None:
     """Keep the report, print it, and exit with what came of it."""
     folder = Path(report.results)
-    write(folder / ANSWER, report)
+    with keeping(folder / ANSWER):
+        write(folder / ANSWER, report)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=1).decode())
+        print_json(report)
     else:
-        render_report(report, Console(highlight=False))
+        render_report(report, output())
     context = click.get_current_context()
     if interrupted:
         text = f"interrupted; go on with: vnetbench ab --resume {folder}"
-        Console(stderr=True).print(text, soft_wrap=True, markup=False)
+        messages().print(text, soft_wrap=True, markup=False)
         context.exit(INTERRUPTED)
     context.exit(report.exit_code())

@@ -5,15 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
-from rich.console import Console
 
+from bench.cli.completers import result_sets
+from bench.cli.options import examples, json_option, print_json
+from bench.cli.streams import output
 from bench.cli.tables import render_comparison
 
 
-@click.command()
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.command(
+    epilog=examples(
+        "vnetbench compare results/old results/new",
+        "vnetbench compare results/old results/new --margin 2 --strict --json",
+    )
+)
+@click.argument("old", type=click.Path(path_type=Path), shell_complete=result_sets)
+@click.argument("new", type=click.Path(path_type=Path), shell_complete=result_sets)
 @click.option(
     "--margin",
     type=float,
@@ -23,16 +29,14 @@ from bench.cli.tables import render_comparison
     help="Changes up to this do not matter; two runs on one machine drift apart by some.",
 )
 @click.option("--strict", is_flag=True, help='Exit with 3 also where it "cannot tell".')
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+@json_option
 @click.pass_context
 def compare(
     context: click.Context, old: Path, new: Path, margin: float, strict: bool, as_json: bool
 ) -> None:
     """Compare result set NEW with OLD: ratio, 95 % interval and verdict for every metric.
 
-    \b
-    Exit status: 0 no regression shown, 1 regression, 2 bad usage or nothing comparable,
-    3 something could not be measured or compared.
+    Exit status 1: something got slower, or more is counted. 3: some of it could not be compared.
     """
     # Imported here: numpy would slow every other command down.
     from bench.compare import compare as compare_results  # noqa: PLC0415
@@ -40,7 +44,7 @@ def compare(
 
     comparison = compare_results(load(old), load(new), margin / 100)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(comparison), indent=1))
+        print_json(comparison)
     else:
-        render_comparison(comparison, Console(highlight=False))
+        render_comparison(comparison, output())
     context.exit(comparison.exit_code(strict=strict))

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
 
 from bench.cli.doctor_table import render
+from bench.cli.measuring import telling
+from bench.cli.options import examples, json_option, print_json
+from bench.cli.streams import messages, output
 from bench.errors import MissingCapability
 from bench.topology import enter_user_namespace_if_needed
 
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
 _STATUS_WIDTH = 9
 
 
-@click.command(epilog="Example: vnetbench doctor --offloads")
+@click.command(
+    epilog=examples("vnetbench doctor", "vnetbench doctor --json", "vnetbench doctor --offloads")
+)
 @click.option(
     "--offloads", is_flag=True, help="Instead, check segmentation and receive offloads (15 s)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document with all details.")
+@json_option
 @click.pass_context
 def doctor(context: click.Context, offloads: bool, as_json: bool) -> None:
     """Say what this machine can measure, what makes it noisy, and which command mends each.
@@ -32,10 +36,8 @@ def doctor(context: click.Context, offloads: bool, as_json: bool) -> None:
     data correctly: every byte of pseudo-random data over veth, VXLAN, tun, tap and UDP sockets is
     checked, one line for each offload.
 
-    \b
-    Exit status: 0 whatever is noisy, or missing in part: the doctor
-    advises. 1 data was harmed (--offloads alone finds that). 3 nothing can be
-    measured, or nothing could be checked.
+    Exit status 0 whatever is noisy, or missing in part: the doctor advises. 1: data was harmed
+    (--offloads alone finds that). 3: nothing can be measured, or nothing could be checked.
     """
     context.exit(_offloads(as_json) if offloads else _examine(as_json))
 
@@ -46,14 +48,13 @@ def _examine(as_json: bool) -> int:
     from bench.doctor.examine import examine, exit_code  # noqa: PLC0415
     from bench.doctor.model import Here  # noqa: PLC0415
 
-    errors = Console(stderr=True)
-    if errors.is_terminal:
-        errors.print("looking at this machine for some seconds …")
-    found = examine(Here(confined=_confined()))
+    with telling(messages()) as tell:
+        tell("looking at this machine for some seconds …")
+        found = examine(Here(confined=_confined()))
     if as_json:
-        _print_json({"kernel": platform.release(), **msgspec.to_builtins(found)})
+        print_json({"kernel": platform.release(), **msgspec.to_builtins(found)})
     else:
-        render(found, Console())
+        render(found, output())
     return exit_code(found.can_measure)
 
 
@@ -77,12 +78,8 @@ def _offloads(as_json: bool) -> int:
         if not as_json:
             click.echo(_line(finding))
     if as_json:
-        _print_json({"kernel": platform.release(), "offloads": findings})
+        print_json({"kernel": platform.release(), "offloads": findings})
     return offloads.exit_code(findings)
-
-
-def _print_json(document: object) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1))
 
 
 def _line(finding: Finding) -> str:

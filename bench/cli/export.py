@@ -6,21 +6,29 @@ from pathlib import Path
 
 import click
 
+from bench.cli.completers import result_sets
+from bench.cli.options import examples
 from bench.errors import UsageError
 from bench.export import EXPORTS
 from bench.results import load
 
 
-@click.command(epilog="Example: vnetbench export bencher results/a -o bencher.json")
+@click.command(
+    epilog=examples(
+        "vnetbench export bencher results/a -o bencher.json",
+        "vnetbench export openmetrics results/a",
+    )
+)
 @click.argument("format_", metavar="FORMAT", type=click.Choice(list(EXPORTS)))
-@click.argument("results", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument(
+    "results", metavar="DIR", type=click.Path(path_type=Path), shell_complete=result_sets
+)
 @click.option(
     "-o", "file", metavar="FILE", type=click.Path(path_type=Path), help="[standard output]"
 )
 def export(format_: str, results: Path, file: Path | None) -> None:
     """Write result set DIR in the FORMAT of another tool; docs/ci.md describes each.
 
-    \b
     FORMAT is one of github-action-benchmark-smaller, github-action-benchmark-bigger (that tool
     takes either direction in a file of its own), bencher, openmetrics.
     """

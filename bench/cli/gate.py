@@ -11,14 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
-from rich.console import Console
 
 from bench import run as runner
+from bench.cli.completers import one_of, result_sets
 from bench.cli.export import write
-from bench.cli.measuring import INTERRUPTED, carry_out, default_folder
-from bench.cli.options import Finite, folder_option, seed_option
-from bench.errors import UsageError
+from bench.cli.measuring import carry_out, default_folder
+from bench.cli.options import (
+    Finite,
+    examples,
+    folder_option,
+    json_option,
+    print_json,
+    probes_option,
+    seed_option,
+)
+from bench.cli.streams import messages, output
+from bench.errors import INTERRUPTED, UsageError, did_you_mean
 from bench.export import EXPORTS
 from bench.gate.budget import MINUTE, Clock, needed
 from bench.gate.plan import confirmation, measure_again
@@ -47,32 +55,32 @@ def _exports(
     for text in texts:
         format_, _equals, file = text.partition("=")
         if format_ not in EXPORTS or not file:
+            near = "" if format_ in EXPORTS else did_you_mean(format_, EXPORTS)
             known = ", ".join(EXPORTS)
-            raise UsageError(f"--export {text}: expected FORMAT=FILE, FORMAT one of {known}")
+            raise UsageError(f"--export {text}{near}: expected FORMAT=FILE, FORMAT one of {known}")
         found.append((format_, Path(file)))
     return found
 
 
 @click.command(
-    epilog="Example: vnetbench gate --baseline results/main --markdown gate.md -o results/now"
+    epilog=examples(
+        "vnetbench gate --baseline results/main -o results/now --markdown gate.md",
+        "vnetbench gate --baseline results/ledger-baseline --ledger-only --json",
+        "vnetbench gate --baseline results/main --budget 30 --export bencher=b.json",
+    )
 )
 @click.option(
     "--baseline",
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
+    shell_complete=result_sets,
     help="The result set of vnetbench run to be as good as.",
 )
 @folder_option(
     "Where the result set goes [default: results/TIME-gate]; a second look goes to DIR-again."
 )
-@click.option(
-    "--probe",
-    "probes",
-    multiple=True,
-    type=click.Choice(list(PROBES)),
-    help="Only this of the baseline's probes [all].",
-)
+@probes_option(list(PROBES), "Only this of the baseline's probes [all].")
 @click.option("--ledger-only", is_flag=True, help="The same as --probe ledger.")
 @click.option(
     "--margin",
@@ -95,13 +103,14 @@ def _exports(
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write the report as Markdown; -: instead of the table.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+@json_option
 @click.option(
     "--export",
     "exports",
     multiple=True,
     metavar="FORMAT=FILE",
     callback=_exports,
+    shell_complete=one_of(*(f"{name}=" for name in EXPORTS)),
     help=f"Write what was measured for another tool. FORMAT: {', '.join(EXPORTS)}.",
 )
 @click.pass_context
@@ -124,9 +133,8 @@ def gate(
     worse is measured once more, and fails the gate only if it is worse again. docs/ci.md has a
     workflow that is ready for use.
 
-    \b
-    Exit status: 0 passed, 1 a regression was confirmed, 2 bad usage or no usable baseline,
-    3 nothing got worse, but something could not be measured or compared, 130 interrupted.
+    Exit status 1: a regression was confirmed. 3: nothing got worse, but something could not be
+    measured or compared. 130: interrupted, nothing was decided.
     """
     if ledger_only and probes:
         raise UsageError("--ledger-only is --probe ledger; give one of them")
@@ -226,11 +234,13 @@ def _again(folder: Path) -> Path:
 def _measure(
     chosen: dict[str, Variant], run: Run, folder: Path, enough: runner.Enough
 ) -> ResultSet:
-    console = Console(stderr=True)
+    console = messages()
     with ResultWriter.create(folder, run) as writer:
         path, interrupted = carry_out(chosen, writer, console, enough)
     if interrupted:
-        console.print(f"interrupted, nothing was decided; what there is: {path}", soft_wrap=True)
+        console.print(
+            f"interrupted, nothing was decided; what there is: {path}", soft_wrap=True, markup=False
+        )
         sys.exit(INTERRUPTED)
     return load(path)
 
@@ -252,11 +262,11 @@ class _Report:
         text = markdown(self.decision)
         on_screen = self.markdown == _STDOUT
         if self.as_json:
-            click.echo(msgspec.json.format(msgspec.json.encode(self.decision), indent=1))
+            print_json(self.decision)
         elif on_screen:
             click.echo(text, nl=False)
         else:
-            render_decision(self.decision, Console(highlight=False))
+            render_decision(self.decision, output())
         if environment.get("GITHUB_ACTIONS") == "true":
             # GitHub reads both streams; the document on standard output stays whole.
             for line in workflow_commands(self.decision):

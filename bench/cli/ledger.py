@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
-from rich.console import Console
 
 from bench import forwarders
+from bench.cli.completers import scenarios
 from bench.cli.ledger_table import render_ledger
-from bench.cli.options import ARMS, override_option
-from bench.errors import UsageError
+from bench.cli.measuring import telling
+from bench.cli.options import ARMS, Finite, examples, json_option, override_option, print_json
+from bench.cli.streams import messages, output
+from bench.errors import NOT_MEASURED, UsageError
 from bench.probes import PROBES, prove
 from bench.probes.base import refuse_guests
+from bench.remaining import Remaining
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, build, enter_user_namespace_if_needed
 
 if TYPE_CHECKING:
     from bench.ledger import Ledger, Load
 
-_UNSOUND = 3
 _LARGEST = 1400
 """Bytes of payload that every path carries in one packet."""
 
 
-@click.command(epilog="Example: vnetbench ledger vxlan flannel-udp")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.command(
+    epilog=examples(
+        "vnetbench ledger vxlan flannel-udp",
+        "vnetbench ledger flannel-udp -p batch=16 --load tcp --json",
+    )
+)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=scenarios)
 @click.option("--arm", type=click.Choice(ARMS), default=ARMS[0], show_default=True)
 @click.option(
     "--load",
@@ -48,12 +54,12 @@ _LARGEST = 1400
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(1, 1e6),
+    type=Finite(1, 1e6),
     default=5000,
     show_default=True,
     help="Datagrams a second; modest, so that none is lost.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Everything, as a JSON array.")
+@json_option
 @override_option
 def ledger(
     names: tuple[str, ...],
@@ -67,8 +73,10 @@ def ledger(
 ) -> None:
     """Count what is done for each packet: system calls, copies, passes through stack and devices.
 
-    Of the ladder for no NAME. Beside each count stands what the scenario's file
-    predicts. Nothing is timed. Exit status 3 where two ways of counting the same thing disagree.
+    Of the ladder for no NAME. Beside each count stands what the scenario's file predicts. Nothing
+    is timed.
+
+    Exit status 3: two ways of counting the same thing disagree.
     """
     # Imported here: most commands do without it.
     from bench.ledger import Load  # noqa: PLC0415
@@ -80,30 +88,34 @@ def ledger(
     for variant in chosen:
         forwarders.check(variant)
     enter_user_namespace_if_needed()
-    ledgers = _taken(chosen, Arm(arm), load)
+    found = []
+    for one in _taken(chosen, Arm(arm), load):
+        found.append(one)
+        if not as_json:
+            render_ledger(one, output())
     if as_json:
-        found = list(ledgers)
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
-    else:
-        found = list(_shown(ledgers))
+        print_json(found)
     if not all(one.sound for one in found):
-        sys.exit(_UNSOUND)
+        sys.exit(NOT_MEASURED)
 
 
-def _taken(chosen: Iterable[Variant], arm: Arm, load: Load) -> Iterator[Ledger]:
+def _taken(chosen: Sequence[Variant], arm: Arm, load: Load) -> Iterator[Ledger]:
     from bench.ledger import take  # noqa: PLC0415
 
-    for variant in chosen:
-        refuse_guests(PROBES["ledger"], variant.scenario)
-        with build(variant.scenario, arm) as topology, forwarders.forwarding(topology) as running:
-            yield take(prove(topology, f"{variant.name}, {arm}", running), load)
-
-
-def _shown(ledgers: Iterable[Ledger]) -> Iterator[Ledger]:
-    console = Console()
-    for one in ledgers:
-        render_ledger(one, console)
-        yield one
+    probe = PROBES["ledger"]
+    remaining = Remaining(
+        len(chosen), each=probe.duration({"packets": load.packets, "rate": load.rate})
+    )
+    for done, variant in enumerate(chosen):
+        refuse_guests(probe, variant.scenario)
+        with telling(messages()) as tell:
+            tell(f"counting {variant.name}, {done + 1} of {len(chosen)}{remaining.after(done)}")
+            with (
+                build(variant.scenario, arm) as topology,
+                forwarders.forwarding(topology) as running,
+            ):
+                ledger = take(prove(topology, f"{variant.name}, {arm}", running), load)
+        yield ledger
 
 
 def _refuse_datagram_options() -> None:

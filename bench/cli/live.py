@@ -13,44 +13,82 @@ import click
 from bench import forwarders
 from bench.capture import capture as capture_ping
 from bench.capture import write
-from bench.cli.options import override_option
-from bench.errors import UsageError
+from bench.cli.completers import hosts as complete_hosts
+from bench.cli.completers import scenarios
+from bench.cli.options import examples, json_option, override_option, print_json
+from bench.errors import UsageError, did_you_mean
 from bench.process import run_in_foreground
 from bench.scenario import find, parse_ref, variants
 from bench.topology import Topology, build, enter_user_namespace_if_needed
 
 _PING_TIMEOUT = 5.0
+_SIGNALLED = 128
+"""What shells add to the number of the signal that ended a program."""
 
 
-@click.command()
-@click.argument("name")
-@click.option("-o", "folder", required=True, metavar="DIR", type=click.Path(path_type=Path))
-@click.option("-c", "count", default=1, show_default=True, type=click.IntRange(1, 1000))
+@click.command(
+    epilog=examples(
+        "vnetbench capture veth -o pcaps",
+        "vnetbench capture flannel-udp -c 3 -p batch=16 -o pcaps --json",
+    )
+)
+@click.argument("name", shell_complete=scenarios)
+@click.option(
+    "-o",
+    "folder",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the files go, HOST-DEVICE.pcap.",
+)
+@click.option(
+    "-c",
+    "count",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many pings.",
+)
+@json_option
 @override_option
-def capture(name: str, folder: Path, count: int, overrides: tuple[str, ...]) -> None:
+def capture(name: str, folder: Path, count: int, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Ping across a scenario and write one pcap file for each device on the path."""
     with _live(name, overrides) as topology:
         captures = capture_ping(topology, count, _PING_TIMEOUT)
-    for taken, file in zip(captures, write(captures, folder), strict=True):
+    files = write(captures, folder)
+    if as_json:
+        written = [
+            {"host": t.ref.host, "device": t.ref.device, "packets": len(t.frames), "file": str(f)}
+            for t, f in zip(captures, files, strict=True)
+        ]
+        print_json({"format": 1, "captures": written})
+        return
+    for taken, file in zip(captures, files, strict=True):
         click.echo(f"{len(taken.frames):4} packets on {taken.ref!s:24} {file}")
 
 
-@click.command()
-@click.argument("name")
-@click.argument("host", required=False)
+@click.command(
+    epilog=examples("vnetbench shell veth", "vnetbench shell flannel-udp host-a -p mtu=1400")
+)
+@click.argument("name", shell_complete=scenarios)
+@click.argument("host", required=False, shell_complete=complete_hosts)
 @override_option
 def shell(name: str, host: str | None, overrides: tuple[str, ...]) -> None:
-    """Open a shell inside a live scenario, on HOST (default: the client's)."""
+    """Open a shell inside a live scenario, on HOST (default: the client's).
+
+    Exit status: that of the shell.
+    """
     with _live(name, overrides) as topology:
         hosts = topology.scenario.hosts
         host = host or parse_ref(topology.scenario.endpoints.client).host
         if host not in hosts:
-            raise UsageError(f"shell: {name} has no host {host}; it has {', '.join(hosts)}")
+            near = did_you_mean(host, hosts)
+            raise UsageError(f"shell: {name} has no host {host}{near}; it has {', '.join(hosts)}")
         program = os.environ.get("SHELL", "/bin/sh")
         click.echo(f"{host} of {name} (hosts: {', '.join(hosts)}); exit removes it", err=True)
         environment = {**os.environ, "VNETBENCH_HOST": host, "PS1": f"{host}# "}
         status = run_in_foreground([program], topology.netns(host), environment)
-    sys.exit(status)
+    sys.exit(status if status >= 0 else _SIGNALLED - status)
 
 
 @contextmanager

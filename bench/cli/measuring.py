@@ -10,16 +10,17 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 
 from bench import environment
 from bench import run as runner
+from bench.cli.streams import messages, shows_progress
 from bench.quality.words import warning
 from bench.results import ResultWriter, Run
 from bench.scenario import Variant
+from bench.units import format_duration
 
-NOT_MEASURED, INTERRUPTED = 3, 130
-"""Exit statuses."""
+_TEXT = TextColumn("{task.description}", markup=False)
 _STEAL_WORTH_A_WARNING = 0.01
 
 
@@ -50,6 +51,16 @@ def carry_out(
         return writer.finish("interrupted" if interrupted else "complete"), interrupted
 
 
+@contextmanager
+def keeping(file: Path) -> Iterator[None]:
+    """Keep an answer in `file`: where that cannot be written, it is printed all the same."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{file}: cannot be written: {error.strerror}; the answer is printed only"
+        messages().print(text, soft_wrap=True, markup=False)
+
+
 def default_folder(profile: str) -> Path:
     """Where a run of a profile is kept that was not told where."""
     return Path("results", f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}-{profile}")
@@ -66,16 +77,30 @@ def resumed(directory: Path) -> Iterator[ResultWriter]:
 
 @contextmanager
 def telling(console: Console) -> Iterator[Callable[[str], None]]:
-    """A line on a terminal that says what is being done, and is gone afterwards."""
-    # Refreshed by us: a thread that does it would be there when we fork.
-    columns = (TextColumn("{task.description}"),)
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+    """A line on a terminal that says what is being done, and is gone afterwards.
+
+    Nothing may be printed on standard output meanwhile: it would be written across the line.
+    """
+    with _live(console, _TEXT) as progress:
         task = progress.add_task("")
 
         def tell(text: str) -> None:
-            progress.update(task, description=text.replace("[", "\\["), refresh=True)
+            progress.update(task, description=text, refresh=True)
 
         yield tell
+
+
+def _live(console: Console, *columns: ProgressColumn) -> Progress:
+    """Progress on a terminal, nothing elsewhere."""
+    return Progress(
+        *columns,
+        console=console,
+        auto_refresh=False,  # by a thread, which would be there when we fork
+        transient=True,
+        redirect_stdout=False,  # to standard error, that is
+        redirect_stderr=False,
+        disable=not shows_progress(console),
+    )
 
 
 def _changes_since(run: Run) -> list[str]:
@@ -104,15 +129,15 @@ def _progress(
     pending = writer.pending()
     estimate = runner.estimate_seconds(pending, settings)
     blocks = writer.run.asked.blocks
-    console.print(
-        f"{len(pending)} trials in {blocks} blocks, about {_minutes(estimate)}; "
-        f"seed {writer.run.asked.seed}",
-        soft_wrap=True,
-    )
-    # Refreshed by us, trial by trial: a thread that does it would be there when we fork.
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
-        task = progress.add_task(f"{_minutes(estimate)} left", total=len(pending))
+    if shows_progress(console):
+        console.print(
+            f"{len(pending)} trials in {blocks} blocks, about {format_duration(estimate)}; "
+            f"seed {writer.run.asked.seed}",
+            soft_wrap=True,
+        )
+    columns = (BarColumn(), MofNCompleteColumn(), _TEXT)
+    with _live(console, *columns) as progress:
+        task = progress.add_task(f"{format_duration(estimate)} left", total=len(pending))
         progress.refresh()
 
         def report(outcome: runner.Outcome, remaining: float) -> None:
@@ -120,12 +145,10 @@ def _progress(
             if problem := outcome.problem:
                 where = f"{trial.probe}[{trial.variant},{trial.arm}] block {trial.block}"
                 what = "skipped" if problem.missing else "not measured"
-                progress.console.print(f"{what}: {where}: {problem.reason}", markup=False)
-            text = f"{_minutes(remaining)} left, last {trial.variant} {trial.arm} {trial.probe}"
-            progress.update(task, advance=1, description=text.replace("[", "\\["), refresh=True)
+                text = f"{what}: {where}: {problem.reason}"
+                progress.console.print(text, markup=False, soft_wrap=True)
+            last = f"{trial.variant} {trial.arm} {trial.probe}"
+            text = f"{format_duration(remaining)} left, last {last}"
+            progress.update(task, advance=1, description=text, refresh=True)
 
         yield report
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"  # noqa: PLR2004

@@ -1,14 +1,16 @@
-"""Options that several commands have in common."""
+"""What several commands have in common: options, examples, and the one document for machines."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
+from bench.cli.completers import overrides, result_sets
 from bench.run import BLOCKS
 from bench.topology import Arm
 
@@ -31,6 +33,21 @@ class Finite(click.FloatRange):
         return found
 
 
+def examples(*commands: str) -> str:
+    """The end of a command's help: commands that do something useful, as they are typed."""
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document, not the tables."
+)
+
+
+def print_json(document: Any) -> None:
+    """Print what `--json` asks for: one document, and nothing else, on standard output."""
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
+
+
 def also_given(*names: str) -> list[str]:
     """What was given on the command line besides the parameters `names`, as one would write it."""
     context = click.get_current_context()
@@ -48,6 +65,7 @@ override_option = click.option(
     "overrides",
     multiple=True,
     metavar="NAME=VALUE[,VALUE]",
+    shell_complete=overrides,
     help="Set a parameter of the scenario; several values make several variants.",
 )
 
@@ -59,6 +77,19 @@ profile_option = click.option(
     help="How long to measure.",
 )
 
+
+def probes_option(known: Sequence[str], help_: str) -> Callable[[_Command], _Command]:
+    """Choosing probes."""
+    return click.option(
+        "--probe",
+        "probes",
+        multiple=True,
+        metavar="PROBE",
+        type=click.Choice(known),
+        help=f"{help_} PROBE: {', '.join(known)}.",
+    )
+
+
 blocks_option = click.option(
     "--blocks", type=click.IntRange(1, 1000), help="Instead of the profile's."
 )
@@ -69,7 +100,13 @@ seed_option = click.option(
 
 
 def _folder(*names: str, help_: str) -> Callable[[_Command], _Command]:
-    return click.option(*names, metavar="DIR", type=click.Path(path_type=Path), help=help_)
+    return click.option(
+        *names,
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        shell_complete=result_sets,
+        help=help_,
+    )
 
 
 def folder_option(help_: str) -> Callable[[_Command], _Command]:

@@ -7,28 +7,33 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from bench import forwarders, peers
 from bench import run as runner
-from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
+from bench.cli.completers import scenarios
+from bench.cli.measuring import carry_out, default_folder, resumed
 from bench.cli.options import (
     ARMS,
     also_given,
     blocks_option,
+    examples,
     folder_option,
+    json_option,
     override_option,
+    print_json,
     profile_option,
     resume_option,
     seed_option,
     source_option,
 )
+from bench.cli.streams import messages, output
 from bench.cli.tables import print_lines, table_of
-from bench.errors import UsageError
+from bench.errors import INTERRUPTED, NOT_MEASURED, UsageError
 from bench.metrics import METRICS
 from bench.probes import PROBES
 from bench.quality.rule import REPEATS
+from bench.quality.words import folded
 from bench.results import Asked, ResultSet, ResultWriter, load, load_unfinished
 from bench.scenario import Variant
 from bench.topology import enter_user_namespace_if_needed
@@ -36,9 +41,14 @@ from bench.units import format_value
 
 
 @click.command(
-    "peers", epilog="Example: vnetbench peers tun-udp --profile standard -o results/peers"
+    "peers",
+    epilog=examples(
+        "vnetbench peers",
+        "vnetbench peers tun-udp --profile standard -o results/peers",
+        "vnetbench peers --from results/peers --json",
+    ),
 )
-@click.argument("topology", default="tun-udp")
+@click.argument("topology", default="tun-udp", shell_complete=scenarios)
 @folder_option("Where the result set goes [default: results/TIME-peers].")
 @profile_option
 @click.option("--arm", type=click.Choice(ARMS), default=ARMS[0], show_default=True)
@@ -46,6 +56,7 @@ from bench.units import format_value
 @seed_option
 @resume_option("Go on with a comparison that was interrupted or killed; takes no other option.")
 @source_option("Print the table of a comparison that was measured before.")
+@json_option
 @override_option
 def peers_(
     topology: str,
@@ -56,6 +67,7 @@ def peers_(
     seed: int | None,
     resume: Path | None,
     source: Path | None,
+    as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
     """Set our pump beside the programs of others, all on the hosts and devices of TOPOLOGY.
@@ -66,13 +78,16 @@ def peers_(
     has.
     """
     if source is not None:
-        if others := also_given("source"):
-            raise UsageError(f"--from takes nothing else; leave out {', '.join(others)}")
-        _print(load(source))
+        if others := also_given("source", "as_json"):
+            raise UsageError(f"--from takes nothing but --json; leave out {', '.join(others)}")
+        results = load(source)
+        if results.run.asked.profile != peers.PROFILE:
+            raise UsageError(f"{source}: is not of vnetbench peers; run it anew")
+        _print(results, as_json)
         return
     enter_user_namespace_if_needed()
     if resume is not None:
-        if others := also_given("resume"):
+        if others := also_given("resume", "as_json"):
             raise UsageError(f"--resume goes on as it began; leave out {', '.join(others)}")
         run = load_unfinished(resume).run
         if run.asked.profile != peers.PROFILE:
@@ -80,7 +95,7 @@ def peers_(
         chosen = peers.taking_part(run.asked.scenarios[0], run.asked.overrides)
         runner.refuse_changed(run, chosen)
         with resumed(resume) as writer:
-            _measure(chosen, writer)
+            _measure(chosen, writer, as_json)
         return
     chosen = peers.taking_part(topology, overrides)
     for variant in chosen.values():
@@ -98,31 +113,35 @@ def peers_(
     )
     begun = runner.whole_run(asked, chosen)
     with ResultWriter.create(folder or default_folder(peers.PROFILE), begun) as writer:
-        _measure(chosen, writer)
+        _measure(chosen, writer, as_json)
 
 
-def _measure(chosen: dict[str, Variant], writer: ResultWriter) -> None:
-    console = Console(stderr=True)
+def _measure(chosen: dict[str, Variant], writer: ResultWriter, as_json: bool) -> None:
+    console = messages()
     folder, interrupted = carry_out(chosen, writer, console)
-    _print(load(folder))
+    _print(load(folder), as_json)
     if interrupted:
-        console.print(f"interrupted; go on with: vnetbench peers --resume {folder}", soft_wrap=True)
+        text = f"interrupted; go on with: vnetbench peers --resume {folder}"
+        console.print(text, soft_wrap=True, markup=False)
         sys.exit(INTERRUPTED)
     if any(not failure.missing for failure in writer.run.failures):
         sys.exit(NOT_MEASURED)
 
 
-def _print(results: ResultSet) -> None:
+def _print(results: ResultSet, as_json: bool) -> None:
     """The table, and in words where somebody is ahead of us."""
-    console, run = Console(), results.run
+    if as_json:
+        print_json(peers.document(results))
+        return
+    console, run = output(), results.run
     rows = peers.rows(results)
     table = table_of(f"forwarders on {run.asked.scenarios[0]}, {run.asked.arms[0]}")
     table.add_column("cipher")
     for metric in peers.COLUMNS:
-        table.add_column(METRICS[metric].title, justify="right")
+        table.add_column(METRICS[metric].title, justify="right", no_wrap=True)
     for row in rows:
-        cells = [_cell(entry) for entry in row.entries]
-        table.add_row(Text(row.name), row.cipher, *map(Text, cells))
+        cells = [row.name, row.cipher, *map(_cell, row.entries)]
+        table.add_row(*map(Text, cells))
     console.print(table)
     console.print()
     print_lines(
@@ -132,7 +151,7 @@ def _print(results: ResultSet) -> None:
             "our pumps in that column (1.00x is that pump; more is better, whatever the metric).",
             *_verdict(rows),
             *_missing(results),
-            *(f"Warning: {text}" for text in run.warnings),
+            *(f"Warning: {text}" for text in folded(run.warnings, run.variants)),
             *([] if run.status == "complete" else [f"This run is not complete: {run.status}."]),
             f"Results: {results.path}",
         ],
@@ -161,4 +180,4 @@ def _missing(results: ResultSet) -> list[str]:
         f"{failure.variant}: {'skipped' if failure.missing else 'failed'}: {failure.reason}"
         for failure in results.run.failures
     )
-    return list(seen)
+    return folded(seen, results.run.variants)

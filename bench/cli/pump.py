@@ -17,6 +17,8 @@ from typing import Any
 import click
 
 from bench import native, presets
+from bench.cli.completers import one_of
+from bench.cli.options import examples
 from bench.endpoint import parse_endpoint, show_endpoint
 from bench.errors import CannotMeasure, UsageError
 from bench.etcd import follow
@@ -39,14 +41,23 @@ def _switch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for switch in reversed(native.switches().values()):
         help_text = f"{switch.help} [{switch.choices}; default: {switch.show(switch.initial)}]"
         metavar = "|".join(switch.values) if switch.values else "N"
-        decorate = click.option(option(switch.name), switch.name, metavar=metavar, help=help_text)
+        decorate = click.option(
+            option(switch.name),
+            switch.name,
+            metavar=metavar,
+            shell_complete=one_of(*switch.values or ()),
+            help=help_text,
+        )
         command = decorate(command)
     return command
 
 
 @click.command(
-    epilog="Example: vnetbench pump --tun flannel0 --listen 192.0.2.1:8285 "
-    "--route 10.244.2.0/24=192.0.2.2:8285 --batch 16 --tun-offload on"
+    epilog=examples(
+        "vnetbench pump --tun flannel0 --listen 192.0.2.1:8285 \\",
+        "      --route 10.244.2.0/24=192.0.2.2:8285 --preset fast --linger 0",
+        "vnetbench pump --tap tap0 --tap tap1@/run/netns/guest --batch 16",
+    )
 )
 @click.option("--tun", "tuns", multiple=True, metavar="NAME[@NETNS]", help="A tun device to hold.")
 @click.option("--tap", "taps", multiple=True, metavar="NAME[@NETNS]", help="A tap device to hold.")
@@ -87,6 +98,7 @@ def _switch_options(command: Callable[..., Any]) -> Callable[..., Any]:
     default=presets.NONE,
     show_default=True,
     metavar="|".join(presets.NAMES),
+    shell_complete=one_of(*presets.NAMES),
     help="A named set of the switches below; those that are given as well win.",
 )
 @_switch_options

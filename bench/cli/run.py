@@ -7,34 +7,40 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from bench import forwarders, loads
 from bench import run as runner
 from bench.ab.model import PROFILE as AB
-from bench.cli.measuring import INTERRUPTED, NOT_MEASURED, carry_out, default_folder, resumed
+from bench.cli.completers import result_sets
+from bench.cli.completers import scenarios as complete_scenarios
+from bench.cli.measuring import carry_out, default_folder, resumed
 from bench.cli.options import (
+    ARMS,
     also_given,
     blocks_option,
+    examples,
     folder_option,
+    json_option,
     override_option,
+    print_json,
+    probes_option,
     profile_option,
     resume_option,
     seed_option,
 )
+from bench.cli.streams import messages, output
 from bench.cli.tables import render_summary
-from bench.errors import UsageError
+from bench.errors import INTERRUPTED, NOT_MEASURED, UsageError
 from bench.peers import PROFILE as PEERS
 from bench.probes import PROBES
 from bench.quality.rule import REPEATS
 from bench.results import Asked, ResultWriter, Run, load, load_unfinished
 from bench.scenario import Variant, find, variants
 from bench.selftest.model import PROFILE as SELFTEST
-from bench.topology import Arm, enter_user_namespace_if_needed
+from bench.topology import enter_user_namespace_if_needed
 from bench.why.experiment import PROFILE as WHY
 
 _DEFAULT_PROBES = tuple(id_ for id_, probe in PROBES.items() if probe.default)
-_ARMS = [str(arm) for arm in Arm]
 _OWN_COMMAND = {
     WHY: "why --resume",
     AB: "ab --resume",
@@ -45,19 +51,18 @@ _OWN_COMMAND = {
 
 
 @click.command(
-    epilog="Example: vnetbench run vxlan flannel-udp -p mtu=1400 --profile standard -o results/a"
+    epilog=examples(
+        "vnetbench run veth vxlan",
+        "vnetbench run flannel-udp -p mtu=1400,9000 --profile standard -o results/a",
+        "vnetbench run vxlan --probe packet_rate_64 --arm native --json",
+        "vnetbench run --resume results/a",
+    )
 )
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_scenarios)
 @folder_option("Where the result set goes [default: results/TIME-PROFILE].")
 @profile_option
-@click.option(
-    "--probe",
-    "probes",
-    multiple=True,
-    type=click.Choice(list(PROBES)),
-    help=f"[{', '.join(_DEFAULT_PROBES)}]",
-)
-@click.option("--arm", "arms", multiple=True, type=click.Choice(_ARMS), help="[both]")
+@probes_option(list(PROBES), f"What to measure [{', '.join(_DEFAULT_PROBES)}].")
+@click.option("--arm", "arms", multiple=True, type=click.Choice(ARMS), help="[both]")
 @blocks_option
 @seed_option
 @click.option(
@@ -70,8 +75,10 @@ _OWN_COMMAND = {
     "--loads-of",
     metavar="DIR",
     type=click.Path(path_type=Path),
+    shell_complete=result_sets,
     help="Measure delays at the loads of that result set, to be compared with it.",
 )
+@json_option
 @override_option
 def run(
     names: tuple[str, ...],
@@ -84,12 +91,15 @@ def run(
     no_repeat: bool,
     resume: Path | None,
     loads_of: Path | None,
+    as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
     """Measure scenarios (the ladder for no NAME) and write a result set.
 
     NAME is one of `vnetbench list`, or the path of a scenario file. Every trial runs on freshly
     built namespaces; trials of all scenarios are interleaved in random order.
+
+    Exit status 3: some of it failed or was skipped; the reasons stand below the table.
     """
     enter_user_namespace_if_needed()
     if resume is not None:
@@ -99,7 +109,7 @@ def run(
             raise UsageError(f"{resume}: go on with vnetbench {own} {resume}")
         chosen = _variants_of(begun)
         with resumed(resume) as writer:
-            _measure(chosen, writer)
+            _measure(chosen, writer, as_json)
         return
     chosen = {variant.name: variant for variant in variants(find(names), overrides)}
     for variant in chosen.values():
@@ -110,7 +120,7 @@ def run(
         profile=profile,
         settings={id_: dict(PROBES[id_].settings[profile]) for id_ in probes or _DEFAULT_PROBES},
         probes=tuple(dict.fromkeys(probes or _DEFAULT_PROBES)),
-        arms=tuple(dict.fromkeys(arms)) or tuple(_ARMS),
+        arms=tuple(dict.fromkeys(arms)) or tuple(ARMS),
         blocks=blocks or runner.BLOCKS[profile],
         seed=random.SystemRandom().randrange(2**32) if seed is None else seed,
         repeats=0 if no_repeat else REPEATS,
@@ -121,7 +131,7 @@ def run(
         if not loads.has_loads(begun):
             raise UsageError(f"{loads_of}: has no loads of any of these scenarios")
     with ResultWriter.create(folder or default_folder(profile), begun) as writer:
-        _measure(chosen, writer)
+        _measure(chosen, writer, as_json)
 
 
 def _variants_of(run: Run) -> dict[str, Variant]:
@@ -134,18 +144,26 @@ def _variants_of(run: Run) -> dict[str, Variant]:
 
 
 def _refuse_other_options() -> None:
-    others = also_given("resume")
+    others = also_given("resume", "as_json")
     if others:
         raise UsageError(f"--resume goes on as the run began; leave out {', '.join(others)}")
 
 
-def _measure(chosen: dict[str, Variant], writer: ResultWriter) -> None:
+def _measure(chosen: dict[str, Variant], writer: ResultWriter, as_json: bool) -> None:
     """Run what is pending, keep it, print the table, and exit with what came of it."""
-    console = Console(stderr=True)
+    console = messages()
     folder, interrupted = carry_out(chosen, writer, console)
-    render_summary(load(folder), Console())
+    results = load(folder)
+    if as_json:
+        # Imported here: numpy would slow every other command down.
+        from bench.summary import document  # noqa: PLC0415
+
+        print_json(document(results))
+    else:
+        render_summary(results, output())
     if interrupted:
-        console.print(f"interrupted; go on with: vnetbench run --resume {folder}", soft_wrap=True)
+        text = f"interrupted; go on with: vnetbench run --resume {folder}"
+        console.print(text, soft_wrap=True, markup=False)
         sys.exit(INTERRUPTED)
     if writer.run.failures:
         sys.exit(NOT_MEASURED)

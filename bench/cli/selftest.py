@@ -14,10 +14,22 @@ from rich.text import Text
 
 from bench.ab.kinds import DEFAULT_SCENARIO
 from bench.ab.model import TIMED
-from bench.cli.measuring import INTERRUPTED, carry_out, default_folder, telling
-from bench.cli.options import Finite, also_given, folder_option, seed_option, source_option
+from bench.cli.completers import scenarios
+from bench.cli.measuring import carry_out, default_folder, keeping, telling
+from bench.cli.options import (
+    Finite,
+    also_given,
+    examples,
+    folder_option,
+    json_option,
+    print_json,
+    probes_option,
+    seed_option,
+    source_option,
+)
+from bench.cli.streams import messages, output
 from bench.cli.tables import new_table, print_lines
-from bench.errors import CannotMeasure, UsageError
+from bench.errors import INTERRUPTED, REGRESSION, SUCCESS, CannotMeasure, UsageError
 from bench.metrics import METRICS
 from bench.probes import PROBES
 from bench.results import ResultSet, ResultWriter, Run, beside, load
@@ -28,18 +40,23 @@ from bench.sequential import MINUTES, Limits
 from bench.topology import enter_user_namespace_if_needed
 
 _DEFAULT_PROBES = ("serial", "rtt")
-_BARS_NOT_MET = 1
 
 
-@click.command(epilog="Example: vnetbench selftest --minutes 15 --probe rtt -o results/selftest")
-@click.option("--scenario", default=DEFAULT_SCENARIO, show_default=True, metavar="NAME")
-@click.option(
-    "--probe",
-    "probes",
-    multiple=True,
-    type=click.Choice(TIMED),
-    help=f"[{', '.join(_DEFAULT_PROBES)}]",
+@click.command(
+    epilog=examples(
+        "vnetbench selftest --minutes 15 --probe rtt -o results/selftest",
+        "vnetbench selftest --from results/selftest --json",
+    )
 )
+@click.option(
+    "--scenario",
+    default=DEFAULT_SCENARIO,
+    show_default=True,
+    metavar="NAME",
+    shell_complete=scenarios,
+    help="What to measure; a pump must be on it.",
+)
+@probes_option(TIMED, f"What to examine [{', '.join(_DEFAULT_PROBES)}].")
 @click.option(
     "--minutes",
     type=Finite(0, min_open=True),
@@ -50,7 +67,7 @@ _BARS_NOT_MET = 1
 @seed_option
 @folder_option("Where the results go [default: results/TIME-selftest].")
 @source_option("Draw from what was measured before, instead of measuring.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+@json_option
 @click.pass_context
 def selftest(
     context: click.Context,
@@ -68,9 +85,7 @@ def selftest(
     comparisons are then drawn from these blocks and decided as `ab` decides. docs/method.md says
     how far that goes.
 
-    \b
-    Exit status: 0 at most 1 % false alarms, and what was planted caught in 95 %; 1 if not so;
-    2 bad usage; 3 something could not be measured; 130 interrupted.
+    Exit status 1: more than 1 % false alarms, or what was planted caught in less than 95 %.
     """
     if source is not None:
         if others := also_given("source", "as_json"):
@@ -98,11 +113,16 @@ def _measure(
     for probe in probes:
         if reason := PROBES[probe].missing():
             raise CannotMeasure(f"{probe}: {reason}")
-    console, path = Console(stderr=True), path_of(scenario)
+    console, path = messages(), path_of(scenario)
     run, chosen = calibration(path, probes, seed)
     with ResultWriter.create(beside(folder, "-calibration"), run) as writer:
         where, interrupted = carry_out(chosen, writer, console)
     if interrupted:
+        console.print(
+            f"interrupted while calibrating; run it anew (what there is: {where})",
+            soft_wrap=True,
+            markup=False,
+        )
         click.get_current_context().exit(INTERRUPTED)
     run, chosen = main_run(path, calls_for(load(where), probes), seconds, seed)
     with ResultWriter.create(folder, run) as writer:
@@ -119,15 +139,16 @@ def _report(results: ResultSet, as_json: bool) -> int:
 
     notes = [*results.run.warnings, *{failure.reason for failure in results.run.failures}]
     limits = Limits(look_for=PLANTED)
-    with telling(Console(stderr=True)) as tell:
+    with telling(messages()) as tell:
         found = examine(results, limits, _seconds(results.run), tell, notes)
     text = msgspec.json.format(msgspec.json.encode(found), indent=1)
-    (results.path / ANSWER).write_bytes(text + b"\n")
+    with keeping(file := results.path / ANSWER):
+        file.write_bytes(text + b"\n")
     if as_json:
-        click.echo(text.decode())
+        print_json(found)
     else:
-        _render(found, Console(highlight=False))
-    return 0 if found.passed() else _BARS_NOT_MET
+        _render(found, output())
+    return SUCCESS if found.passed() else REGRESSION
 
 
 def _seconds(run: Run) -> float:
@@ -139,7 +160,8 @@ def _seconds(run: Run) -> float:
 def _render(found: Selftest, console: Console) -> None:
     table = new_table(f"False alarms: {found.scenario} against itself")
     for heading in ("comparisons", "alarms", "rate", "95 % interval", "blocks"):
-        table.add_column(heading, justify="left" if heading == "comparisons" else "right")
+        figures = heading != "comparisons"
+        table.add_column(heading, justify="right" if figures else "left", no_wrap=figures)
     table.add_row("each of blocks of its own", *_rate(found.fresh))
     table.add_row("drawn again from the same blocks", *_rate(found.redrawn))
     console.print(table)

@@ -5,19 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
-from rich.console import Console
 
-from bench.cli.options import ARMS
+from bench.cli import completers
+from bench.cli.options import ARMS, examples, json_option, print_json
+from bench.cli.streams import output
 
 
-@click.command(epilog="Example: vnetbench trend results --metric rtt --scenario flannel-udp --all")
-@click.argument(
-    "folders", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path)
+@click.command(
+    epilog=examples(
+        "vnetbench trend results",
+        "vnetbench trend results --metric rtt --scenario flannel-udp --all",
+        "vnetbench trend results --fail --json",
+    )
 )
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this one [all].")
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    metavar="DIR...",
+    type=click.Path(path_type=Path),
+    shell_complete=completers.result_sets,
+)
 @click.option(
-    "--scenario", "scenarios", multiple=True, metavar="NAME", help="Or one variant of it [all]."
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completers.metrics,
+    help="Only this one [all].",
+)
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completers.scenarios,
+    help="Or one variant of it [all].",
 )
 @click.option("--arm", "arms", multiple=True, type=click.Choice(ARMS), help="[both]")
 @click.option(
@@ -32,7 +55,7 @@ from bench.cli.options import ARMS
 @click.option(
     "--fail", is_flag=True, help="Exit with 1 where a cell got slower and has not recovered."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, not the table.")
+@json_option
 @click.pass_context
 def trend(
     context: click.Context,
@@ -50,9 +73,8 @@ def trend(
     DIR is a result set or a folder that holds some. Sets of another machine, kernel or scenario
     file, or at another load, begin a new epoch; changes are looked for within epochs.
 
-    \b
-    Exit status: 0; 2 bad usage, or no result set; with --fail 1 where the last change of some
-    cell in its latest epoch is for the worse.
+    Exit status 1, with --fail only: the last change of some cell in its latest epoch is for the
+    worse.
     """
     # Imported here: numpy would slow every other command down.
     from bench.cli.trend_table import render_trend  # noqa: PLC0415
@@ -60,7 +82,7 @@ def trend(
 
     found = find(folders, margin=margin / 100, metrics=metrics, scenarios=scenarios, arms=arms)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=1))
+        print_json(found)
     else:
-        render_trend(found, Console(highlight=False), everything=everything)
+        render_trend(found, output(), everything=everything)
     context.exit(found.exit_code(fail=fail))

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from rich.console import Console
 
-from bench.cli.measuring import (
-    INTERRUPTED,
-    NOT_MEASURED,
-    carry_out,
-    default_folder,
-    resumed,
-    telling,
-)
+from bench.cli.completers import scenarios
+from bench.cli.measuring import carry_out, default_folder, keeping, resumed, telling
 from bench.cli.options import (
     ARMS,
     also_given,
+    examples,
     folder_option,
+    json_option,
+    print_json,
     resume_option,
     seed_option,
     source_option,
 )
-from bench.errors import UsageError
+from bench.cli.streams import messages, output
+from bench.errors import INTERRUPTED, NOT_MEASURED, UsageError
+from bench.remaining import Remaining
 from bench.results import ResultWriter, load, load_unfinished
 from bench.topology import enter_user_namespace_if_needed
 from bench.why.design import MEASURES, Design, design
@@ -39,10 +38,23 @@ _SLOW, _FAST, _BESIDE = "flannel-udp", "vxlan", "host-gw"
 _ANSWER = "why.json"
 
 
-@click.command(epilog="Example: vnetbench why flannel-udp 'flannel-udp[pump=fast]' -o results/why")
-@click.argument("slow", required=False)
-@click.argument("fast", required=False)
-@click.option("--beside", multiple=True, metavar="NAME", help="Set another path beside the two.")
+@click.command(
+    epilog=examples(
+        "vnetbench why",
+        "vnetbench why flannel-udp 'flannel-udp[pump=fast]' -o results/why",
+        "vnetbench why --from results/why --json",
+        "vnetbench why --claims",
+    )
+)
+@click.argument("slow", required=False, shell_complete=scenarios)
+@click.argument("fast", required=False, shell_complete=scenarios)
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=scenarios,
+    help="Set another path beside the two.",
+)
 @folder_option("Where the results go [default: results/TIME-why].")
 @click.option("--arm", "arms", multiple=True, type=click.Choice(ARMS), help="[both]")
 @click.option(
@@ -59,7 +71,7 @@ _ANSWER = "why.json"
 @resume_option("Go on with a run that was interrupted or killed.")
 @source_option("Answer from what was measured before, instead of measuring.")
 @click.option("--claims", is_flag=True, help="Check what is commonly said of these paths instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+@json_option
 def why(
     slow: str | None,
     fast: str | None,
@@ -118,15 +130,22 @@ def _check_claims(as_json: bool) -> None:
     from bench.why.lab import Lab  # noqa: PLC0415
 
     verdicts: dict[str, Verdict] = {}
-    with telling(Console(stderr=True)) as tell:
-        lab = Lab(tell)
-        for claim in CLAIMS.values():
+    remaining = Remaining(len(CLAIMS))
+    lab = Lab(lambda _: None)
+    for done, claim in enumerate(CLAIMS.values()):
+        begun = f"claim {done + 1} of {len(CLAIMS)}{remaining.after(done)}"
+        with telling(messages()) as tell:
+            lab.tell = _led_by(begun, tell)
             verdicts[claim.id] = check(claim, lab)
-            if not as_json:
-                tell("")
-                _print_verdict(claim, verdicts[claim.id])
+        if not as_json:
+            _print_verdict(claim, verdicts[claim.id])
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(verdicts), indent=1).decode())
+        print_json(verdicts)
+
+
+def _led_by(begun: str, tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Tells with those words first."""
+    return lambda text: tell(f"{begun}: {text}")
 
 
 def _print_verdict(claim: Claim, verdict: Verdict) -> None:
@@ -145,11 +164,12 @@ def _paths(slow: str | None, fast: str | None, beside: tuple[str, ...]) -> tuple
 
 
 def _measure(chosen: Design, writer: ResultWriter, as_json: bool) -> None:
-    console = Console(stderr=True)
+    console = messages()
     folder, interrupted = carry_out(dict(chosen.variants), writer, console)
     context = click.get_current_context()
     if interrupted:
-        console.print(f"interrupted; go on with: vnetbench why --resume {folder}", soft_wrap=True)
+        text = f"interrupted; go on with: vnetbench why --resume {folder}"
+        console.print(text, soft_wrap=True, markup=False)
         context.exit(INTERRUPTED)
     _report(load(folder), chosen, as_json)
     if any(not failure.missing for failure in writer.run.failures):
@@ -164,13 +184,15 @@ def _report(results: ResultSet, chosen: Design, as_json: bool) -> None:
     from bench.why.picture import draw  # noqa: PLC0415
 
     found = answer(results, chosen)
-    text = msgspec.json.format(msgspec.json.encode(found), indent=1)
-    (results.path / _ANSWER).write_bytes(text)
-    pictures = draw(found, results.path)
+    kept = [_ANSWER]
+    with keeping(results.path / _ANSWER):
+        text = msgspec.json.format(msgspec.json.encode(found), indent=1)
+        (results.path / _ANSWER).write_bytes(text)
+        kept += [path.name for path in draw(found, results.path)]
     if as_json:
-        click.echo(text.decode())
+        print_json(found)
         return
-    console = Console()
+    console = output()
     render_answer(found, console)
-    names = ", ".join((_ANSWER, *(path.name for path in pictures)))
-    console.print(f"\nResults: {results.path} ({names})", soft_wrap=True)
+    names = f"\nResults: {results.path} ({', '.join(kept)})"
+    console.print(names, soft_wrap=True, markup=False)
