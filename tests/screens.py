@@ -38,6 +38,7 @@ class Ended:
 def here(*arguments: object) -> Ended:
     """Run the command line within this process, whose signals stay as they are."""
     out, err = io.StringIO(), io.StringIO()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     with (
         pytest.raises(SystemExit) as end,
         mock.patch.object(signal, "signal"),
@@ -46,6 +47,7 @@ def here(*arguments: object) -> Ended:
         contextlib.redirect_stderr(err),
     ):
         main()
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)  # a pump has some blocked
     assert isinstance(end.value.code, int)
     return Ended(end.value.code, out.getvalue(), err.getvalue())
 
