@@ -98,8 +98,21 @@ def test_result_sets_are_completed_here_and_among_the_results(tmp_path: Path) ->
     assert bash(tmp_path, "vnetbench", "export", "bencher", "a") == ["results/a"]
 
 
-def test_a_bash_at_a_terminal_completes_a_name_and_goes_on(tmp_path: Path) -> None:
-    require_program("bash")
+@pytest.mark.parametrize(
+    ("command", "begin"),
+    [
+        (["bash", "--norc", "--noprofile", "-i"], "source <(vnetbench completion bash)"),
+        (
+            ["zsh", "-f", "-i"],
+            'autoload -U compinit; compinit -D; eval "$(vnetbench completion zsh)"',
+        ),
+    ],
+    ids=["bash", "zsh"],
+)
+def test_a_shell_at_a_terminal_completes_a_name_and_goes_on(
+    command: list[str], begin: str, tmp_path: Path
+) -> None:
+    require_program(command[0])
     executable(tmp_path / "bin")
     pid, terminal = pty.fork()
     if pid == 0:
@@ -107,13 +120,18 @@ def test_a_bash_at_a_terminal_completes_a_name_and_goes_on(tmp_path: Path) -> No
         variables = environment(
             {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PS1": "ready> ", "TERM": "dumb"}
         )
-        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], variables)  # noqa: S606 - it is one
+        os.execvpe(command[0], command, variables)  # noqa: S606 - it is one
     try:
         _await(terminal, "ready> ")
-        os.write(terminal, b"source <(vnetbench completion bash)\n")
+        os.write(terminal, f"{begin}\n".encode())
         _await(terminal, "ready> ")
-        os.write(terminal, b"vnetbench run tun-r\t-p pum\tfla\t")
-        _await(terminal, "tun-relay -p pump=flannel ")
+        for typed, shown in (
+            ("vnetbench run tun-r\t", "tun-relay "),
+            ("-p pum\t", "pump="),
+            ("fla\t", "flannel "),
+        ):
+            os.write(terminal, typed.encode())
+            _await(terminal, shown)
         os.write(terminal, b"\x15exit\n")
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:

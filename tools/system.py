@@ -186,6 +186,8 @@ NEEDS = (
     Need("ethtool", "test", has_programs("ethtool"), same("ethtool")),
     Need("tcpdump", "test", has_programs("tcpdump"), same("tcpdump")),
     Need("strace", "test", has_programs("strace"), same("strace")),
+    Need("zsh", "test", has_programs("zsh"), same("zsh")),
+    Need("fish", "test", has_programs("fish"), same("fish")),
     Need("Chromium, for the pages of reports", "test", has_chromium, same("chromium")),
     Need("bpftrace", "trace", has_programs("bpftrace"), same("bpftrace")),
     Need(

@@ -7,7 +7,7 @@ has no place for an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from glob import escape, glob
 from pathlib import Path
 
@@ -114,9 +114,13 @@ def _named(context: click.Context) -> list[str]:
 def _parameters(context: click.Context) -> list[str]:
     """Every parameter of the scenarios that were named, or of the whole ladder."""
     try:
-        files = find(_named(context))
+        named = find(_named(context))
     except VnetbenchError:
-        files = find(())
+        named = []
+    return _parameters_of(named) or _parameters_of(find(()))
+
+
+def _parameters_of(files: Sequence[Path]) -> list[str]:
     names: dict[str, None] = {}
     for path in files:
         try:
