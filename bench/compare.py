@@ -1,6 +1,6 @@
 """Two result sets side by side: what changed, how sure that is, and what could not be seen.
 
-`docs/results.md` explains the verdicts to the reader who has to believe them.
+`docs/comparing.md` explains the verdicts to the reader who has to believe them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How often the gate errs: false alarms and power by simulation, as the table of docs/method.md.
+"""How often the gate errs: false alarms and power by simulation, as the table of docs/trust.md.
 
 Blocks scatter by 14 % and whole sessions by 5 %, in every cell by itself, as real ones do.
 """

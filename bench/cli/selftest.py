@@ -82,8 +82,8 @@ def selftest(
     """Measure how often `ab` raises a false alarm here, and how often it catches what is planted.
 
     A path is measured against itself, and against itself with a handicap of about 5 %; hundreds of
-    comparisons are then drawn from these blocks and decided as `ab` decides. docs/method.md says
-    how far that goes.
+    comparisons are then drawn from these blocks and decided as `ab` decides. docs/comparing.md
+    says how far that goes.
 
     Exit status 1: more than 1 % false alarms, or what was planted caught in less than 95 %.
     """

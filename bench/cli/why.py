@@ -91,7 +91,7 @@ def why(
     By default flannel-udp against vxlan, with host-gw beside them. A path is a scenario, or
     a variant as tables name it: "flannel-udp[batch=16]". Every cause is counted and has its price
     measured (how much slower is the path with one more of it?); what the pump's techniques win back
-    is measured as well. docs/method.md says how.
+    is measured as well. docs/attribution.md says how.
     """
     for name, given in (("claims", claims), ("source", source), ("resume", resume)):
         if given:

@@ -3,7 +3,7 @@
 pyperf's manager runs in the client's namespace, which its worker processes inherit; the responder
 runs in the server's. Both ends are bound to one CPU: otherwise the scheduler decides, trial by
 trial, whether a round trip contains two wake-ups of an idle CPU, which in a virtual machine cost
-more than everything else on the path (docs/method.md has the figures).
+more than everything else on the path (docs/trust.md has the figures).
 """
 
 from __future__ import annotations

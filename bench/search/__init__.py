@@ -1,4 +1,4 @@
-"""The packet rate of a path by RFC 9971 (MLRsearch): see docs/method.md, "packet_rate"."""
+"""The packet rate of a path by RFC 9971 (MLRsearch): see docs/probes.md, "packet_rate"."""
 
 from bench.search.model import Found, Options, SearchResult, Trial
 from bench.search.search import search, search_rates

@@ -2,7 +2,7 @@
 
 Series hold logarithms, one value for each session. Binary segmentation: each stretch of a series
 is divided where its two parts differ most; where that is no accident, both parts are searched in
-turn. `docs/results.md` explains it to the reader who has to believe it.
+turn. `docs/comparing.md` explains it to the reader who has to believe it.
 """
 
 from __future__ import annotations
