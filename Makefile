@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench report why reference keep selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger bench-report peers test test-slow test-peers test-pythons setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench report why reference keep selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger bench-report docs peers test test-slow test-peers test-pythons setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -72,6 +72,9 @@ bench-gate-ledger: setup-trace ## how often the ledger's gate catches what is pl
 
 bench-report: setup-test ## how large reports are and how fast they open, also with 200 variants
 	@PYTHONPATH=tests $(BIN)/python tests/bench_report.py $(ARGS)
+
+docs: setup ## make the documents whose figures come from the kept result sets, from docs/templates
+	@$(BIN)/python tools/docs.py $(ARGS)
 
 peers: setup ## install the programs that `vnetbench peers` sets the pump beside, where the system has them
 	@$(BIN)/python tools/peers.py

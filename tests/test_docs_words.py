@@ -1,0 +1,106 @@
+"""What templates say figures with is true, and what the sets contradict is not said."""
+
+from pathlib import Path
+
+import jinja2
+import pytest
+from docs_sets import Figure, describe
+from docs_words import (
+    _PORTIONS,
+    FILTERS,
+    Claims,
+    Contradiction,
+    between,
+    listing,
+    percent,
+    portion,
+    table,
+    times,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from bench.why.model import Estimate
+
+SHARES = st.floats(-2, 2)
+
+
+def rendered(text: str, folder: Path, **known: object) -> str:
+    (folder / "a.md.j2").write_text(text)
+    environment = jinja2.Environment(  # noqa: S701 - Markdown
+        loader=jinja2.FileSystemLoader(folder), extensions=[Claims], trim_blocks=True
+    )
+    environment.filters |= FILTERS
+    return environment.get_template("a.md.j2").render(**known)
+
+
+def test_a_claim_that_holds_leaves_nothing_behind(tmp_path: Path) -> None:
+    assert rendered("a\n{% claim x < 2 %}\nb", tmp_path, x=1) == "a\nb"
+
+
+def test_a_claim_that_does_not_hold_names_its_line_and_stops(tmp_path: Path) -> None:
+    with pytest.raises(Contradiction) as caught:
+        rendered("a\n{% claim x < 2 %}\nb", tmp_path, x=3)
+    assert f"{tmp_path}/a.md.j2:2: the result sets contradict this: {{% claim x < 2 %}}" in str(
+        caught.value
+    )
+
+
+@given(SHARES)
+def test_a_portion_is_never_more_than_the_share(share: float) -> None:
+    least = {word: bound for bound, word in _PORTIONS}
+    word = portion(share)
+    assert word == percent(share) if share < _PORTIONS[-1][0] else share >= least[word]
+
+
+@given(SHARES)
+def test_per_cent_are_right_to_two_digits(share: float) -> None:
+    text = percent(share)
+    assert text.endswith(" %")
+    assert float(text[:-2]) == pytest.approx(100 * share, rel=0.06, abs=1e-12)
+    assert len(text.strip("-").split(".")[0]) <= 3 + len(" %")
+
+
+@given(st.floats(1e-3, 1e6))
+def test_ratios_are_right_to_two_digits(ratio: float) -> None:
+    assert float(times(ratio).split()[0]) == pytest.approx(ratio, rel=0.051)
+
+
+@given(st.lists(st.lists(st.text("ab|`*", min_size=1), min_size=2, max_size=2), max_size=4))
+def test_a_table_has_as_many_columns_in_each_row(rows: list[list[str]]) -> None:
+    tokens = MarkdownIt("commonmark").enable("table").parse(table(["a", "b:"], rows))
+    cells = [token.type for token in tokens if token.type in ("td_open", "th_open")]
+    assert len(cells) == 2 + 2 * len(rows)
+
+
+def test_lists_are_as_sentences_write_them() -> None:
+    assert [listing("abc"[:n]) for n in (0, 1, 2, 3)] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_an_interval_is_written_as_its_value_is() -> None:
+    assert between(Estimate(2e-6, 1e-6, 3e-6), "seconds") == "1.00 µs to 3.00 µs"
+    assert between(Estimate(2e-6), "seconds") == "no interval"
+
+
+def test_figures_compare_by_value_and_surely_by_interval() -> None:
+    small, large = Figure(1.0, "s", 0.9, 1.2), Figure(2.0, "s", 1.1, 3.0)
+    assert small < large
+    assert not large.surely_above(small)
+    assert Figure(2.0, "s", 1.3, 3.0).surely_above(small)
+    assert Figure(2.0, "s", 1.5, 3.0).spread == "-25% +50%"
+
+
+def test_a_machine_is_described_as_far_as_it_is_known() -> None:
+    known = {
+        "hypervisor": "KVM",
+        "cpus_usable": 2,
+        "cpu_model": "AMD  EPYC",
+        "kernel_release": "6.18.5-x",
+        "distribution": "Debian GNU/Linux 12 (bookworm)",
+    }
+    assert describe(known) == (
+        "a virtual machine with 2 CPUs (AMD EPYC) under KVM, Linux 6.18, Debian 12"
+    )
+    assert describe(dict.fromkeys(known)) == "a machine"
+    assert describe({"hypervisor": "none", "cpus_usable": 1}) == "a machine with 1 CPU"
