@@ -5,7 +5,6 @@ import re
 import shutil
 from pathlib import Path
 
-import msgspec
 import pytest
 from docs_words import Contradiction
 from documents import TEMPLATES
@@ -13,8 +12,6 @@ from files import ROOT
 
 from bench.metrics import METRICS
 from bench.probes import PROBES
-from bench.why.answer import answer
-from bench.why.experiment import design_of
 from docs import SETS, Sets, differs, documents, files, left_over, render
 
 KEPT = ROOT / "results"
@@ -123,21 +120,13 @@ def test_sets_that_contradict_a_sentence_are_not_made_into_a_document(changed: P
         render(TEMPLATES / "why.md.j2", Sets(changed))
 
 
-@pytest.mark.slow
-def test_the_kept_answer_is_the_one_that_the_samples_give() -> None:
-    found = Sets(KEPT).why
-    run = found.figures.results
-    again = msgspec.to_builtins(answer(run, design_of(run.run)))
-    kept = msgspec.to_builtins(found.answer)
-    for whole in (again, kept):
-        del whole["results"]
-    assert rounded(again) == rounded(kept)
-
-
-def rounded(value: object) -> object:
-    """Floats to six digits: the order in which they are added may change."""
-    if isinstance(value, dict):
-        return {key: rounded(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(part) for part in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+def test_the_kept_answer_is_about_the_kept_samples() -> None:
+    """The factor of a stream lies where plain medians put it; the answer's own adjusts blocks."""
+    why = Sets(KEPT).why
+    gaps = [gap for gap in why.answer.gaps if gap.measure == "stream"]
+    assert len(gaps) >= 2
+    for gap in gaps:
+        slow, fast = (why.figures(path, "stream_time", gap.arm) for path in (gap.slow, gap.fast))
+        assert gap.ratio.low is not None
+        assert gap.ratio.high is not None
+        assert gap.ratio.low / 1.1 < slow / fast < gap.ratio.high * 1.1
