@@ -33,6 +33,7 @@ COMPARES = re.compile(
 EXPLAINED = {
     "which direction is better": "the heading of a column",
     "noticing when a kernel made one slower": "what the tool is for",
+    "Every command has a": "what exit statuses mean",
     "a thread of the lowest priority": "a class of the scheduler",
     "*each packet is copied between": "quotes what is told, which is then checked",
     "*priced* by an experiment": "what is computed",
