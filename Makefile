@@ -30,12 +30,13 @@ selftest: setup ## how often ab cries wolf here, and catches what is planted (20
 
 # Under new names: what is kept in results/ is replaced by `make keep` only.
 reference: NEW := results/$(shell date -u +%Y-%m-%dT%H-%M-%SZ)-reference
-reference: setup-trace ## measure the sets that results/ keeps anew, beside them (two hours)
+reference: setup-trace ## measure the sets that results/ keeps anew, beside them (40 minutes)
 	@$(BIN)/vnetbench run --blocks 8 -o $(NEW)
 	@$(BIN)/vnetbench run veth vxlan tun-udp flannel-udp --arm native --blocks 2 \
 		$(foreach size,64 512 1400,--probe packet_rate_$(size)) \
 		$(foreach load,10 50 90,--probe delay_$(load)) --probe ledger -o $(NEW)-loaded
 	@$(BIN)/vnetbench why -o $(NEW)-why
+	@$(BIN)/vnetbench why --claims --json > $(NEW)-why/claims.json
 
 keep: ## copy SET=results/… to results/NAME, without what no reader of a kept set needs
 	@python3 tools/keep.py $(SET) $(NAME)
