@@ -13,7 +13,7 @@ from bench.cli.ab import ab
 from bench.cli.compare import compare
 from bench.cli.completion import completion
 from bench.cli.doctor import doctor
-from bench.cli.entry import PROGRAM, main
+from bench.cli.entry import main
 from bench.cli.export import export
 from bench.cli.gate import gate
 from bench.cli.group import GroupedCommands
