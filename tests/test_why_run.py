@@ -119,6 +119,22 @@ def test_from_its_results_the_same_answer_comes_again(
     assert (copied / "why.svg").exists()
 
 
+def test_where_the_answer_cannot_be_kept_it_is_printed_and_one_line_says_so(
+    whole: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, printed = whole
+    kept = tmp_path / "kept"
+    shutil.copytree(folder, kept)
+    before = {name: (kept / name).read_bytes() for name in ("why.json", "why.svg", "why.png")}
+    (kept / ".why.json.tmp").mkdir()  # in the way, whoever asks
+    again = vnetbench("why", "--from", kept, **SMALL)
+    assert again.stderr == (
+        f"{kept}: cannot be written: Is a directory; the answer is printed only\n"
+    )
+    assert again.stdout == printed.replace(f"{folder} (why.json, why.svg, why.png)", str(kept))
+    assert {name: (kept / name).read_bytes() for name in before} == before
+
+
 # ---- going on -----------------------------------------------------------------------------------
 
 

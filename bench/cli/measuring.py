@@ -52,12 +52,12 @@ def carry_out(
 
 
 @contextmanager
-def keeping(file: Path) -> Iterator[None]:
-    """Keep an answer in `file`: where that cannot be written, it is printed all the same."""
+def keeping(place: Path) -> Iterator[None]:
+    """Keep an answer in `place`: where that cannot be written, it is printed all the same."""
     try:
         yield
     except OSError as error:
-        text = f"{file}: cannot be written: {error.strerror}; the answer is printed only"
+        text = f"{place}: cannot be written: {error.strerror}; the answer is printed only"
         messages().print(text, soft_wrap=True, markup=False)
 
 

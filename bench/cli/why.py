@@ -24,18 +24,19 @@ from bench.cli.options import (
 )
 from bench.cli.streams import messages, output
 from bench.errors import INTERRUPTED, NOT_MEASURED, UsageError
+from bench.files import replace_file
 from bench.remaining import Remaining
 from bench.results import ResultWriter, load, load_unfinished
 from bench.topology import enter_user_namespace_if_needed
 from bench.why.design import MEASURES, Design, design
 from bench.why.experiment import BLOCKS, PROFILE, design_of, new_run
+from bench.why.stored import ANSWER
 
 if TYPE_CHECKING:
     from bench.results import ResultSet
     from bench.why.claims import Claim, Verdict
 
 _SLOW, _FAST, _BESIDE = "flannel-udp", "vxlan", "host-gw"
-_ANSWER = "why.json"
 
 
 @click.command(
@@ -184,15 +185,16 @@ def _report(results: ResultSet, chosen: Design, as_json: bool) -> None:
     from bench.why.picture import draw  # noqa: PLC0415
 
     found = answer(results, chosen)
-    kept = [_ANSWER]
-    with keeping(results.path / _ANSWER):
+    kept: list[str] = []
+    with keeping(results.path):
         text = msgspec.json.format(msgspec.json.encode(found), indent=1)
-        (results.path / _ANSWER).write_bytes(text)
+        replace_file(results.path / ANSWER, text)
+        kept.append(ANSWER)
         kept += [path.name for path in draw(found, results.path)]
     if as_json:
         print_json(found)
         return
     console = output()
     render_answer(found, console)
-    names = f"\nResults: {results.path} ({', '.join(kept)})"
-    console.print(names, soft_wrap=True, markup=False)
+    names = f" ({', '.join(kept)})" if kept else ""
+    console.print(f"\nResults: {results.path}{names}", soft_wrap=True, markup=False)

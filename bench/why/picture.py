@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import CannotMeasure
+from bench.files import replace_file
 from bench.probes.priced import PAYLOAD
 from bench.report import theme
 from bench.report.model import Picture
@@ -91,7 +91,7 @@ def techniques(ablations: Sequence[Ablation]) -> Picture:
 
 
 def draw(answer: Answer, folder: Path) -> list[Path]:
-    """Draw a panel for each measure, to each of `NAMES` in `folder`. Raises CannotMeasure.
+    """Draw a panel for each measure, to each of `NAMES` in `folder`. Raises OSError.
 
     Nothing is drawn where the fast path was not measured.
     """
@@ -109,11 +109,8 @@ def draw(answer: Answer, folder: Path) -> list[Path]:
         "why.png": lambda: theme.png(picture),
     }
     paths = [folder / name for name in NAMES]
-    try:
-        for path in paths:
-            path.write_bytes(write[path.name]())
-    except OSError as error:
-        raise CannotMeasure(f"{folder}: cannot write the picture: {error.strerror}") from None
+    for path in paths:
+        replace_file(path, write[path.name]())
     return paths
 
 
