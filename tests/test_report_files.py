@@ -18,7 +18,7 @@ from reports import EVIL, a_set, everything
 from sets import a_run, interrupted_set, killed_set, noisy, surroundings, write_set
 
 from bench.errors import UsageError
-from bench.report import data, files
+from bench.report import data, files, markdown
 from bench.report.build import build, pictures
 from bench.report.html import page
 from bench.report.newest import newest
@@ -278,7 +278,18 @@ def test_raw_values_that_find_no_room_are_named_with_their_place(run: Path) -> N
     assert 'id="file-samples.csv"' in page(report)
     text = page(report, room=100)
     assert 'id="file-samples.csv"' not in text
-    assert f"it is in <code>{run / 'samples.csv'}</code>" in text
+    assert "it is in <code>ladder/samples.csv</code>" in text
+
+
+def test_a_report_does_not_say_where_on_the_machine_its_sets_lie(tmp_path: Path) -> None:
+    whole = write_set(tmp_path / "whole", a_run(("veth", "vxlan", "bridge")), noisy(1))
+    stopped = load(interrupted_set(tmp_path / "stopped"))
+    killed = load(killed_set(tmp_path / "killed"))
+    report = build([whole, stopped, killed])
+    for text in (page(report, room=0), markdown.text(report, linked=False)):
+        assert "stopped: was interrupted" in text
+        assert "killed.partial: its run has not finished" in text
+        assert str(tmp_path) not in text
 
 
 def test_the_name_of_a_variant_is_kept_in_every_format(run: Path, tmp_path: Path) -> None:

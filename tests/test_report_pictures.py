@@ -19,7 +19,7 @@ from bench.report.axes import (
     ratio_ticks,
     span_of,
 )
-from bench.report.naming import in_lines, set_names, slug
+from bench.report.naming import in_lines, path_name, set_names, slug
 from bench.report.rows import MOST, Absent, Chart, Mark, Row, Series, pictures
 from bench.results import load
 
@@ -75,6 +75,13 @@ def test_sets_are_called_by_their_folders_and_by_more_where_these_are_alike(tmp_
     assert set_names(sets) == ("a/x", "b/x", "y")
     assert set_names(sets[1:]) == ("x", "y")
     assert set_names([sets[2], sets[2]]) == ("y", "y (2)")
+
+
+@pytest.mark.parametrize(
+    "asked", ["vxlan[mtu=1400]", "vxlan.toml[mtu=1400]", "/a/b/vxlan.toml[mtu=1400]"]
+)
+def test_a_path_is_called_the_same_however_it_was_asked_for(asked: str) -> None:
+    assert path_name(asked) == "vxlan[mtu=1400]"
 
 
 @given(st.text(max_size=80))

@@ -96,7 +96,9 @@ def _read(folder: Path, trial: PlannedTrial) -> Delay | str:
         kept = msgspec.json.decode(file.read_bytes(), type=Delay)
     except FileNotFoundError:
         return "no histogram is kept"
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        return f"its histogram cannot be read ({error.strerror})"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"its histogram cannot be read ({error})"
     sensible = kept.base_rate > 0 and kept.due > 0 and min(map(min, _times(kept)), default=0) >= 0
     return kept if sensible else "its histogram cannot be read (it is of no datagrams)"

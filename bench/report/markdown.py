@@ -46,7 +46,7 @@ def _block(block: Block, linked: bool) -> Iterator[str]:
         case Words():
             yield from (*_words(block), "")
         case Stored():
-            yield from (f"{_plain(block.name)}, {_plain(block.title)}: {_plain(block.path)}", "")
+            yield from (f"{_plain(block.name)}, {_plain(block.title)}: {_plain(block.place)}", "")
 
 
 def _said(picture: Picture) -> str:

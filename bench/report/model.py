@@ -81,11 +81,15 @@ class Words:
 
 @dataclass(frozen=True)
 class Stored:
-    """A text file of a result set, to be had as it is. name: the file's, unique in the report."""
+    """A text file of a result set, to be had as it is.
+
+    name: the file's, unique in the report. place: the set's name and what it is called there.
+    """
 
     name: str
     title: str
     path: Path
+    place: str
 
 
 Block = Table | Picture | Words | Stored

@@ -1,10 +1,16 @@
-"""Names within a report: of sets, of pictures and tables, and long ones cut into lines."""
+"""Names within a report: of sets, paths, pictures and tables, and long ones cut into lines.
+
+A report is passed on, so nothing in it says where on the machine something lies.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from bench.errors import ScenarioError, UsageError
 from bench.results import ResultSet
 
 _WIDTH, _LINES = 34, 4
@@ -28,6 +34,26 @@ def set_names(sets: Sequence[ResultSet]) -> tuple[str, ...]:
         again = sum(parts[n] == own for n in range(len(names)))
         names.append(f"{name} ({again + 1})" if again else name)
     return tuple(names)
+
+
+def renamed(sets: Sequence[ResultSet]) -> list[ResultSet]:
+    """The sets with their names in place of their folders, for what only says where those are."""
+    named = zip(sets, set_names(sets), strict=True)
+    return [replace(results, path=Path(name)) for results, name in named]
+
+
+def reason(error: UsageError, results: ResultSet, name: str) -> str:
+    """What an error says of a set, by the set's name and without folders."""
+    if isinstance(error, ScenarioError):
+        return str(ScenarioError(Path(error.source).name, error.key, error.problem))
+    text = str(error)
+    return text.replace(str(results.path), name) if results.path.is_absolute() else text
+
+
+def path_name(asked: str) -> str:
+    """What a variant is called that was asked for by its scenario's name or file."""
+    base, bracket, parameters = asked.partition("[")
+    return f"{Path(base).stem}{bracket}{parameters}"
 
 
 def slug(*parts: str) -> str:

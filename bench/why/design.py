@@ -74,7 +74,10 @@ def design(slow: str, fast: str, others: Sequence[str]) -> Design:
             made = [more(base, {instrument.parameter: k * instrument.step}) for k in DOSES]
             for variant in (base, *made):
                 forwarders.check(variant)
-        except (ScenarioError, UsageError) as error:
+        except ScenarioError as error:  # which also names a place on this machine
+            notes.append(f"{cause.title}: no price: {error.key}: {error.problem}")
+            continue
+        except UsageError as error:
             notes.append(f"{cause.title}: no price: {error}")
             continue
         doses[cause.id] = Doses(base.name, tuple(variant.name for variant in made))

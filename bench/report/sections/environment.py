@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from bench.report.model import Column, Field, Section, Table
-from bench.report.naming import set_names
+from bench.report.naming import path_name, set_names
 from bench.results import ResultSet
 from bench.units import format_value
 
@@ -50,7 +50,8 @@ def _asked(results: ResultSet) -> Facts:
         "status": run.status,
         "purpose": run.purpose,
         "profile": asked.profile,
-        "scenarios": (", ".join(asked.scenarios) or "all that are shipped") + overrides,
+        "scenarios": (", ".join(map(path_name, asked.scenarios)) or "all that are shipped")
+        + overrides,
         "variants": str(len(run.variants)),
         "probes": ", ".join(asked.probes),
         "arms": ", ".join(asked.arms),

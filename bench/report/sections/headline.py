@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.report.model import Block, Section, Words
-from bench.report.naming import set_names
+from bench.report.naming import path_name, renamed, set_names
 from bench.report.words import counted, listed, span, value
 from bench.results import CellSummary, ResultSet, summarise
 from bench.units import significant
@@ -29,7 +29,7 @@ def make(sets: Sequence[ResultSet]) -> Section:
     names = set_names(sets)
     blocks: list[Block] = []
     if len(sets) > 1:
-        blocks.append(_compared(sets, names))
+        blocks.append(_compared(renamed(sets), names))
     for name, results in zip(names, sets, strict=True):
         title = name if len(sets) > 1 else ""
         if notices := tuple(_notices(results)):
@@ -98,8 +98,8 @@ def _notices(results: ResultSet) -> Iterator[str]:
 def _measured(results: ResultSet) -> Iterator[tuple[str, str]]:
     """For the first metric of each probe, in each arm: what, and a sentence."""
     run = results.run
-    if run.asked.profile == _WHY:
-        slow, fast, *_ = run.asked.scenarios
+    if run.asked.profile == _WHY and len(run.asked.scenarios) > 1:
+        slow, fast, *_ = map(path_name, run.asked.scenarios)
         yield "Why", f"this set tells what makes {slow} slower than {fast}, cause by cause."
         return
     summaries = summarise(results)
@@ -195,7 +195,7 @@ def _compared(sets: Sequence[ResultSet], names: Sequence[str]) -> Words:
         try:
             found = compare(sets[0], results)
         except UsageError as error:
-            texts.append(f"not compared: {_renamed(str(error), sets, names)}.")
+            texts.append(f"not compared: {error}.")
             continue
         worse |= bool(_verdicts(found) & {"slower", "worse"})
         texts.append(_totals(found))
@@ -205,13 +205,6 @@ def _compared(sets: Sequence[ResultSet], names: Sequence[str]) -> Words:
 
 def _planned(results: ResultSet) -> set[tuple[str, str, str]]:
     return {(trial.variant, trial.arm, trial.probe) for trial in results.run.plan}
-
-
-def _renamed(text: str, sets: Sequence[ResultSet], names: Sequence[str]) -> str:
-    """A text that names sets by their paths, which are nobody's business who is sent the page."""
-    for results, name in sorted(zip(sets, names, strict=True), key=lambda p: -len(str(p[0].path))):
-        text = text.replace(str(results.path), name)
-    return text
 
 
 def _verdicts(found: Comparison) -> set[str]:

@@ -24,7 +24,7 @@ from bench.report.cells import (
     value_field,
 )
 from bench.report.model import Column, Field, Picture, Section, Table
-from bench.report.naming import slug
+from bench.report.naming import path_name, slug
 from bench.report.rows import Absent, Chart, Mark, Row, Series
 from bench.report.theme import MARKERS
 from bench.results import ResultSet
@@ -75,7 +75,7 @@ def _paths(metric: Metric, sets: Sequence[ResultSet]) -> Metric | None:
 
 def _is_instrument(variant: str, results: ResultSet) -> bool:
     asked = results.run.asked
-    return asked.profile == _WHY and variant not in asked.scenarios
+    return asked.profile == _WHY and variant not in map(path_name, asked.scenarios)
 
 
 def _blocks_of(metric: Metric) -> Iterator[Picture | Table]:

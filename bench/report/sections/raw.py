@@ -21,7 +21,8 @@ def make(sets: Sequence[ResultSet]) -> Section:
         if (results.path / SAMPLES).is_file():
             mark, of = (f"-{number}", f" of {name}") if len(sets) > 1 else ("", "")
             file = f"samples{mark}.csv"
-            blocks.append(Stored(file, f"every raw value{of}", results.path / SAMPLES))
+            title, place = f"every raw value{of}", f"{name}/{SAMPLES}"
+            blocks.append(Stored(file, title, results.path / SAMPLES, place))
     return Section(
         id="raw",
         title="All figures",

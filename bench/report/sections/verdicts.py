@@ -10,7 +10,7 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.report import rows
 from bench.report.model import Column, Field, Picture, Section, Table, Tone
-from bench.report.naming import set_names
+from bench.report.naming import renamed
 from bench.report.rows import Absent, Chart, Mark, Row, Series
 from bench.results import ResultSet
 from bench.units import format_interval, format_ratio, format_value, format_visible
@@ -42,14 +42,14 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
     # Imported here: numpy's threads must not exist where nothing is compared.
     from bench.compare import MARGIN, compare  # noqa: PLC0415
 
-    names = set_names(sets)
+    old, *others = renamed(sets)
     blocks: list[Table | Picture] = []
     notes: list[str] = []
     compared = 0
-    for number, (new, name) in enumerate(zip(sets[1:], names[1:], strict=True), 1):
-        prefix = f"{name} against {names[0]}"
+    for number, new in enumerate(others, 1):
+        prefix = f"{new.path} against {old.path}"
         try:
-            comparison = compare(sets[0], new)
+            comparison = compare(old, new)
         except UsageError as error:
             notes.append(f"{prefix}: {error}.")
             continue
@@ -58,12 +58,12 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
         notes += [f"{prefix}: {text}" for text in _notes(comparison)]
     if not compared:
         lead = (
-            f"None of the other sets measured what {names[0]} did, so nothing is compared: the "
+            f"None of the other sets measured what {old.path} did, so nothing is compared: the "
             "sections below show what each has."
         )
     else:
         lead = (
-            f"{names[0]} is the old set. A verdict needs a change that is no accident, all cells "
+            f"{old.path} is the old set. A verdict needs a change that is no accident, all cells "
             f"taken together, and whose whole interval lies outside the margin of {MARGIN:.0%}. "
             "All else is “cannot tell”, which is not “no change”: “visible” is the smallest change "
             "that would have had a verdict."

@@ -10,6 +10,7 @@ from typing import TypeVar
 from bench.errors import UsageError
 from bench.probes.priced import PAYLOAD
 from bench.report.model import Block, Column, Field, Picture, Section, Table, Words
+from bench.report.naming import reason, set_names
 from bench.results import ResultSet
 from bench.units import format_value
 from bench.why import written
@@ -31,20 +32,21 @@ _Item = TypeVar("_Item")
 
 def make(sets: Sequence[ResultSet]) -> Section | None:
     """The answers of all sets that are of `vnetbench why`."""
-    asked = [results for results in sets if results.run.asked.profile == PROFILE]
+    named = zip(set_names(sets), sets, strict=True)
+    asked = [(name, results) for name, results in named if results.run.asked.profile == PROFILE]
     if not asked:
         return None
     blocks: list[Block] = []
     notes: list[str] = []
-    for number, results in enumerate(asked, start=1):
+    for number, (name, results) in enumerate(asked, start=1):
         try:
             answer = answer_of(results)
         except UsageError as error:
-            notes.append(f"{results.path.name}: no answer: {error}")
+            notes.append(f"{name}: no answer: {reason(error, results, name)}")
             continue
-        name = results.path.name if len(asked) > 1 else ""
-        blocks += (_told_apart(block, number, name) for block in _blocks(answer))
-        notes += (f"{name}: {text}" if name else text for text in _notes(answer))
+        several = name if len(asked) > 1 else ""
+        blocks += (_told_apart(block, number, several) for block in _blocks(answer))
+        notes += (f"{several}: {text}" if several else text for text in _notes(answer))
     title = "Why one path is slower"
     return Section("why", title, _LEAD, tuple(blocks), tuple(notes))
 
