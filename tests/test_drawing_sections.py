@@ -9,7 +9,8 @@ from files import shipped
 from msgspec.structs import replace
 from sets import a_run, noisy, write_set
 
-from bench.drawing.recorded import scenario_of
+import bench.drawing.recorded
+from bench.drawing.recorded import scenarios_of
 from bench.report import theme
 from bench.report.model import Picture, Section, Table
 from bench.report.sections import topologies
@@ -116,16 +117,35 @@ def test_a_file_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
     shutil.copy(shipped_scenarios()["bridge"], file)
     [variant] = variants([file])
     results = a_set(tmp_path / "a", {"mine": recorded(variant)}, (str(file),))
-    assert scenario_of(results.run, "mine").scenario == variant.scenario
+    assert scenarios_of(results.run)["mine"].scenario == variant.scenario
 
 
 @pytest.mark.parametrize("value", ["1400", "9000"])
 def test_parameters_are_those_of_the_run(tmp_path: Path, value: str) -> None:
     [variant] = variants(find(["vxlan"]), [f"mtu={value}", "hops=1"])
     results = a_set(tmp_path / "a", {"anything": recorded(variant)})
-    found = scenario_of(results.run, "anything")
+    found = scenarios_of(results.run)["anything"]
     assert found.scenario == variant.scenario
     assert found.problem == ""
+
+
+def test_a_scenario_s_file_is_looked_for_once_however_many_variants_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def find_and_count(names: list[str]) -> list[Path]:
+        asked.extend(names)
+        return find(names)
+
+    monkeypatch.setattr(bench.drawing.recorded, "find", find_and_count)
+    chosen = variants(find(["veth", "vxlan"]), ["hops=0,1,2"])
+    results = a_set(tmp_path / "a", {v.name: recorded(v) for v in chosen})
+    found = scenarios_of(results.run)
+    assert {name: one.scenario for name, one in found.items()} == {
+        v.name: v.scenario for v in chosen
+    }
+    assert asked == ["veth", "vxlan"]
 
 
 def test_a_file_that_has_changed_but_for_its_devices_is_drawn_and_it_is_said(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import UsageError
+from bench.report.naming import without_folder
 from bench.results import Run, VariantRecord
 from bench.scenario import Scenario, Variant, find, load, show_value, variants
 
@@ -17,52 +19,70 @@ class Recorded(NamedTuple):
     problem: str = ""
 
 
-def scenario_of(run: Run, name: str) -> Recorded:
-    """The scenario of the variant `name` of a run."""
-    record = run.variants[name]
-    try:
-        variant = variant_of(run, name)
-    except UsageError as error:
-        return Recorded(None, f"{name} is not drawn: {error}")
-    path = variant.source
-    if variant.digest == record.sha256:
-        return Recorded(variant.scenario)
-    if _same_devices(record, variant.scenario):
+def scenarios_of(run: Run) -> dict[str, Recorded]:
+    """Variant → its scenario, for all variants of a run."""
+    found = variants_of(run, run.variants)
+    return {name: _recorded(name, run.variants[name], now) for name, now in found.items()}
+
+
+def _recorded(name: str, record: VariantRecord, now: Variant | UsageError) -> Recorded:
+    """now: the variant as its file makes it now, or why there is none."""
+    if isinstance(now, UsageError):
+        return Recorded(None, f"{name} is not drawn: {now}")
+    file = now.source.name
+    if now.digest == record.sha256:
+        return Recorded(now.scenario)
+    if _same_devices(record, now.scenario):
         return Recorded(
-            variant.scenario,
-            f"{name}: {path.name} has changed since the run; it is drawn as it is now, with the "
-            "same devices as the run had",
+            now.scenario,
+            f"{name}: {file} has changed since the run; it is drawn as it is now, with the same "
+            "devices as the run had",
         )
     return Recorded(
-        None, f"{name} is not drawn: {path.name} has changed since the run, and its devices too"
+        None, f"{name} is not drawn: {file} has changed since the run, and its devices too"
     )
 
 
-def variant_of(run: Run, name: str) -> Variant:
-    """The variant `name` of a run with the parameters it had, from its file as that is now.
+def variants_of(run: Run, names: Iterable[str]) -> dict[str, Variant | UsageError]:
+    """Variants of a run with the parameters they had, from their files as those are now.
 
-    Raises UsageError where the file is gone, cannot be read or does not take them any more.
+    An error stands for one whose file is gone, cannot be read or does not take them any more; it
+    names the file without its folder, as it is for a report that is passed on.
     """
-    record = run.variants[name]
-    path = _file(run, record)
-    base = load(path)
+    files: dict[str, Variant | UsageError] = {}
+    found: dict[str, Variant | UsageError] = {}
+    for name in names:
+        record = run.variants[name]
+        if record.scenario not in files:
+            files[record.scenario] = _file(run, record.scenario)
+        base = files[record.scenario]
+        found[name] = base if isinstance(base, UsageError) else _with_parameters(base, record)
+    return found
+
+
+def _file(run: Run, scenario: str) -> Variant | UsageError:
+    """The scenario with its defaults, from the file that was asked for or the one of its name."""
+    asked = [text.partition("[")[0] for text in run.asked.scenarios]
+    try:
+        [path] = find([next((a for a in asked if Path(a).stem == scenario), scenario)])
+        return load(path)
+    except UsageError as error:
+        return without_folder(error)
+
+
+def _with_parameters(base: Variant, record: VariantRecord) -> Variant | UsageError:
     given = [
         f"{parameter}={show_value(value)}"
         for parameter, value in record.parameters.items()
         if parameter not in base.parameters or base.parameters[parameter] != value
     ]
     try:
-        [variant] = variants([path], given)
+        [variant] = variants([base.source], given)
     except ValueError:  # a parameter with a comma in it
-        raise UsageError("its parameters cannot be set again") from None
+        return UsageError("its parameters cannot be set again")
+    except UsageError as error:
+        return without_folder(error)
     return variant
-
-
-def _file(run: Run, record: VariantRecord) -> Path:
-    """The scenario file that a variant was made from, by what was asked for or by its name."""
-    asked = [text.partition("[")[0] for text in run.asked.scenarios]
-    [path] = find([next((a for a in asked if Path(a).stem == record.scenario), record.scenario)])
-    return path
 
 
 def _same_devices(record: VariantRecord, scenario: Scenario) -> bool:

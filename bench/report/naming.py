@@ -44,10 +44,15 @@ def renamed(sets: Sequence[ResultSet]) -> list[ResultSet]:
 
 def reason(error: UsageError, results: ResultSet, name: str) -> str:
     """What an error says of a set, by the set's name and without folders."""
-    if isinstance(error, ScenarioError):
-        return str(ScenarioError(Path(error.source).name, error.key, error.problem))
-    text = str(error)
+    text = str(without_folder(error))
     return text.replace(str(results.path), name) if results.path.is_absolute() else text
+
+
+def without_folder(error: UsageError) -> UsageError:
+    """The same; one of a scenario's file names that without its folder."""
+    if isinstance(error, ScenarioError):
+        return ScenarioError(Path(error.source).name, error.key, error.problem)
+    return error
 
 
 def path_name(asked: str) -> str:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bench.drawing.recorded import variant_of
-from bench.errors import VnetbenchError
+from bench.drawing.recorded import variants_of
+from bench.errors import UsageError
 from bench.report import bars
 from bench.report.bars import Bar
 from bench.report.model import Column, Field, Picture, Section, Table
 from bench.report.naming import set_names, slug
-from bench.results import PlannedTrial, ResultSet
+from bench.results import PlannedTrial, ResultSet, Run
 
 if TYPE_CHECKING:
     from bench.ledger import Ledger
+    from bench.scenario import Variant
 
 _PROBE = "ledger"
 _PREDICTED = {
@@ -102,8 +103,10 @@ def _paths(results: ResultSet, name: str) -> Iterator[_Path]:
     cells = results.series()
     kept = _kept(results)
     tried = dict.fromkeys((t.variant, t.arm) for t in results.run.plan if t.probe == _PROBE)
-    order = list(results.run.variants)
-    for variant, arm in sorted(tried, key=lambda key: order.index(key[0])):
+    order = {variant: position for position, variant in enumerate(results.run.variants)}
+    alone = dict.fromkeys(variant for variant, arm in tried if (variant, arm) not in kept)
+    now = variants_of(results.run, alone)
+    for variant, arm in sorted(tried, key=lambda key: order[key[0]]):
         ledgers = kept.get((variant, arm), [])
         observed = {
             cell.metric: statistics.median(series.blocks.values())
@@ -114,7 +117,10 @@ def _paths(results: ResultSet, name: str) -> Iterator[_Path]:
         why = []
         predicted: Mapping[str, int] = {}
         if observed:
-            predicted, reason = _prediction(results, variant, ledgers)
+            if ledgers:
+                predicted, reason = _kept_prediction(ledgers[0])
+            else:
+                predicted, reason = _prediction(results.run, variant, now[variant])
             why = [f"Not predicted ({reason})"] if reason else []
             if not ledgers:
                 why.append("Device hops and useful calls are not kept (no ledger/*.json)")
@@ -167,33 +173,35 @@ def _failures(results: ResultSet, variant: str, arm: str) -> list[str]:
     return reasons[:1] or ["not reached"]
 
 
-def _prediction(
-    results: ResultSet, variant: str, ledgers: Sequence[Ledger]
-) -> tuple[Mapping[str, int], str]:
-    """What the scenario says of this load: as it was kept then, else from its file.
+def _kept_prediction(ledger: Ledger) -> tuple[Mapping[str, int], str]:
+    """What the scenario said of the load when the ledger was taken, or why there is nothing."""
+    if ledger.predicted:
+        return ledger.predicted, ""
+    return {}, _silence(str(ledger.load.get("kind", "udp")))
 
-    The second is why there is nothing.
-    """
+
+def _prediction(run: Run, variant: str, now: Variant | UsageError) -> tuple[Mapping[str, int], str]:
+    """The same where no ledger is kept: what the scenario's file says. now: what it makes now."""
     from bench.ledger import Load  # noqa: PLC0415
     from bench.ledger.predict import expected  # noqa: PLC0415
 
-    if ledgers:
-        load = Load(**ledgers[0].load)
-        predicted: Mapping[str, int] = ledgers[0].predicted
-    else:
-        try:
-            load = Load(**results.run.asked.settings.get(_PROBE, {}))
-            now = variant_of(results.run, variant)
-            if now.digest != results.run.variants[variant].sha256:
-                return {}, "its scenario file has changed since it was measured"
-            predicted = expected(now.scenario, load)
-        except (VnetbenchError, TypeError) as error:
-            return {}, str(error)
-    if predicted:
-        return predicted, ""
-    if load.kind != "udp":
-        return {}, "its load is not of datagrams that go one by one"
-    return {}, "the scenario's file predicts nothing"
+    if isinstance(now, UsageError):
+        return {}, str(now)
+    if now.digest != run.variants[variant].sha256:
+        return {}, "its scenario file has changed since it was measured"
+    try:
+        load = Load(**run.asked.settings.get(_PROBE, {}))
+    except TypeError as error:  # settings of a later version
+        return {}, str(error)
+    predicted = expected(now.scenario, load)
+    return predicted, "" if predicted else _silence(load.kind)
+
+
+def _silence(kind: str) -> str:
+    """Why a scenario predicts nothing of a kind of load."""
+    if kind != "udp":
+        return "its load is not of datagrams that go one by one"
+    return "the scenario's file predicts nothing"
 
 
 # ---- the table ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from bench.drawing.model import Way
 from bench.drawing.picture import picture_of
 from bench.drawing.plan import Plan, plan_of
-from bench.drawing.recorded import scenario_of
+from bench.drawing.recorded import scenarios_of
 from bench.drawing.way import way_of
 from bench.report.model import Column, Field, Picture, Section, Table
 from bench.results import ResultSet
@@ -65,8 +65,7 @@ def _groups(sets: Sequence[ResultSet]) -> tuple[dict[Plan, _Group], list[str]]:
     notes: dict[str, None] = {}
     scenarios: dict[str, Scenario] = {}
     for results in sets:
-        for name in results.run.variants:
-            found = scenario_of(results.run, name)
+        for name, found in scenarios_of(results.run).items():
             if found.problem:
                 notes[found.problem] = None
             if found.scenario is None:
