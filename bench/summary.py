@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import msgspec
 
 from bench.metrics import METRICS
 from bench.quality.words import closing
-from bench.results import CellSummary, ResultSet, Run, summarise
+from bench.results import CellSummary, Failure, ResultSet, Run, summarise
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,14 @@ class Entry:
     """One cell of the table.
 
     summary: None where nothing was measured. ratio: of its median to the first row's.
-    failed, reason: how many trials failed, and why the first of them did that broke. skipped: none
-    broke, the machine lacks something.
+    failed, planned: how many trials failed, and of how many. reason: why the first of them did that
+    broke. skipped: none broke, the machine lacks something.
     """
 
     summary: CellSummary | None
     ratio: float | None
     failed: int
+    planned: int
     reason: str
     skipped: bool
 
@@ -45,29 +47,33 @@ def sections(results: ResultSet) -> list[Section]:
     """Lay a result set out, a section for each metric."""
     run = results.run
     summaries = {(s.variant, s.arm, s.metric): s for s in summarise(results)}
-    found = []
-    for probe, metric in _metrics(results):
-        rows: dict[str, list[Entry]] = {}
-        for variant in run.variants:
-            rows[variant] = []
-            for arm in run.asked.arms:
-                summary = summaries.get((variant, arm, metric))
-                first = summaries.get((next(iter(run.variants)), arm, metric))
-                ratio = (
-                    summary.median / first.median if summary and first and first.median else None
-                )
-                failures = [
-                    failure
-                    for failure in run.failures
-                    if (failure.variant, failure.arm, failure.probe) == (variant, arm, probe)
-                ]
-                failures.sort(key=lambda failure: failure.missing)
-                reason = failures[0].reason if failures else ""
-                skipped = bool(failures) and failures[0].missing
-                rows[variant].append(Entry(summary, ratio, len(failures), reason, skipped))
-        title = METRICS[metric].title if metric in METRICS else metric
-        found.append(Section(metric, title, run.asked.arms, rows))
-    return found
+    planned = Counter((t.variant, t.arm, t.probe) for t in run.plan)
+    failures: dict[tuple[str, str, str], list[Failure]] = {}
+    for failure in run.failures:
+        cell = failure.variant, failure.arm, failure.probe
+        failures.setdefault(cell, []).append(failure)
+    first = next(iter(run.variants))
+
+    def entry(variant: str, arm: str, probe: str, metric: str) -> Entry:
+        summary, base = summaries.get((variant, arm, metric)), summaries.get((first, arm, metric))
+        ratio = summary.median / base.median if summary and base and base.median else None
+        lost = failures.get((variant, arm, probe), [])
+        worst = min(lost, key=lambda failure: failure.missing, default=None)
+        reason, skipped = (worst.reason, worst.missing) if worst else ("", False)
+        return Entry(summary, ratio, len(lost), planned[variant, arm, probe], reason, skipped)
+
+    return [
+        Section(
+            metric,
+            METRICS[metric].title if metric in METRICS else metric,
+            run.asked.arms,
+            {
+                variant: [entry(variant, arm, probe, metric) for arm in run.asked.arms]
+                for variant in run.variants
+            },
+        )
+        for probe, metric in _metrics(results)
+    ]
 
 
 def _metrics(results: ResultSet) -> Iterator[tuple[str, str]]:

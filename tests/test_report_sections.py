@@ -96,6 +96,19 @@ def test_a_column_of_both_kinds_marks_the_ranges(tmp_path: Path) -> None:
     assert any("2 of 6 trials failed (lost)" in note for note in section.notes)
 
 
+def test_trials_that_failed_are_told_of_those_that_were_planned(tmp_path: Path) -> None:
+    run = a_run(blocks=6)
+    fewer = tuple(t for t in run.plan if (t.variant, t.probe) != ("vxlan", "rtt") or t.block < 4)
+    given = noisy(1)
+
+    def value(trial: PlannedTrial) -> list[float] | str:
+        lost = (trial.variant, trial.probe, trial.block) == ("vxlan", "rtt", 1)
+        return "lost" if lost else given(trial)
+
+    results = write_set(tmp_path / "a", replace(run, plan=fewer), value)
+    assert any("1 of 3 trials failed (lost)" in note for note in made(ladder.make([results])).notes)
+
+
 def test_one_block_has_no_interval(tmp_path: Path) -> None:
     section = made(ladder.make([a_set(tmp_path / "a", blocks=1)]))
     row = row_of(tables_of(section)[0], "veth")
@@ -303,7 +316,9 @@ def test_too_few_blocks_give_ratios_without_intervals(tmp_path: Path) -> None:
     assert {row[6].text for row in tables_of(section)[0].rows} == {"-"}
     assert {row[7].text for row in tables_of(section)[0].rows} == {"never"}
     assert any("too few blocks" in note for note in section.notes)
-    assert texts_in(pictures_of(section)[0])
+    written = " ".join(texts_in(pictures_of(section)[0]))
+    assert "too few blocks for intervals" in written
+    assert "95 %" not in written
 
 
 def test_sets_of_other_things_are_a_note_and_no_failure(tmp_path: Path) -> None:

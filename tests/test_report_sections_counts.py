@@ -82,6 +82,14 @@ def test_more_paths_than_lines_can_show_are_in_the_table_and_it_is_said(tmp_path
     assert any(f"{MOST} paths" in note for note in section.notes)
 
 
+def test_one_size_alone_is_no_line_and_nothing_is_said_to_be_left_out(tmp_path: Path) -> None:
+    run = a_run(arms=("native",), probes=("packet_rate_64",), blocks=1)
+    results = write_measured(tmp_path / "a", run, lambda t: Measurement({t.probe: [1e6]}))
+    section = made(sizes.make([results]))
+    assert pictures_of(section) == []
+    assert not any("are not drawn" in note for note in section.notes)
+
+
 def with_parameters(run: Run, parameters: dict[str, dict[str, object]]) -> Run:
     variants = {
         name: replace(record, parameters=parameters[name]) for name, record in run.variants.items()

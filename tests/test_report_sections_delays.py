@@ -1,5 +1,6 @@
 """What the section on delays says: pooled percentiles, what is left out, and round-trip times."""
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from bench.probes.delay import Delay
 from bench.report.distribution import delays
 from bench.report.sections import delays as section_of
 from bench.results import PlannedTrial, ResultSet, summarise
+from bench.units import format_value
 
 LOADS = ("delay_10", "delay_50")
 
@@ -281,6 +283,33 @@ def test_round_trips_of_many_paths_are_rows(tmp_path: Path) -> None:
     (picture,) = pictures_of(made(section_of.make([results])))
     assert [text for text in texts_in(picture) if text.startswith("path-")] == list(names)
     assert texts_in(picture).count("20.0 µs") >= 30
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 100])
+def test_half_of_the_round_trips_take_no_longer_than_is_said(tmp_path: Path, count: int) -> None:
+    run = a_run(("veth",), ("native",), ("rtt",), blocks=1)
+    values = [n * 1e-6 for n in range(1, count + 1)]
+    results = write_set(tmp_path / "a", run, lambda _: values)
+    (picture,) = pictures_of(made(section_of.make([results])))
+    middle = format_value(values[(count + 1) // 2 - 1], "s")
+    assert f"half of {count} values up to {middle}." in picture.text
+
+
+def test_the_load_is_said_to_be_a_share_of_what(tmp_path: Path) -> None:
+    own = loaded(tmp_path / "a", 1, 400)
+    shared = replace(own.run, asked=replace(own.run.asked, one_for_all=True))
+    one = dataclasses.replace(own, run=shared)
+    for sets, said in (([own], {"own"}), ([one], {"all"}), ([own, one], {"own", "all"})):
+        notes = made(section_of.make(sets)).notes
+        found = {
+            word
+            for word, text in (
+                ("own", "each path's own packet rate"),
+                ("all", "goes for all paths"),
+            )
+            if any(text in note for note in notes)
+        }
+        assert found == said
 
 
 def test_a_set_without_delays_or_round_trips_has_no_such_section(tmp_path: Path) -> None:

@@ -179,6 +179,13 @@ def test_a_quiet_run_says_that_there_is_nothing_to_warn_of() -> None:
     assert not [block for block in section.blocks if isinstance(block, Table)]
 
 
+def test_warnings_that_say_the_same_of_several_paths_are_one() -> None:
+    run = a_run(warnings=("rtt[veth,native]: slow", "rtt[vxlan,native]: slow"))
+    section = warnings.make([imagine("a", run, lambda _: {})])
+    assert "veth, vxlan: slow (rtt, native)" in texts(section)
+    assert "Warnings (1)" in [block.title for block in section.blocks]  # type: ignore[union-attr]
+
+
 def test_failures_stand_together_by_their_reason() -> None:
     run = a_run(blocks=4)
     lost = [trial for trial in run.plan if (trial.variant, trial.probe) == ("vxlan", "rtt")]

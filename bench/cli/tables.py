@@ -67,7 +67,7 @@ def render_summary(results: ResultSet, console: Console) -> None:
             table.add_column("spread", no_wrap=True)
             table.add_column("ratio", justify="right", no_wrap=True)
         for variant, entries in section.rows.items():
-            cells = [text for entry in entries for text in _entry(entry, run.asked.blocks, notes)]
+            cells = [text for entry in entries for text in _entry(entry, notes)]
             table.add_row(Text(variant), *map(Text, cells))
             exact &= all(e.summary.low is not None for e in entries if e.summary)
         console.print(table)
@@ -91,13 +91,14 @@ def render_summary(results: ResultSet, console: Console) -> None:
     )
 
 
-def _entry(entry: Entry, blocks: int, notes: _Notes) -> tuple[str, str, str]:
+def _entry(entry: Entry, notes: _Notes) -> tuple[str, str, str]:
     """Median, spread and ratio of one cell, or what stands for them."""
     if entry.summary is None:
         if not entry.failed:
             return "not measured", "", ""
         return "skipped" if entry.skipped else "failed", notes.mark(entry.reason), ""
-    text = f"{entry.failed} of {blocks} {'skipped' if entry.skipped else 'failed'}: {entry.reason}"
+    what = "skipped" if entry.skipped else "failed"
+    text = f"{entry.failed} of {entry.planned} {what}: {entry.reason}"
     mark = notes.mark(text) if entry.failed else ""
     value = format_value(entry.summary.median, entry.summary.unit)
     ratio = "" if entry.ratio is None else format_times(entry.ratio)

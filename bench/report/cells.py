@@ -147,13 +147,13 @@ def troubles(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> list[str]:
                     continue
                 where = f" of {source.set}" if several else ""
                 what = f"{variant} ({metric.title}, {source.arm}{where})"
-                found.setdefault(_trouble(entry, sets[source.number]), []).append(what)
+                found.setdefault(_trouble(entry), []).append(what)
     return [f"{said}: {', '.join(dict.fromkeys(what))}" for said, what in found.items()]
 
 
-def _trouble(entry: Entry, results: ResultSet) -> str:
+def _trouble(entry: Entry) -> str:
     reason = f" ({entry.reason})" if entry.reason else ""
     if entry.summary is None:
         return f"{absence(entry).capitalize()}{reason}"
     done = "skipped" if entry.skipped else "failed"
-    return f"{entry.failed} of {results.run.asked.blocks} trials {done}{reason}"
+    return f"{entry.failed} of {entry.planned} trials {done}{reason}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -68,8 +69,8 @@ def _told(item: tuple[str, list[float]]) -> str:
 
 
 def _at(found: Sequence[float], share: float) -> float:
-    """The value that a share of them reach at most."""
-    return found[round(share * (len(found) - 1))]
+    """The lowest value that at least a share of them reach at most; found: in rising order."""
+    return found[max(0, math.ceil(share * len(found)) - 1)]
 
 
 def _dress(span: Span, axis: Axes) -> None:

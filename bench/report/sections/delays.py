@@ -63,7 +63,7 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
             blocks += _under_load(load, arm, paths)
             notes |= dict.fromkeys(_notes(load, paths))
     if blocks:
-        notes = dict.fromkeys([*_reading(), *notes])
+        notes = dict.fromkeys([*_reading(sets), *notes])
     trips = round_trips(sets)
     if not blocks and not trips:
         return None
@@ -279,7 +279,7 @@ def _fields(path: _Path, kind: str, several: bool) -> tuple[Field, ...]:
 # ---- notes --------------------------------------------------------------------------------------
 
 
-def _reading() -> Iterator[str]:
+def _reading(sets: Sequence[ResultSet]) -> Iterator[str]:
     yield (
         "Delay under load is one way and open loop: it counts from when each datagram was due, not "
         "from when the sender got round to it (dashed), which would leave out what a stalled path "
@@ -288,9 +288,13 @@ def _reading() -> Iterator[str]:
     yield (
         "Pictures are of all trials of a path together and end where fewer than ten datagrams lie "
         "beyond, or where datagrams were lost; they are dotted where senders were late, so that "
-        "the path itself takes less. Figures in tables are medians over blocks. The load is a "
-        "share of each path's own packet rate."
+        "the path itself takes less. Figures in tables are medians over blocks."
     )
+    shared = {results.run.asked.one_for_all for results in sets}
+    if False in shared:
+        yield "The load is a share of each path's own packet rate."
+    if True in shared:
+        yield "One load that goes for all paths is a share of the first one's packet rate."
 
 
 def _notes(load: int, paths: Sequence[_Path]) -> Iterator[str]:

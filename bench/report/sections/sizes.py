@@ -50,8 +50,8 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
             "Goodput by payload is the packet rate times the bytes of UDP payload: the highest "
             "rate at which none is lost in half of the trials at least (RFC 9971)."
         )
-    many = [block.title for block in blocks if isinstance(block, Table)]
-    if len([block for block in blocks if isinstance(block, Picture)]) < len(many):
+    tables = [block for block in blocks if isinstance(block, Table)]
+    if any(len({row[0].text for row in table.rows}) > curves.MOST for table in tables):
         notes.append(
             f"More than {curves.MOST} paths are not drawn as lines; the tables have them all."
         )

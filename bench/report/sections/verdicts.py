@@ -92,10 +92,12 @@ def _intro(comparison: Comparison, title: str) -> str:
 
 
 def _chart(comparison: Comparison) -> Chart:
+    sized = any(row.low is not None for row in comparison.rows)
+    intervals = "with 95 % interval" if sized else "too few blocks for intervals"
     return Chart(
         series=_SERIES,
         rows=tuple(_rows(comparison.rows)),
-        label="new / old, with 95 % interval; shaded: changes that do not matter",
+        label=f"new / old, {intervals}; shaded: changes that do not matter",
         margin=comparison.margin,
     )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from bench.quality.rule import DISTURBANCES, Disturbance
-from bench.quality.words import CANARIES, closing
+from bench.quality.words import CANARIES, closing, folded
 from bench.report.model import Block, Column, Field, Section, Table, Words
 from bench.report.naming import set_names
 from bench.report.words import counted
@@ -36,8 +36,8 @@ def _of(run: Run, name: str, mark: str) -> Iterator[Block]:
     """What is to be said of one run. mark: what makes the names of its tables its own."""
     of = f" of {name}" if name else ""
     yield Words(tuple(_said(run)), title=name)
-    if run.warnings:
-        yield Words(run.warnings, title=f"Warnings{of} ({len(run.warnings)})")
+    if said := folded(run.warnings, run.variants):
+        yield Words(tuple(said), title=f"Warnings{of} ({len(said)})")
     if run.failures:
         yield _failures(run, f"failures{mark}", f"Not measured{of}")
     if any(a.figures for quality in run.quality for a in quality.attempts):

@@ -84,7 +84,8 @@ def _notes(answer: Answer) -> Iterator[str]:
     yield (
         f"Figures are per packet of {PAYLOAD} bytes that arrived, one way; intervals are of 95 %, "
         f"over blocks ({told}). In the arm parity, segmentation and receive offload are off on "
-        "every device."
+        "every device. The counts and the price of a cause are those of the first arm that has "
+        "them; what it accounts for in an arm comes from that arm's own."
     )
     for found in answer.ablations:
         if found.interactions:
