@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.quality.words import notes as quality_notes
 from bench.results import Cell, Failure, PlannedTrial, ResultSet, Series
+from bench.units import counted
 from bench.verdict import Pair, Row, judge
 
 Key = tuple[str, str, str]
@@ -83,6 +84,25 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     only_new: list[str]
     differences: list[str]
     notes: list[str]
+
+    @property
+    def left_out(self) -> Iterator[tuple[str, str, str]]:
+        """What has no verdict, or not one of every block: what it is, which cell, and why."""
+        yield from (("not comparable", item.name, item.reason) for item in self.refused)
+        yield from (("not measured", item.name, item.reason) for item in self.failed)
+        yield from (("partly measured", item.name, item.said) for item in self.partly)
+        yield from (("skipped", item.name, item.reason) for item in self.unknown)
+        yield from ((f"only in {self.old}", name, "") for name in self.only_old)
+        yield from ((f"only in {self.new}", name, "") for name in self.only_new)
+
+    @property
+    def uncertain(self) -> Iterator[str]:
+        """Why there is no verdict on some, each reason with how many it is of."""
+        rows: tuple[tuple[str, Sequence[CountRow | Row]], ...]
+        rows = (("count", self.counts), ("cell", self.rows))
+        for noun, judged in rows:
+            reasons = Counter(row.reason for row in judged if row.reason)
+            yield from (f"cannot tell: {text} ({counted(n, noun)})" for text, n in reasons.items())
 
     def exit_code(self, *, strict: bool) -> int:
         """0 no regression shown, 1 regression, 3 something has no verdict that should have one."""

@@ -1,6 +1,7 @@
 """How figures are written for people: values in their units, ratios, and what was visible."""
 
 import math
+from collections.abc import Callable
 
 _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
     "bit/s": ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"), (1.0, "bit/s")),
@@ -34,13 +35,17 @@ def scale_of(value: float, unit: str) -> tuple[float, str]:
     return next((s for s in scales if abs(value) >= s[0]), scales[-1])
 
 
-def format_range(low: float, high: float, unit: str) -> str:
+def format_range(
+    low: float, high: float, unit: str, write: Callable[[float, str], str] = format_value
+) -> str:
     """Return the two ends of an interval of values; a unit that both have stands there once.
+
+    write: how a value with its unit is written, the latter behind a space.
 
     >>> format_range(24.1e9, 26e9, "bit/s"), format_range(0.0009, 0.0011, "s")
     ('24.1 to 26.0 Gbit/s', '900 µs to 1.10 ms')
     """
-    first, last = format_value(low, unit), format_value(high, unit)
+    first, last = write(low, unit), write(high, unit)
     number, _, name = first.partition(" ")
     return f"{number if last.endswith(f' {name}') else first} to {last}"
 
@@ -60,6 +65,20 @@ def format_duration(seconds: float) -> str:
     ('90 s', '2 min')
     """
     return f"{seconds:.0f} s" if seconds < _IN_MINUTES else f"{seconds / 60:.0f} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return so many of something.
+
+    >>> counted(1, "block"), counted(8, "block")
+    ('1 block', '8 blocks')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def capitalised(text: str) -> str:
+    """Return `text` as it begins a sentence; all but its first letter stays as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def format_ratio(ratio: float) -> str:

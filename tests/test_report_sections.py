@@ -197,7 +197,7 @@ def test_a_why_set_shows_its_paths_and_not_its_instruments(tmp_path: Path) -> No
     asked = replace(run.asked, profile="why", scenarios=("veth", "vxlan"))
     section = made(ladder.make([write_set(tmp_path / "a", replace(run, asked=asked), noisy(1))]))
     assert [row[0].text for row in tables_of(section)[0].rows] == ["veth", "vxlan"]
-    assert any("1 variants of vnetbench why" in note for note in section.notes)
+    assert any("1 variant of vnetbench why" in note for note in section.notes)
 
 
 def test_rates_with_loss_have_tables_and_no_pictures_of_their_own(tmp_path: Path) -> None:
@@ -373,4 +373,4 @@ def test_what_could_not_be_compared_is_listed_with_its_reason(tmp_path: Path) ->
     said = {row[0].text: (row[1].text, row[2].text) for row in listed.rows}
     assert said["rtt[veth,native]"][0] == "not comparable"
     assert "seconds" in said["rtt[veth,native]"][1]
-    assert said["rtt[bridge,native]"][0] == "in one set"
+    assert said["rtt[bridge,native]"][0] == "only in a"

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.ab.model import Report
-from bench.cli.tables import ARMS, add_compared, compared, print_lines, table_of
+from bench.arms import explained
+from bench.cli.tables import add_compared, compared, print_lines, table_of
 from bench.metrics import METRICS
 from bench.sequential import Answer
 
@@ -28,7 +29,7 @@ def render_report(report: Report, console: Console) -> None:
         console.print(table)
     console.print()
     asked = report.asked
-    print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in asked.arms))
+    print_lines(console, explained(asked.arms))
     print_lines(console, (f"Not measured: {item.name}: {item.reason}" for item in report.failed))
     print_lines(console, (f"Note: {text}" for text in report.notes))
     looked_for = f"{100 * asked.look_for:g} %"

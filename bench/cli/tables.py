@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.arms import explained
 from bench.cli.layout import FittingTable
 from bench.metrics import METRICS
 from bench.quality.words import closing, folded
 from bench.units import (
+    capitalised,
     format_interval,
     format_ratio,
     format_times,
@@ -28,11 +30,6 @@ if TYPE_CHECKING:
     from bench.results import CellSummary, ResultSet
     from bench.summary import Entry
 
-ARMS = {
-    "native": "offloads as each path ships them",
-    "parity": "segmentation and receive offload off on every device",
-}
-"""What every table says of the arms it shows."""
 _TIMED = {"faster": "green", "slower": "bold red", "cannot tell": "dim"}
 _COUNTED = {"better": "green", "worse": "bold red", "same": "", "cannot tell": "dim"}
 
@@ -75,9 +72,7 @@ def render_summary(results: ResultSet, console: Console) -> None:
     first = next(iter(run.variants))
     console.print()
     print_lines(console, notes.lines())
-    print_lines(
-        console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in run.asked.arms)
-    )
+    print_lines(console, explained(run.asked.arms))
     print_lines(
         console,
         [
@@ -107,11 +102,9 @@ def _entry(entry: Entry, notes: _Notes) -> tuple[str, str, str]:
 
 def _spread(summary: CellSummary) -> str:
     """The interval relative to the median, so that it needs no unit of its own."""
-    low, high = summary.low, summary.high
-    if low is None or high is None:
-        low, high = summary.min, summary.max
     if summary.median == 0:
         return ""
+    low, high = summary.ends
     return f"{low / summary.median - 1:+.0%} {high / summary.median - 1:+.0%}"
 
 
@@ -133,18 +126,14 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     _render_counts(comparison.counts, console)
     console.print()
     timed, counted = [row.arm for row in comparison.rows], [row.arm for row in comparison.counts]
-    arms = dict.fromkeys([*timed, *counted])
-    print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
+    print_lines(console, explained([*timed, *counted]))
     print_lines(
-        console, (f"Not comparable: {item.name}: {item.reason}" for item in comparison.refused)
+        console,
+        (
+            f"{capitalised(what)}: {name}" + (f": {why}" if why else "")
+            for what, name, why in comparison.left_out
+        ),
     )
-    print_lines(
-        console, (f"Not measured: {item.name}: {item.reason}" for item in comparison.failed)
-    )
-    print_lines(console, (f"Partly measured: {item}" for item in comparison.partly))
-    print_lines(console, (f"Skipped: {item.name}: {item.reason}" for item in comparison.unknown))
-    print_lines(console, (f"Only in {comparison.old}: {name}" for name in comparison.only_old))
-    print_lines(console, (f"Only in {comparison.new}: {name}" for name in comparison.only_new))
     print_lines(console, (f"Differs: {text}" for text in comparison.differences))
     print_lines(console, (f"Note: {text}" for text in comparison.notes))
     print_lines(console, _totals(comparison))
@@ -152,17 +141,14 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
 
 def _totals(comparison: Comparison) -> Iterator[str]:
     """What the tables come to, and how to read them."""
+    yield from (f"{capitalised(text)}." for text in comparison.uncertain)
     old_and_new = f"Old {comparison.old}, new {comparison.new}: "
     if comparison.counts:
         judged: Counter[str] = Counter(row.verdict for row in comparison.counts)
-        reasons = Counter(row.reason for row in comparison.counts if row.reason)
-        yield from (f"Cannot tell: {text} ({n} counts)." for text, n in reasons.items())
         totals = ", ".join(f"{judged[verdict]} {verdict}" for verdict in _COUNTED)
         yield f"{old_and_new}{totals} of what was counted, beyond its tolerance."
     if comparison.rows or not comparison.counts:
         verdicts: Counter[str] = Counter(row.verdict for row in comparison.rows)
-        reasons = Counter(row.reason for row in comparison.rows if row.reason)
-        yield from (f"Cannot tell: {text} ({n} cells)." for text, n in reasons.items())
         yield old_and_new + ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in _TIMED) + "."
         yield (
             f"Ratio new/old with its 95 % interval; margin {100 * comparison.margin:g} %; "

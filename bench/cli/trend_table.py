@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from bench.cli.tables import ARMS, print_lines, table_of
+from bench.arms import explained
+from bench.cli.tables import print_lines, table_of
 from bench.metrics import METRICS
 from bench.trend.model import ChangeRecord, History, SetRecord, Trend
 from bench.units import format_interval, format_ratio, format_value, format_visible
@@ -136,8 +137,7 @@ def _some(lines: Sequence[str]) -> Iterable[str]:
 
 
 def _summary(trend: Trend, *, everything: bool) -> Iterator[str]:
-    for arm in dict.fromkeys(cell.arm for cell in trend.cells):
-        yield f"{arm}: {ARMS.get(arm, 'as the scenario says')}."
+    yield from explained(cell.arm for cell in trend.cells)
     verdicts = Counter(change.verdict for cell in trend.cells for change in cell.changes)
     visible = [cell.visible for cell in trend.cells if cell.visible is not None]
     if visible:

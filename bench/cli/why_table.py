@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli.tables import ARMS, print_lines, table_of
+from bench.arms import explained
+from bench.cli.tables import print_lines, table_of
 from bench.units import format_value
 from bench.why import written
 from bench.why.design import MEASURES
@@ -26,9 +27,8 @@ def render_answer(answer: Answer, console: Console) -> None:
     for ablations in _by(answer.ablations, lambda found: found.measure):
         console.print(_ablation_table(ablations))
     console.print()
-    arms = dict.fromkeys(gap.arm for gap in answer.gaps)
     blocks = {gap.measure: gap.blocks for gap in answer.gaps}
-    print_lines(console, (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms))
+    print_lines(console, explained(gap.arm for gap in answer.gaps))
     print_lines(
         console,
         [

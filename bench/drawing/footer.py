@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.drawing.plan import Plan
 from bench.drawing.shapes import Box, Label, Line, Mark, Shapes, line_height, width_of
+from bench.units import counted
 
 _SIGN = 0.36
 """Room for the sign before an explanation."""
@@ -33,8 +34,8 @@ class _Item:
 def footer(plan: Plan, left: float, top: float, right: float) -> Shapes:
     """Everything below the frames; its width and height are those of all down to its end."""
     marks = [_Item("mark", text, i) for i, text in enumerate(plan.notes, start=1)]
-    count = len(marks)
-    heading = f"{count} crossing{'s' * (count != 1)} of the line between user and kernel space"
+    crossings = counted(len(marks), "crossing")
+    heading = f"{crossings} of the line between user and kernel space"
     step = line_height() * _SIZE
     labels = [Label(left, top + line_height(bold=True) / 2, heading, "left", bold=True)]
     places = list(_in_columns(marks, left, top + line_height(bold=True) * 1.15, right, step))

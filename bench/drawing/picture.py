@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 
@@ -11,8 +10,10 @@ from bench.drawing.figure import figure_of
 from bench.drawing.plan import Plan, plan_of
 from bench.drawing.way import way_of
 from bench.errors import UsageError
+from bench.files import replace_file
 from bench.report import theme
 from bench.report.model import Picture
+from bench.report.naming import slug
 from bench.scenario import Scenario, Variant
 
 
@@ -20,7 +21,7 @@ def picture_of(name: str, scenario: Scenario, plan: Plan | None = None) -> Pictu
     """Draw a scenario that has been checked. name: of the variant; plan: if it is known already."""
     way = way_of(scenario)
     return Picture(
-        name=f"topology-{slug(name)}",
+        name=slug("topology", name),
         title=f"{name}: {scenario.title}",
         text=theme.described([scenario.title, *words.in_words(scenario, way)]),
         draw=partial(figure_of, plan or plan_of(scenario, way)),
@@ -37,11 +38,6 @@ def save(variant: Variant, file: Path) -> None:
     else:
         data = theme.svg(picture, themed=False).encode()
     try:
-        file.write_bytes(data)
+        replace_file(file, data)
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
-
-
-def slug(text: str) -> str:
-    """`text` as it may stand in the name of a picture."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

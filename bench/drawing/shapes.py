@@ -67,7 +67,6 @@ class Line:
 
     points: tuple[tuple[float, float], ...]
     depth: int = 0
-    arrow: bool = True
 
 
 @dataclass(frozen=True)

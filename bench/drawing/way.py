@@ -79,6 +79,8 @@ class _Walk:
         self._wiring = wire(scenario)
         self._ends = parse_ref(scenario.endpoints.client), parse_ref(scenario.endpoints.server)
         self._refs = [hop.ref for hop in trace(scenario, *self._ends)]
+        self._next = 0
+        """The position in `_refs` of the next device."""
         self._packets = [_Packet(server_address(scenario))]
         self._leg = Leg()
         self._decrypted = False
@@ -89,7 +91,6 @@ class _Walk:
         """Follow it all the way."""
         client = self._ends[0].host
         self._stop(Stop("process", client, "client"))
-        self._next = 0
         arrival = self._send(client)
         while arrival is not None:
             ref = self._refs[self._next]

@@ -7,6 +7,7 @@ from itertools import groupby
 from bench.devices import Bridge, DeviceRef, Geneve, Netkit, Nic, Stacked, Vxlan, Wireguard
 from bench.drawing.model import Crossing, Stop, Way
 from bench.scenario import Scenario
+from bench.units import capitalised, counted
 
 _MOST_ADDRESSES = 2
 _LONGEST = 36
@@ -26,8 +27,7 @@ def what_it_is(scenario: Scenario, ref: DeviceRef) -> str:
     about = ""
     match device:
         case Bridge():
-            ports = len(device.ports)
-            about = f", {ports} port{'s' * (ports != 1)}"
+            about = f", {counted(len(device.ports), 'port')}"
         case Vxlan() | Geneve():
             about = f" {device.vni}, UDP {device.port}"
         case Wireguard():
@@ -67,7 +67,7 @@ def crossing(crossed: Crossing) -> str:
 def crossings(way: Way) -> str:
     """How many crossings there are, and each by its number."""
     parts = [f"{c.number} {crossing(c)}" for c in way.crossings]
-    count = f"{len(parts)} crossing{'s' * (len(parts) != 1)}"
+    count = counted(len(parts), "crossing")
     return f"{count} of the line between user and kernel space: {', '.join(parts)}"
 
 
@@ -83,7 +83,7 @@ def in_words(scenario: Scenario, way: Way) -> list[str]:
             items += [f"crossing {crossed.number}"] if crossed else []
             items.append(_item(scenario, stop))
         where = f"on {host}" if host else "in a process between them"
-        said.append(_first_up(f"{_how(way, position)}{where}: {', '.join(items)}"))
+        said.append(capitalised(f"{_how(way, position)}{where}: {', '.join(items)}"))
         position += len(stops)
     counts = f"{way.traversals} passes through an IP layer and {way.device_hops} device hops"
     return [*said, crossings(way), counts]
@@ -109,7 +109,3 @@ def _item(scenario: Scenario, stop: Stop) -> str:
     if stop.kind == "process" and not stop.details:
         return f"the {name}" if stop.name in ("client", "server", "pump") else name
     return f"{name} ({' '.join(map(shortened, stop.details))})" if stop.details else name
-
-
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from bench.report import theme
 from bench.report.axes import Span, linear_ticks
 from bench.report.model import Picture
-from bench.report.naming import in_lines
+from bench.report.naming import evenly, in_lines, numbered
 from bench.report.rows import MOST, TOLD
 from bench.report.theme import ink
+from bench.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,12 +55,10 @@ def pictures(name: str, title: str, panels: Sequence[str], rows: Rows) -> Iterat
     """The rows in as many pictures as it takes, with the same axes; none without a count."""
     if not any(bar.observed is not None for _, bars in rows for bar in bars):
         return
-    count = math.ceil(len(rows) / MOST)
-    for number in range(count):
-        part = rows[number * len(rows) // count : (number + 1) * len(rows) // count]
+    for own_name, own_title, part in numbered(name, title, evenly(rows, MOST)):
         yield Picture(
-            name=f"{name}-{number + 1}" if number else name,
-            title=f"{title} ({number + 1} of {count})" if count > 1 else title,
+            name=own_name,
+            title=own_title,
             text=theme.described([title, *_told(panels, part)]),
             draw=partial(_draw, panels, rows, part),
         )
@@ -75,7 +74,7 @@ def _told(panels: Sequence[str], rows: Rows) -> Iterator[str]:
         ]
         yield f"{label}: {', '.join(said) or 'not measured'}"
     if len(rows) > TOLD:
-        yield f"{len(rows) - TOLD} rows more are in the table"
+        yield f"the table has {counted(len(rows) - TOLD, 'row')} more"
 
 
 # ---- drawing ------------------------------------------------------------------------------------

@@ -91,13 +91,6 @@ def interval_title(summaries: Sequence[CellSummary]) -> str:
     return RANGE if exact == {False} else "interval"
 
 
-def ends(summary: CellSummary) -> tuple[float, float]:
-    """The 95 % interval, or the lowest and highest block where these are too few for one."""
-    if summary.low is None or summary.high is None:
-        return summary.min, summary.max
-    return summary.low, summary.high
-
-
 def absence(entry: Entry) -> str:
     """What stands in the place of a value."""
     if not entry.failed:
@@ -123,7 +116,7 @@ def interval_field(entry: Entry | None, title: str) -> Field:
     summary = entry.summary
     if summary.blocks == 1:
         return Field("one block", 0.0, "dim")
-    low, high = ends(summary)
+    low, high = summary.ends
     odd = title not in (EXACT, RANGE) and summary.low is None
     text = format_range(low, high, summary.unit)
     return Field(f"{text} (range)" if odd else text, high - low)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.report import theme
 from bench.report.model import Picture
-from bench.report.naming import in_lines
+from bench.report.naming import evenly, in_lines, numbered
 from bench.report.theme import MARKERS, SERIES, ink
 
 if TYPE_CHECKING:
@@ -72,12 +72,10 @@ def pictures(
     told: a path in words. panels: those of a picture of these paths. dashed, dotted: what these
     lines are, for the legend.
     """
-    count = math.ceil(len(paths) / GROUP)
-    for number in range(count):
-        part = paths[number * len(paths) // count : (number + 1) * len(paths) // count]
+    for own_name, own_title, part in numbered(name, title, evenly(paths, GROUP)):
         yield Picture(
-            name=f"{name}-{number + 1}" if number else name,
-            title=f"{title} ({number + 1} of {count})" if count > 1 else title,
+            name=own_name,
+            title=own_title,
             text=theme.described([title, *map(told, part)]),
             draw=partial(_draw_part, panels, part, dashed, dotted),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,11 +12,9 @@ from bench.report import html, markdown, theme
 from bench.report.build import pictures
 from bench.report.model import Picture, Report
 
-_MADE = b"made by vnetbench report"
+_MADE = theme.SOFTWARE.encode()
 _MARKS = (html.MARK.encode(), markdown.MARK.encode(), _MADE)
 """What our files have in their first lines: pages, texts, pictures."""
-_IHDR = 33
-"""Bytes of a PNG file up to where further chunks may stand."""
 _HEAD = 2_000
 """Bytes of a file in which it says whose it is."""
 
@@ -78,16 +75,9 @@ def save_pictures(
 def drawn(picture: Picture, kind: Literal["svg", "png"]) -> bytes:
     """A picture as a file of its own."""
     if kind == "png":
-        data = theme.png(picture)
-        return data[:_IHDR] + _chunk(b"tEXt", b"Comment\0" + _MADE) + data[_IHDR:]
+        return theme.png(picture)
     header, _, rest = theme.svg(picture, themed=False).encode().partition(b"\n")
     return b"\n".join((header, b"<!-- %b -->" % _MADE, rest))
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    """A part of a PNG file."""
-    check = zlib.crc32(kind + content)
-    return len(content).to_bytes(4) + kind + content + check.to_bytes(4)
 
 
 def select(report: Report, names: Sequence[str]) -> list[Picture]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.report import theme
 from bench.report.axes import Span, ratio_span, show_ratios, show_values, span_of
 from bench.report.model import Picture
-from bench.report.naming import in_lines
+from bench.report.naming import in_lines, numbered
 from bench.report.theme import ink
+from bench.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,16 +105,14 @@ def pictures(name: str, title: str, intro: str, chart: Chart) -> tuple[Picture, 
     """
     if not any(True for _ in chart.marks):
         return ()
-    parts = list(_parts(chart.rows))
-    count = f" of {len(parts)}" if len(parts) > 1 else ""
     return tuple(
         Picture(
-            name=f"{name}-{number}" if number > 1 else name,
-            title=f"{title} ({number}{count})" if count else title,
+            name=own_name,
+            title=own_title,
             text=theme.described([intro, *_told(chart, rows)]),
             draw=partial(_draw, chart, rows),
         )
-        for number, rows in enumerate(parts, 1)
+        for own_name, own_title, rows in numbered(name, title, list(_parts(chart.rows)))
     )
 
 
@@ -151,7 +150,7 @@ def _told(chart: Chart, rows: Sequence[Row]) -> Iterator[str]:
             yield f"{above}{row.label}: {', '.join(said)}"
             above = ""
     if more := sum(not row.heading for row in rows) - told:
-        yield f"{more} rows more are in the table"
+        yield f"the table has {counted(more, 'row')} more"
 
 
 # ---- drawing ------------------------------------------------------------------------------------

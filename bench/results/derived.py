@@ -35,6 +35,13 @@ class CellSummary(msgspec.Struct, frozen=True, kw_only=True):
     min: float
     max: float
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The interval, or where there is none the lowest and the highest block."""
+        if self.low is None or self.high is None:
+            return self.min, self.max
+        return self.low, self.high
+
 
 class _Summary(msgspec.Struct, frozen=True):
     format: int

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from bench.probes.priced import PAYLOAD
 from bench.topology import Arm
-from bench.units import format_times, format_value, significant
+from bench.units import capitalised, format_times, format_value, significant
 from bench.why.causes import CAUSES
 from bench.why.design import MEASURES
 from bench.why.model import Ablation, Answer, Bridge, Estimate, Gap, Share
@@ -143,7 +143,7 @@ def _of_the_gap(part: Estimate, found: Ablation) -> Estimate:
 
 def _what(measure: str) -> str:
     """A measure at the beginning of a sentence."""
-    return MEASURES[measure][0].upper() + MEASURES[measure][1:]
+    return capitalised(MEASURES[measure])
 
 
 # ---- how figures are written --------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.report.model import Column, Field, Section, Table
 from bench.report.naming import path_name, set_names
+from bench.report.words import moment
 from bench.results import ResultSet
 from bench.units import format_value
 
@@ -45,8 +46,8 @@ def _asked(results: ResultSet) -> Facts:
     run, asked = results.run, results.run.asked
     overrides = "".join(f" -p {text}" for text in asked.overrides)
     return {
-        "started": _time(run.started),
-        "finished": _time(run.finished) if run.finished else "not finished",
+        "started": moment(run.started),
+        "finished": moment(run.finished) if run.finished else "not finished",
         "status": run.status,
         "purpose": run.purpose,
         "profile": asked.profile,
@@ -64,10 +65,6 @@ def _asked(results: ResultSet) -> Facts:
         "id": run.id,
         **{f"settings of {probe}": _settings(found) for probe, found in asked.settings.items()},
     }
-
-
-def _time(text: str) -> str:
-    return text.replace("T", " ").replace("Z", " UTC")
 
 
 def _settings(found: Mapping[str, Any]) -> str:

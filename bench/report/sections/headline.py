@@ -10,14 +10,14 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.report.model import Block, Section, Words
 from bench.report.naming import path_name, renamed, set_names
-from bench.report.words import counted, listed, span, value
+from bench.report.words import listed, value
 from bench.results import CellSummary, ResultSet, summarise
-from bench.units import significant
+from bench.units import capitalised, counted, format_range, significant
+from bench.why.experiment import PROFILE
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
 
-_WHY = "why"
 _RATES = {"bit/s", "packet/s"}
 _CLOSE = 1.1
 _NAMED = 3
@@ -98,7 +98,7 @@ def _notices(results: ResultSet) -> Iterator[str]:
 def _measured(results: ResultSet) -> Iterator[tuple[str, str]]:
     """For the first metric of each probe, in each arm: what, and a sentence."""
     run = results.run
-    if run.asked.profile == _WHY and len(run.asked.scenarios) > 1:
+    if run.asked.profile == PROFILE and len(run.asked.scenarios) > 1:
         slow, fast, *_ = map(path_name, run.asked.scenarios)
         yield "Why", f"this set tells what makes {slow} slower than {fast}, cause by cause."
         return
@@ -108,7 +108,7 @@ def _measured(results: ResultSet) -> Iterator[tuple[str, str]]:
             found = [s for s in summaries if (s.metric, s.arm) == (metric, arm)]
             if found:
                 title = METRICS[metric].title
-                yield f"{title[0].upper()}{title[1:]}, {arm}", _ends(metric, found)
+                yield f"{capitalised(title)}, {arm}", _ends(metric, found)
 
 
 def _first_metrics(results: ResultSet) -> Iterator[str]:
@@ -156,28 +156,20 @@ def _superlatives(metric: str) -> tuple[str, str]:
 
 def _figure(summary: CellSummary, all_: Sequence[CellSummary]) -> str:
     """A median with its interval, where it has one, and whose intervals overlap with that."""
-    low, high = _interval(summary)
+    low, high = summary.ends
     others = [
         other.variant
         for other in all_
-        if other.variant != summary.variant
-        and _interval(other)[0] <= high
-        and low <= _interval(other)[1]
+        if other.variant != summary.variant and other.ends[0] <= high and low <= other.ends[1]
     ]
     said = ["one block"] if summary.blocks == 1 else []
     if low < high:
-        said.append(span(low, high, summary.unit))
+        said.append(format_range(low, high, summary.unit, value))
     if others:
         named = listed(others) if len(others) <= _NAMED else f"{len(others)} others"
         said.append(f"overlapping {named}")
     behind = f" ({', '.join(said)})" if said else ""
     return f"{value(summary.median, summary.unit)}{behind}"
-
-
-def _interval(summary: CellSummary) -> tuple[float, float]:
-    if summary.low is None or summary.high is None:
-        return summary.min, summary.max
-    return summary.low, summary.high
 
 
 # ---- several sets -------------------------------------------------------------------------------

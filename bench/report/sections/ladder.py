@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.cli.tables import ARMS
+from bench.arms import explained
 from bench.counts import TOLERANCES
 from bench.metrics import DELAY_LOADS, PACKET_RATES
 from bench.report import rows
@@ -15,7 +15,6 @@ from bench.report.cells import (
     Metric,
     Source,
     absence,
-    ends,
     gather,
     interval_field,
     interval_title,
@@ -29,12 +28,11 @@ from bench.report.rows import Absent, Chart, Mark, Row, Series
 from bench.report.theme import MARKERS
 from bench.results import ResultSet
 from bench.summary import Entry
-from bench.units import format_value
+from bench.units import counted, format_value
+from bench.why.experiment import PROFILE
 
 _WITH_LOSS = {id_ for goals in PACKET_RATES.values() for loss, id_ in goals.items() if loss}
 """Their pictures would be those of the rates without loss once more; tables tell them apart."""
-_WHY = "why"
-"""Profile of runs whose other variants are instruments and no paths to choose from."""
 
 
 def make(sets: Sequence[ResultSet]) -> Section | None:
@@ -75,7 +73,7 @@ def _paths(metric: Metric, sets: Sequence[ResultSet]) -> Metric | None:
 
 def _is_instrument(variant: str, results: ResultSet) -> bool:
     asked = results.run.asked
-    return asked.profile == _WHY and variant not in map(path_name, asked.scenarios)
+    return asked.profile == PROFILE and variant not in map(path_name, asked.scenarios)
 
 
 def _blocks_of(metric: Metric) -> Iterator[Picture | Table]:
@@ -127,7 +125,7 @@ def _line(number: int, entry: Entry) -> Mark | Absent:
         word = absence(entry)
         return Absent(word, "bad" if word == "failed" else "dim")
     summary = entry.summary
-    low, high = ends(summary)
+    low, high = summary.ends
     text = format_value(summary.median, summary.unit)
     return Mark(number, summary.median, low, high, text, bare=summary.blocks == 1)
 
@@ -183,8 +181,7 @@ def _table(name: str, title: str, metric: Metric) -> Table:
 
 
 def _notes(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> Iterator[str]:
-    arms = dict.fromkeys(source.arm for metric in metrics for source in metric.sources)
-    yield from (f"{arm}: {ARMS.get(arm, 'as the scenario says')}." for arm in arms)
+    yield from explained(source.arm for metric in metrics for source in metric.sources)
     kinds = {interval_title([s]) for metric in metrics for s in metric.summaries}
     if EXACT in kinds:
         yield "Lines and intervals: 95 % intervals of the median over blocks."
@@ -203,7 +200,7 @@ def _notes(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> Iterator[str
     }
     if left:
         yield (
-            f"{len(left)} variants of vnetbench why (doses and techniques) are left out here; what "
-            "they were measured for is said where the gap is explained."
+            f"Left out here: {counted(len(left), 'variant')} of vnetbench why (doses and "
+            "techniques); what these were measured for is said where the gap is explained."
         )
     yield from (f"{text}." for text in troubles(metrics, sets))

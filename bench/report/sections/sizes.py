@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.metrics import PACKET_RATES
 from bench.report import curves
 from bench.report.axes import show_at, show_values, span_of
-from bench.report.cells import ends, interval_title
+from bench.report.cells import interval_title
 from bench.report.curves import Line, Panel
 from bench.report.model import Column, Field, Picture, Section, Table
 from bench.report.naming import set_names, slug
@@ -108,7 +108,7 @@ def _payload_panels(paths: Sequence[_Path], shown: Sequence[_Path]) -> list[Pane
 
 def _ends(path: _Path) -> Iterator[tuple[float, float]]:
     for at, summary in path.at.items():
-        for end in (summary.median, *ends(summary)):
+        for end in (summary.median, *summary.ends):
             yield at, end
 
 
@@ -117,7 +117,7 @@ def _line(path: _Path, *, by_size: bool) -> Line:
     factors = {at: at * _BITS if by_size else 1.0 for at in path.at}
     points = tuple((at, summary.median * factors[at]) for at, summary in path.at.items())
     intervals = tuple(
-        (at, *(end * factors[at] for end in ends(summary)))
+        (at, *(end * factors[at] for end in summary.ends))
         for at, summary in path.at.items()
         if summary.blocks > 1
     )
@@ -156,7 +156,7 @@ def _payload_fields(path: _Path, sizes: Sequence[float]) -> tuple[Field, ...]:
 def _interval(summary: CellSummary) -> Field:
     if summary.blocks == 1:
         return Field("one block", 0.0, "dim")
-    low, high = ends(summary)
+    low, high = summary.ends
     return Field(format_range(low, high, summary.unit), high - low)
 
 

@@ -177,29 +177,19 @@ def _counted(name: str, title: str, found: Sequence[CountRow]) -> Table:
 
 def _left_out(name: str, title: str, comparison: Comparison) -> Table | None:
     """All that has no verdict, or not one of every block, and why."""
-    lines = [
-        *((item.name, "not comparable", item.reason) for item in comparison.refused),
-        *((item.name, "not measured", item.reason) for item in comparison.failed),
-        *((item.name, "partly measured", item.said) for item in comparison.partly),
-        *((item.name, "skipped", item.reason) for item in comparison.unknown),
-        *((cell, "in one set", f"only in {comparison.old}") for cell in comparison.only_old),
-        *((cell, "in one set", f"only in {comparison.new}") for cell in comparison.only_new),
-    ]
-    if not lines:
-        return None
     columns = (Column("cell"), Column("what"), Column("why"))
     tones: dict[str, Tone] = {"not measured": "bad", "not comparable": "bad"}
     fields = tuple(
         (Field(cell), Field(what, tone=tones.get(what, "dim")), Field(why))
-        for cell, what, why in lines
+        for what, cell, why in comparison.left_out
     )
+    if not fields:
+        return None
     return Table(name, title, columns, fields)
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:
     """What limits the verdicts."""
-    judged: list[Verdict | CountRow] = [*comparison.rows, *comparison.counts]
-    reasons = Counter(row.reason for row in judged if row.reason)
-    yield from (f"cannot tell: {text} ({n} cells)." for text, n in reasons.items())
+    yield from (f"{text}." for text in comparison.uncertain)
     yield from (f"differs: {text}." for text in comparison.differences)
     yield from (f"{text}." for text in comparison.notes)

@@ -9,9 +9,9 @@ from bench.quality.rule import DISTURBANCES, Disturbance
 from bench.quality.words import CANARIES, closing, folded
 from bench.report.model import Block, Column, Field, Section, Table, Words
 from bench.report.naming import set_names
-from bench.report.words import counted
+from bench.report.words import moment
 from bench.results import Attempt, ResultSet, Run
-from bench.units import format_value
+from bench.units import counted, format_value
 
 _CANARY_UNITS = {"memcpy": "B/s", "system_call": "s", "loopback": "s"}
 
@@ -129,7 +129,7 @@ def _canaries(run: Run, name: str, title: str) -> Table:
     rows = tuple(
         (
             Field(str(canary.block), canary.block),
-            Field(canary.taken.replace("T", " ").replace("Z", " UTC")),
+            Field(moment(canary.taken)),
             *(_part(canary.values.get(part), unit) for part, unit in _CANARY_UNITS.items()),
             _spoilt(canary.spoilt),
         )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
-from typing import TypeVar
 
 from bench.errors import UsageError
 from bench.probes.priced import PAYLOAD
 from bench.report.model import Block, Column, Field, Picture, Section, Table, Words
-from bench.report.naming import reason, set_names
+from bench.report.naming import reason, set_names, slug
 from bench.results import ResultSet
-from bench.units import format_value
+from bench.units import capitalised, format_value
 from bench.why import written
 from bench.why.design import MEASURES
 from bench.why.experiment import PROFILE
@@ -27,7 +25,6 @@ _LEAD = (
     "is what it accounts for. What the pump's techniques save is found out in two ways: by "
     "measuring every combination of them, and from counts and prices."
 )
-_Item = TypeVar("_Item")
 
 
 def make(sets: Sequence[ResultSet]) -> Section | None:
@@ -69,8 +66,8 @@ def _blocks(answer: Answer) -> Iterator[Block]:
         if picture is not None:
             yield picture
         gaps = [gap for gap in answer.gaps if gap.measure == measure]
-        for _, alike in _grouped(gaps, lambda gap: gap.fast):
-            yield _gap_table(alike, answer)
+        for fast in dict.fromkeys(gap.fast for gap in gaps):
+            yield _gap_table([gap for gap in gaps if gap.fast == fast], answer)
         ablations = [found for found in answer.ablations if found.measure == measure]
         if ablations:
             yield techniques(ablations)
@@ -120,8 +117,8 @@ def _gap_table(gaps: Sequence[Gap], answer: Answer) -> Table:
     rows.append((Field("not explained"), *_dashes(3), *_figures(left)))
     rows.append(_whole_row(first.slow, [gap.slow_time for gap in gaps]))
     return Table(
-        f"why-{first.measure}-{_word(first.fast)}-{_word(first.slow)}",
-        f"{_first_up(MEASURES[first.measure])}: from {first.fast} to {first.slow}",
+        slug("why", first.measure, first.fast, first.slow),
+        f"{capitalised(MEASURES[first.measure])}: from {first.fast} to {first.slow}",
         tuple(columns),
         tuple(rows),
     )
@@ -176,8 +173,8 @@ def _ablation_table(found: Ablation) -> Table:
     rows = [_effect_row(effect, found) for effect in found.effects]
     rows.append((Field("all together"), total, _of_gap(whole, found), *_dashes(4)))
     return Table(
-        f"why-{found.measure}-{_word(found.arm)}-techniques",
-        f"{_first_up(MEASURES[found.measure])}, {found.arm}: what techniques save {found.path}",
+        slug("why", found.measure, found.arm, "techniques"),
+        f"{capitalised(MEASURES[found.measure])}, {found.arm}: what techniques save {found.path}",
         columns,
         tuple(rows),
     )
@@ -222,21 +219,3 @@ def _dash() -> Field:
 
 def _dashes(count: int) -> list[Field]:
     return [_dash()] * count
-
-
-def _word(text: str) -> str:
-    """A path's or an arm's name as a part of a table's."""
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in text.lower()).strip("-")
-
-
-def _first_up(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _grouped(
-    items: Sequence[_Item], key: Callable[[_Item], str]
-) -> Iterator[tuple[str, list[_Item]]]:
-    """Items with the same key together, in the order in which the keys come first."""
-    order = {k: i for i, k in enumerate(dict.fromkeys(map(key, items)))}
-    for found, group in groupby(sorted(items, key=lambda item: order[key(item)]), key=key):
-        yield found, list(group)
