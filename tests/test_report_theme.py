@@ -119,7 +119,8 @@ def test_a_picture_has_a_title_and_a_text_for_those_who_do_not_see_it(themed: bo
     assert (text.tag, text.text) == (f"{SVG}desc", "In words: 5 < 7.")
     if themed:
         assert root.get("role") == "img"
-        assert root.get("aria-labelledby") == f"{title.get('id')} {text.get('id')}"
+        assert root.get("aria-labelledby") == title.get("id")
+        assert root.get("aria-describedby") == text.get("id")
 
 
 def test_two_pictures_in_one_page_share_no_id_and_every_reference_is_kept() -> None:

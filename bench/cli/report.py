@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from bench.cli.options import also_given
 from bench.errors import UsageError
 from bench.results import load
 
@@ -62,9 +63,11 @@ def report(
     anything else is not.
     """
     format_ = given or _format_of(place, figures)
+    if listing and (others := also_given("runs", "listing")):
+        raise UsageError(f"--list takes nothing but result sets; leave out {', '.join(others)}")
     _refuse_useless(format_, place, figures, opening=opening)
     sets = _load(runs)
-    if format_ in ("csv", "json") and not listing:
+    if format_ in ("csv", "json"):
         _save_data(sets, format_, place, force=force)
         return
     from bench.report.build import build  # noqa: PLC0415 - it needs numpy

@@ -10,7 +10,7 @@ What it does not come by stands below, or beside.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from bench.devices import Bridge, DeviceRef, Nic, Pair, Stacked, Tap
@@ -68,7 +68,7 @@ class Plan:
     frames: tuple[Frame, ...]
     beside: tuple[Frame, ...]
     legs: tuple[Leg, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...]
 
 
 def plan_of(scenario: Scenario, way: Way | None = None) -> Plan:

@@ -66,7 +66,9 @@ def _short(number: re.Match[str]) -> str:
 
 def _head(attributes: str, picture: Picture, inks: Mapping[str, str] | None) -> str:
     title, text = f"{picture.name}-title", f"{picture.name}-text"
-    named = "" if inks is None else f'role="img" aria-labelledby="{title} {text}" '
+    named = (
+        "" if inks is None else f'role="img" aria-labelledby="{title}" aria-describedby="{text}" '
+    )
     return (
         f'<svg {named}stroke-linejoin="round" stroke-linecap="butt" {attributes}>'
         f'<title id="{title}">{escape(_NOT_XML.sub(" ", picture.title))}</title>'
