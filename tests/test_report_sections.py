@@ -192,6 +192,16 @@ def test_sets_that_complement_each_other_share_a_ladder(tmp_path: Path) -> None:
     assert [row[0].text for row in tables_of(section)[1].rows] == ["veth", "bridge"]
 
 
+def test_where_sets_begin_with_different_paths_it_is_said_what_ratios_are_to(
+    tmp_path: Path,
+) -> None:
+    one = a_set(tmp_path / "a", probes=("rtt",))
+    other = a_set(tmp_path / "b", probes=("rtt",), variants=("bridge", "vxlan"))
+    said = "Ratios are to veth in a and bridge in b."
+    assert said in made(ladder.make([one, other])).notes
+    assert not any(note.startswith("Ratios") for note in made(ladder.make([one, one])).notes)
+
+
 def test_a_why_set_shows_its_paths_and_not_its_instruments(tmp_path: Path) -> None:
     run = a_run(variants=("veth", "vxlan", "vxlan[hops=1]"), probes=("rtt",))
     asked = replace(run.asked, profile="why", scenarios=("veth", "vxlan"))

@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cli.tables import compared
+from bench.report import words
 from bench.sequential import Answer
 from bench.units import (
+    capitalised,
+    counted,
     format_interval,
     format_range,
     format_ratio,
@@ -54,6 +57,16 @@ def test_a_range_says_a_unit_once_where_both_ends_have_it() -> None:
     assert format_range(24.1e9, 26e9, "bit/s") == "24.1 to 26.0 Gbit/s"
     assert format_range(9e-4, 1.1e-3, "s") == "900 µs to 1.10 ms"
     assert format_range(1.0, 2.0, "furlong") == "1.00 to 2.00 furlong"
+
+
+def test_a_range_is_written_as_its_ends_are() -> None:
+    assert format_range(2.0, 2.1, "1/packet", words.value) == "2.00 to 2.10 a packet"
+    assert format_range(2.0, 2.1, "1", words.value) == "2.00 to 2.10"
+
+
+def test_one_is_not_a_plural_and_a_sentence_begins_with_a_capital() -> None:
+    assert [counted(n, "row") for n in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+    assert [capitalised(text) for text in ("", "a TCP stream")] == ["", "A TCP stream"]
 
 
 @given(st.floats(1e-9, 1e12), st.sampled_from(["bit/s", "packet/s", "s", "byte", "1"]))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bench.report import theme
 from bench.report.axes import Span, linear_ticks
 from bench.report.model import Picture
-from bench.report.naming import evenly, in_lines, numbered
+from bench.report.naming import in_lines
+from bench.report.parts import evenly, numbered
 from bench.report.rows import MOST, TOLD
 from bench.report.theme import ink
 from bench.units import counted

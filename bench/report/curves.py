@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.report import theme
 from bench.report.model import Picture
-from bench.report.naming import evenly, in_lines, numbered
+from bench.report.naming import in_lines
+from bench.report.parts import evenly, numbered
 from bench.report.theme import MARKERS, SERIES, ink
 
 if TYPE_CHECKING:

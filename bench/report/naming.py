@@ -5,17 +5,14 @@ A report is passed on, so nothing in it says where on the machine something lies
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from bench.errors import ScenarioError, UsageError
 from bench.results import ResultSet
 
-Item = TypeVar("Item")
 _WIDTH, _LINES = 34, 4
 """Characters of a line beside a picture, and how many lines a name may have there."""
 
@@ -62,22 +59,6 @@ def path_name(asked: str) -> str:
     """What a variant is called that was asked for by its scenario's name or file."""
     base, bracket, parameters = asked.partition("[")
     return f"{Path(base).stem}{bracket}{parameters}"
-
-
-def evenly(items: Sequence[Item], most: int) -> list[Sequence[Item]]:
-    """Items in as few parts of at most `most` as it takes, about as many in each."""
-    total, count = len(items), math.ceil(len(items) / most)
-    return [items[n * total // count : (n + 1) * total // count] for n in range(count)]
-
-
-def numbered(name: str, title: str, parts: Sequence[Item]) -> Iterator[tuple[str, str, Item]]:
-    """The name and the title of each picture of what takes several, with its part."""
-    for number, part in enumerate(parts, 1):
-        yield (
-            f"{name}-{number}" if number > 1 else name,
-            f"{title} ({number} of {len(parts)})" if len(parts) > 1 else title,
-            part,
-        )
 
 
 def slug(*parts: str) -> str:

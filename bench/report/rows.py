@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.report import theme
 from bench.report.axes import Span, ratio_span, show_ratios, show_values, span_of
 from bench.report.model import Picture
-from bench.report.naming import in_lines, numbered
+from bench.report.naming import in_lines
+from bench.report.parts import numbered
 from bench.report.theme import ink
 from bench.units import counted
 

@@ -37,11 +37,11 @@ def _values(sets: Sequence[ResultSet]) -> dict[str, dict[str, list[float]]]:
     having = [n for n, r in enumerate(sets) if any(s.metric == _RTT for s in r.samples)]
     found: dict[str, dict[str, list[float]]] = {}
     for number in having:
-        order = list(sets[number].run.variants)
+        order = {variant: n for n, variant in enumerate(sets[number].run.variants)}
         for arm in sets[number].run.asked.arms:
             found.setdefault(arm, {})
         mine = [sample for sample in sets[number].samples if sample.metric == _RTT]
-        for sample in sorted(mine, key=lambda s: (order.index(s.variant), s.value)):
+        for sample in sorted(mine, key=lambda s: (order[s.variant], s.value)):
             label = f"{sample.variant} ({names[number]})" if len(having) > 1 else sample.variant
             found.setdefault(sample.arm, {}).setdefault(label, []).append(sample.value)
     return {arm: values for arm, values in found.items() if values}

@@ -51,8 +51,7 @@ def _asked(results: ResultSet) -> Facts:
         "status": run.status,
         "purpose": run.purpose,
         "profile": asked.profile,
-        "scenarios": (", ".join(map(path_name, asked.scenarios)) or "all that are shipped")
-        + overrides,
+        "scenarios": (", ".join(map(path_name, asked.scenarios)) or "the whole ladder") + overrides,
         "variants": str(len(run.variants)),
         "probes": ", ".join(asked.probes),
         "arms": ", ".join(asked.arms),

@@ -23,9 +23,10 @@ from bench.report.cells import (
     value_field,
 )
 from bench.report.model import Column, Field, Picture, Section, Table
-from bench.report.naming import path_name, slug
+from bench.report.naming import path_name, set_names, slug
 from bench.report.rows import Absent, Chart, Mark, Row, Series
 from bench.report.theme import MARKERS
+from bench.report.words import listed
 from bench.results import ResultSet
 from bench.summary import Entry
 from bench.units import counted, format_value
@@ -182,6 +183,10 @@ def _table(name: str, title: str, metric: Metric) -> Table:
 
 def _notes(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> Iterator[str]:
     yield from explained(source.arm for metric in metrics for source in metric.sources)
+    firsts = [next(iter(results.run.variants)) for results in sets]
+    if len(set(firsts)) > 1:
+        named = zip(firsts, set_names(sets), strict=True)
+        yield f"Ratios are to {listed([f'{first} in {name}' for first, name in named])}."
     kinds = {interval_title([s]) for metric in metrics for s in metric.summaries}
     if EXACT in kinds:
         yield "Lines and intervals: 95 % intervals of the median over blocks."
