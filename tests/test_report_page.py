@@ -320,6 +320,7 @@ def test_a_page_reads_without_its_script(browser: Browser, file: Path) -> None:
         assert seen.page.locator("#table-many tbody tr").count() == 61
         assert seen.page.locator("#figure-lines svg").is_visible()
         assert not any(each.is_visible() for each in seen.page.locator(".tools").all())
+        assert seen.page.locator("thead button:enabled").count() == 0
 
 
 # ---- paper --------------------------------------------------------------------------------------

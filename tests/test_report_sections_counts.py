@@ -66,6 +66,13 @@ def test_sizes_have_one_picture_of_goodput_and_packet_rate(tmp_path: Path) -> No
     assert crowded(picture) == []
 
 
+@pytest.mark.parametrize(("blocks", "says"), [(6, "95 % intervals"), (3, "the highest block")])
+def test_sizes_say_what_their_intervals_are(tmp_path: Path, blocks: int, says: str) -> None:
+    section = made(sizes.make([rates(tmp_path / "a", blocks=blocks)]))
+    [note] = [note for note in section.notes if note.startswith("Error bars and intervals")]
+    assert says in note
+
+
 def test_a_size_that_was_not_measured_is_said(tmp_path: Path) -> None:
     results = rates(tmp_path / "a")
     rows = (results.path / "samples.csv").read_text().splitlines(keepends=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.metrics import METRICS, PACKET_RATES
@@ -89,6 +89,20 @@ def interval_title(summaries: Sequence[CellSummary]) -> str:
     if exact == {True}:
         return EXACT
     return RANGE if exact == {False} else "interval"
+
+
+def interval_notes(summaries: Iterable[CellSummary]) -> Iterator[str]:
+    """What the intervals of pictures and tables are."""
+    kinds = {interval_title([summary]) for summary in summaries}
+    if EXACT in kinds:
+        yield "Error bars and intervals: 95 % intervals of the median over blocks."
+    if RANGE in kinds:
+        few = (
+            "Where a cell has fewer than six blocks, which give no such interval, they"
+            if EXACT in kinds
+            else "Error bars and intervals"
+        )
+        yield f"{few} go from the lowest to the highest block."
 
 
 def absence(entry: Entry) -> str:

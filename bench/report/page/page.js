@@ -51,6 +51,9 @@
     table.tBodies[0].append(...rows);
   };
 
+  // Without this script they do nothing, so they are no stops for the keyboard either.
+  for (const button of document.querySelectorAll("thead button")) button.disabled = false;
+
   const filter = (input) => {
     const figure = input.closest("figure");
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -10,13 +10,12 @@ from bench.counts import TOLERANCES
 from bench.metrics import DELAY_LOADS, PACKET_RATES
 from bench.report import rows
 from bench.report.cells import (
-    EXACT,
-    RANGE,
     Metric,
     Source,
     absence,
     gather,
     interval_field,
+    interval_notes,
     interval_title,
     ratio_field,
     troubles,
@@ -187,16 +186,7 @@ def _notes(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> Iterator[str
     if len(set(firsts)) > 1:
         named = zip(firsts, set_names(sets), strict=True)
         yield f"Ratios are to {listed([f'{first} in {name}' for first, name in named])}."
-    kinds = {interval_title([s]) for metric in metrics for s in metric.summaries}
-    if EXACT in kinds:
-        yield "Lines and intervals: 95 % intervals of the median over blocks."
-    if RANGE in kinds:
-        few = (
-            "Where a cell has fewer than six blocks, which give no such interval, they"
-            if (EXACT in kinds)
-            else "Lines and intervals"
-        )
-        yield f"{few} go from the lowest to the highest block."
+    yield from interval_notes(s for metric in metrics for s in metric.summaries)
     left = {
         variant
         for results in sets

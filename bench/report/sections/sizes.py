@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.metrics import PACKET_RATES
 from bench.report import curves
 from bench.report.axes import show_at, show_values, span_of
-from bench.report.cells import interval_title
+from bench.report.cells import interval_notes, interval_title
 from bench.report.curves import Line, Panel
 from bench.report.model import Column, Field, Picture, Section, Table
 from bench.report.naming import set_names, slug
@@ -41,10 +41,13 @@ _Panels = Callable[[Sequence[_Path], Sequence[_Path]], list[Panel]]
 def make(sets: Sequence[ResultSet]) -> Section | None:
     """Rates of packets of several sizes, and goodput where a parameter has several values."""
     summaries = [summarise(results) for results in sets]
-    blocks = [*_by_payload(sets, summaries), *_by_parameter(sets, summaries)]
+    varied = list(_by_parameter(sets, summaries))
+    blocks = [*_by_payload(sets, summaries), *varied]
     if not blocks:
         return None
-    notes = []
+    metrics = {*_RATES, *([_GOODPUT] if varied else [])}
+    shown = [s for found in summaries for s in found if s.metric in metrics]
+    notes = list(interval_notes(shown))
     if any(summary.metric in _RATES for found in summaries for summary in found):
         notes.append(
             "Goodput by payload is the packet rate times the bytes of UDP payload: the highest "
