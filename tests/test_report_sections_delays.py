@@ -103,6 +103,8 @@ def test_a_curve_ends_before_the_datagrams_that_were_lost(tmp_path: Path) -> Non
     assert pooled is not None
     assert pooled.reach == pytest.approx(0.99)
     assert "lost" in pooled.why
+    [picture] = pictures_of(made(section_of.make([one_path(tmp_path / "b", lossy)])))
+    assert picture.text.endswith("drawn up to 99 % (datagrams were lost).")
 
 
 def test_a_curve_is_dotted_where_senders_were_late(tmp_path: Path) -> None:

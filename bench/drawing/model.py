@@ -43,11 +43,6 @@ class Crossing:
     verb: Verb
     ref: DeviceRef | None = None
 
-    @property
-    def inward(self) -> bool:
-        """Whether it leads into the kernel."""
-        return self.verb in ("sends", "writes")
-
 
 @dataclass(frozen=True)
 class Leg:

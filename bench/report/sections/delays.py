@@ -209,7 +209,8 @@ def _told(path: _Path) -> str:
         for name, point in _named(kept).items()
     ]
     load = format_value(kept.load, "packet/s")
-    return f"{path.label} at {load}: {', '.join(said)}; drawn up to {100 * kept.reach:.6g} %"
+    reach = f"{100 * kept.reach:.6g} % ({kept.why})"
+    return f"{path.label} at {load}: {', '.join(said)}; drawn up to {reach}"
 
 
 def _chart(title: str, paths: Sequence[_Path]) -> Chart:
