@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from bench.cli.options import also_given
+from bench.cli.completers import result_sets
+from bench.cli.options import also_given, examples
 from bench.errors import UsageError
 from bench.results import load
 
@@ -28,10 +29,20 @@ _SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 
 
 @click.command(
-    epilog="Example: vnetbench report results/old results/new -o report.html; "
-    "vnetbench report results/a --format md -o appendix.md"
+    epilog=examples(
+        "vnetbench report --open",
+        "vnetbench report results/old results/new -o report.html",
+        "vnetbench report results/a --format md -o appendix.md",
+        "vnetbench report results/a --list",
+    )
 )
-@click.argument("runs", nargs=-1, metavar="[RUN]...", type=click.Path(path_type=Path))
+@click.argument(
+    "runs",
+    nargs=-1,
+    metavar="[RUN]...",
+    type=click.Path(path_type=Path),
+    shell_complete=result_sets,
+)
 @click.option(
     "-o",
     "place",
