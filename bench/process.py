@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from bench import native
 from bench.errors import CannotMeasure
+from bench.interrupts import INTERRUPTS
 
 Send = Callable[[dict[str, Any]], None]
 """Sends one message to the parent."""
@@ -31,8 +32,6 @@ FOLDER = "/run/vnetbench"
 """Where a program finds its files; see `execute`."""
 _STOP_GRACE = 2.0
 """Seconds a child has to end by itself after SIGTERM."""
-_HELD = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-"""Signals that may have a Python handler."""
 
 
 class Child:
@@ -225,7 +224,7 @@ def _fork(
     # in one of them, where it is printed and lost.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
         pid = os.fork()
     except BaseException:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -264,7 +263,7 @@ def _become_child(parent: int, netns: int | None, output: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(output, 1)

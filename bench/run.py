@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import time
 import traceback
 from collections import Counter
@@ -25,6 +24,7 @@ import msgspec
 from bench import environment, loads
 from bench.errors import CannotMeasure, MissingCapability, UsageError, VnetbenchError
 from bench.forwarders import Running, forwarding
+from bench.interrupts import undisturbed
 from bench.probes import PROBES, Measurement, prove
 from bench.probes import Path as NetPath
 from bench.probes.base import Probe, refuse_guests
@@ -40,8 +40,6 @@ from bench.topology import Arm, Topology, build, facts
 BLOCKS = {"quick": 4, "standard": 10, "rigorous": 20}
 """Profile → number of blocks."""
 
-INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""Signals that end a run cleanly."""
 _ATTEMPTS = 2
 """Blocks in which a cell may fail before the rest of the run leaves it out."""
 
@@ -359,13 +357,3 @@ class _Estimate:
         }
         canaries = canary.SECONDS * len({trial.block for trial in trials})
         return canaries + sum(each[trial.probe] for trial in trials)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C (and its like) back while something is written; it takes effect right after."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

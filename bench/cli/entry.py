@@ -30,7 +30,7 @@ from bench.errors import (
     did_you_mean,
     one_line,
 )
-from bench.run import INTERRUPTS
+from bench.interrupts import INTERRUPTS
 
 PROGRAM = "vnetbench"
 _STDOUT, _ESCAPED = "standard output", "backslashreplace"

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from bench import environment
 from bench import run as runner
 from bench.cli.streams import messages, shows_progress
+from bench.interrupts import undisturbed
 from bench.quality.words import warning
 from bench.results import ResultWriter, Run
 from bench.scenario import Variant
@@ -42,7 +43,7 @@ def carry_out(
             runner.run(chosen, settings, writer, report, enough)
     except KeyboardInterrupt:
         interrupted = True
-    with runner.undisturbed():
+    with undisturbed():
         _warn_about_steal(writer, before)
         if text := warning(writer.run):
             writer.warn(text)

@@ -273,5 +273,5 @@ def _run_beside(arguments: Sequence[str], pid: int) -> None:
 
 
 def _has_carrier(topology: Topology, ref: DeviceRef) -> bool:
-    [link] = topology.netlink(ref.host).get_links(topology.index(ref.host, ref.device))
+    [link] = topology.links(ref.host, topology.index(ref.host, ref.device))
     return bool(link.get("carrier"))

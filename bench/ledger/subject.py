@@ -71,7 +71,7 @@ def subject_of(path: Path, endpoints: Sequence[Process]) -> Subject:
     devices = {
         (host, int(link["index"])): str(link.get("ifname"))
         for host in topology.scenario.hosts
-        for link in topology.netlink(host).get_links()
+        for link in topology.links(host)
     }
     specs = dict(zip((f.name for f in path.forwarders), topology.scenario.forwarders, strict=False))
     forwarders = [

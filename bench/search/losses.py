@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from bench.devices import Tap, Tun
+from bench.interrupts import undisturbed
 from bench.probes.base import Path
 
 Counts = dict[str, int]
@@ -91,7 +92,9 @@ def _backlog_drops() -> Iterator[int]:
 
 
 def _qdisc_drops(path: Path, host: str) -> Iterator[int]:
-    for qdisc in path.topology.netlink(host).get_qdiscs():
+    with undisturbed():
+        qdiscs = list(path.topology.netlink(host).get_qdiscs())
+    for qdisc in qdiscs:
         stats = qdisc.get_attr("TCA_STATS2")
         queue = stats.get_attr("TCA_STATS_QUEUE") if stats else None
         if queue:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -19,6 +20,7 @@ from bench.devices import Bridge, DeviceRef
 from bench.devices.step import Step
 from bench.errors import CannotMeasure, MissingCapability
 from bench.guests import Guest
+from bench.interrupts import undisturbed
 from bench.scenario.model import Scenario
 from bench.topology.namespaces import coming_back, inside, namespace
 from bench.topology.plan import Arm, in_arm, plan
@@ -81,14 +83,20 @@ class Topology:
         """A netlink socket in the host's namespace, opened when first asked for."""
         if host not in self._netlink:
             with inside(self.netns(host)):
-                self._netlink[host] = self._stack.enter_context(IPRoute())
+                self._netlink[host] = self._stack.enter_context(_speaking_netlink())
         return self._netlink[host]
+
+    def links(self, host: str, *index: int) -> list[Any]:
+        """What netlink has to say of the host's devices, or of one by its index."""
+        with undisturbed():
+            return list(self.netlink(host).get_links(*index))
 
     def index(self, host: str, device: str) -> int:
         """The device's interface index."""
         ref = DeviceRef(host, device)
         if ref not in self._index:
-            self._index[ref] = self.netlink(host).link_lookup(ifname=device)[0]
+            with undisturbed():
+                self._index[ref] = self.netlink(host).link_lookup(ifname=device)[0]
         return self._index[ref]
 
     def enter(self, host: str) -> None:
@@ -118,7 +126,7 @@ class Topology:
         if host in self.guests:
             return _counted_by_guest(self.guests[host])
         counted = {}
-        for link in self.netlink(host).get_links():
+        for link in self.links(host):
             stats = link.get("stats64")
             counted[link.get("ifname")] = Traffic(
                 stats["rx_packets"],
@@ -150,6 +158,22 @@ def build(scenario: Scenario, arm: Arm = Arm.NATIVE) -> Iterator[Topology]:
         yield topology
 
 
+@contextmanager
+def _speaking_netlink() -> Iterator[IPRoute]:
+    """A netlink socket in the namespace of the calling thread.
+
+    What uses it holds interrupts back: pyroute2 has an event loop of its own, and what is raised in
+    the middle of that comes out as another error, a defect of ours by its looks.
+    """
+    with undisturbed():
+        netlink = IPRoute()
+    try:
+        yield netlink
+    finally:
+        with undisturbed():
+            netlink.close()
+
+
 def _counted_by_guest(guest: Guest) -> dict[str, Traffic]:
     """The same from a guest's /proc/net/dev, whose columns are those of struct rtnl_link_stats."""
     rows = [line.split(":") for line in guest.read("/proc/net/dev").splitlines()[2:]]
@@ -169,7 +193,8 @@ def _counted_by_guest(guest: Guest) -> dict[str, Traffic]:
 
 def _apply(step: Step, topology: Topology) -> None:
     try:
-        step.apply(topology)
+        with undisturbed():
+            step.apply(topology)
     except (NetlinkError, OSError) as error:
         code = error.code if isinstance(error, NetlinkError) else error.errno
         reason = os.strerror(code) if code else str(error)
@@ -214,7 +239,7 @@ def _not_ready(topology: Topology, host: str) -> list[str]:
     """Devices of the host without carrier, or not yet forwarding as a port of their bridge."""
     waiting = []
     declared = topology.scenario.hosts[host].devices
-    for link in topology.netlink(host).get_links():
+    for link in topology.links(host):
         name = link.get("ifname")
         device = declared.get(name)
         if device is None or (isinstance(device, Bridge) and not device.ports):

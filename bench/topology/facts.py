@@ -43,7 +43,7 @@ def _host_facts(topology: Topology, host: str) -> dict[str, Any]:
                 "gso_max_segs": link.get("gso_max_segs"),
                 "offloads": _offloads(link.get("ifname")),
             }
-            for link in topology.netlink(host).get_links()
+            for link in topology.links(host)
             if link.get("ifname") in topology.scenario.hosts[host].devices
         }
         names = [*sysctls(topology.scenario, host), *_INHERITED]
