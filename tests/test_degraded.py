@@ -4,6 +4,7 @@ What is lacking is really lacking: a mount namespace hides programs, libraries a
 leaves the machine as it is.
 """
 
+import errno
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from files import ROOT
 from nobody import as_nobody, require_ordinary_user
 from sets import a_run, noisy, write_set
 
+from bench.devices import TUN_REMEDIES
 from bench.results import load
 
 pytestmark = pytest.mark.usefixtures("tuns")
@@ -146,7 +148,7 @@ def test_an_ordinary_user_without_tun_devices_measures_the_rest(tmp_path: Path) 
         done = well(as_nobody(*words, tun_mode=mode, readable=(folder,), cwd=folder), 3)
         assert "skipped: rtt[tun-relay,native]" in done.stderr
         assert "cannot open /dev/net/tun" in done.stderr
-        assert ("chmod 666 /dev/net/tun" if mode else "modprobe tun") in done.stderr
+        assert TUN_REMEDIES[errno.EACCES if mode else errno.ENOENT] in done.stderr
         assert {sample.scenario for sample in load(folder / "a").samples} == {"veth"}
 
 

@@ -12,7 +12,7 @@ from bench.devices.nic import Nic
 from bench.devices.pair import Pair, Veth
 from bench.devices.stacked import Ipvlan, Macvlan, Stacked
 from bench.devices.tunnel import Tunnel
-from bench.devices.tuntap import Tap, Tun
+from bench.devices.tuntap import TUN, TUN_REMEDIES, Tap, Tun
 from bench.devices.vxlan import Vxlan
 from bench.devices.wireguard import Wireguard
 
@@ -23,6 +23,8 @@ TunnelDevice = Vxlan | Geneve | Ipip | Wireguard
 AnyDevice = Veth | Bridge | HeldDevice | TunnelDevice | Macvlan | Ipvlan | Netkit
 
 __all__ = [
+    "TUN",
+    "TUN_REMEDIES",
     "AnyDevice",
     "Bridge",
     "Device",

@@ -8,6 +8,7 @@ prints is what a run does. `apply` works through netlink in the host's unnamed n
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +51,11 @@ class Step(ABC):
     def opens(self) -> str | None:
         """The device file that it opens, which may not be there or not be for everybody."""
         return None
+
+    @property
+    def remedies(self) -> Mapping[int, str]:
+        """What to do where that file cannot be opened, by the error's number."""
+        return {}
 
     @abstractmethod
     def apply(self, net: Net) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bench import native
@@ -17,6 +18,17 @@ _TC_H_ROOT = 0xFFFFFFFF
 _MQ = 0x00010000
 """The handle 1: of a discipline that has one of its own for each queue."""
 _TUNSETPERSIST = 0x400454CB
+TUN = "/dev/net/tun"
+"""The file that every tun and tap device is made through."""
+_IN_A_CONTAINER = f"in a container: docker run --device {TUN}"
+TUN_REMEDIES = {
+    errno.EACCES: f"sudo chmod 666 {TUN} (or run as root)",
+    errno.EPERM: f"run as root ({_IN_A_CONTAINER})",
+    errno.ENOENT: f"sudo mkdir -p /dev/net && sudo mknod -m 666 {TUN} c 10 200 ({_IN_A_CONTAINER})",
+    errno.ENODEV: "sudo modprobe tun",
+    errno.ENXIO: "sudo modprobe tun",
+}
+"""What to do where it cannot be opened, by the error's number: a command comes first."""
 
 
 class Tun(Device, frozen=True, kw_only=True, tag="tun"):
@@ -77,7 +89,11 @@ class AddTunTap(Step):
 
     @property
     def opens(self) -> str:
-        return "/dev/net/tun"
+        return TUN
+
+    @property
+    def remedies(self) -> Mapping[int, str]:
+        return TUN_REMEDIES
 
     def apply(self, net: Net) -> None:
         net.enter(self.host)

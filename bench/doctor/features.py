@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import socket
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import native
+from bench.devices import TUN, TUN_REMEDIES
 from bench.doctor.model import Check, Here, Seen, cpus, missing, ok, unknown
 from bench.errors import CannotMeasure, MissingCapability
 from bench.forwarders.sockets import buffers, set_buffers
@@ -92,14 +92,7 @@ def _tun(here: Here) -> Seen:
     error = said.get("errno")
     if error is None:
         return ok("can be opened")
-    mends = {
-        errno.ENOENT: "sudo mkdir -p /dev/net && sudo mknod -m 666 /dev/net/tun c 10 200 "
-        "(in a container: docker run --device /dev/net/tun)",
-        errno.EACCES: "sudo chmod 666 /dev/net/tun",
-        errno.EPERM: "sudo chmod 666 /dev/net/tun "
-        "(in a container: docker run --device /dev/net/tun)",
-    }
-    return missing(os.strerror(error), mends.get(error, "sudo modprobe tun"))
+    return missing(os.strerror(error), TUN_REMEDIES.get(error, "sudo modprobe tun"))
 
 
 def _tun_offload(here: Here) -> Seen:
@@ -178,7 +171,7 @@ def _io_uring(here: Here) -> Seen:
     if reason is None:
         return ok("works")
     if "liburing" in reason:
-        mend = "sudo apt-get install liburing-dev && make setup"
+        mend = "sudo apt-get install liburing-dev && make clean setup"
     elif here.text("proc/sys/kernel/io_uring_disabled") in ("1", "2"):
         mend = "sudo sysctl -w kernel.io_uring_disabled=0"
     else:
@@ -229,7 +222,7 @@ CHECKS = (
     Check(
         "tun",
         "tun and tap devices",
-        "/dev/net/tun, in a new namespace",
+        f"{TUN}, in a new namespace",
         "all paths with a pump or a program need them",
         _tun,
     ),

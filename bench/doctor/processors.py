@@ -40,7 +40,9 @@ def _count(here: Here) -> Seen:
         return ok(found)
     reason = "sender, receiver and pumps take turns" if usable < _TWO else "pumps share with them"
     if usable < online:
-        return noisy(f"{found}: {reason}", f"taskset -c 0-{online - 1} vnetbench …")
+        every = f"0-{online - 1}"
+        mend = f"taskset -c {every} vnetbench … (docker: docker update --cpuset-cpus {every})"
+        return noisy(f"{found}: {reason}", mend)
     mend = here.command_or_host(f"a machine with {_ENOUGH} CPUs", f"{_ENOUGH} CPUs or more")
     return noisy(f"{found}: {reason}", mend)
 

@@ -28,12 +28,6 @@ from bench.topology.plan import Arm, in_arm, plan
 _RTMGRP_LINK = 1
 _READY_TIMEOUT = 5.0
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENODEV, errno.EPROTONOSUPPORT, errno.ENOSYS}
-_CLOSED = {
-    errno.EACCES: "run as root, or open it to all users: chmod 666 {}",
-    errno.EPERM: "run as root, or where devices may be used (docker run --device {})",
-    errno.ENOENT: "modprobe tun makes it, docker run --device {} lets a container have it",
-}
-"""Why a device file cannot be opened → what to do about it."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +194,7 @@ def _apply(step: Step, topology: Topology) -> None:
         reason = os.strerror(code) if code else str(error)
         if code in _UNSUPPORTED and step.needs:
             raise MissingCapability(f"this kernel has no {step.needs}: {reason}") from error
-        if code in _CLOSED and step.opens:
-            remedy = _CLOSED[code].format(step.opens)
+        if step.opens and (remedy := step.remedies.get(code or 0)):
             raise MissingCapability(
                 f"{step.host}: cannot open {step.opens}: {reason}; {remedy}"
             ) from error
