@@ -177,7 +177,8 @@ def test_a_place_that_is_read_only_is_named_and_an_answer_is_printed_all_the_sam
     write(mounted / "a" / ASKED, asked)
     subprocess.run(("mount", "-o", "remount,ro", str(mounted)), check=True)
     line = complaint("run", "veth", "-o", mounted / "b")
-    assert f"{mounted}/b.partial: cannot be created: Read-only file system" == line
+    said = "cannot be created: Read-only file system; name another place with -o"
+    assert line == f"{mounted}/b.partial: {said}"
     ended = here("ab", "--from", mounted / "a", "--json")
     assert ended.out.startswith("{")
     assert "ab.json: cannot be written: Read-only file system" in ended.err

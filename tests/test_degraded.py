@@ -165,7 +165,7 @@ def test_a_folder_that_is_not_his_is_refused_before_anything_is_measured() -> No
     done = as_nobody("-m", "bench", "run", "veth", *RTT)  # in /
     line = refusal(done, 2)
     assert "results" in line
-    assert "Permission denied" in line
+    assert "Permission denied; name another place with -o" in line
 
 
 # ---- surroundings -------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_a_checkout_that_cannot_be_written_to_is_run_from(tmp_path: Path) -> Non
     done = vnetbench("run", "veth", *RTT, "-o", tmp_path / "a", cwd=ROOT, read_only=ROOT)
     well(done)
     line = refusal(vnetbench("run", "veth", *RTT, cwd=ROOT, read_only=ROOT), 2)
-    assert "Read-only file system" in line
+    assert "Read-only file system; name another place with -o" in line
 
 
 def test_nothing_to_read_from_and_nowhere_to_write_to_is_no_defect(

@@ -258,7 +258,9 @@ def _begin_revisions(asked: AbAsked, folder: Path, as_json: bool) -> None:
         folder.mkdir(parents=True)
         write(folder / ASKED, asked)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be created: {error.strerror}") from None
+        raise UsageError(
+            f"{folder}: cannot be created: {error.strerror}; name another place with -o"
+        ) from None
     _measure_revisions(asked, folder, as_json)
 
 

@@ -78,7 +78,9 @@ class ResultWriter:
         try:
             partial.mkdir(parents=True)
         except OSError as error:
-            raise UsageError(f"{partial}: cannot be created: {error.strerror}") from None
+            raise UsageError(
+                f"{partial}: cannot be created: {error.strerror}; name another place with -o"
+            ) from None
         try:
             folder = _lock(partial)
             replace_file(partial / SAMPLES, f"{HEADER}\n".encode())
