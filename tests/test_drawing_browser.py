@@ -1,27 +1,21 @@
 """Drawings as a browser shows them, in its own fonts: texts are as far apart as they were meant."""
 
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
+from __future__ import annotations
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capabilities import require
+from browser import chromium, opened
 from files import NAMES, shipped
+from playwright.sync_api import Browser
 
 from bench.drawing.picture import picture_of
 from bench.report import theme
 from bench.scenario import find, variants
 
 PEERS = ("macvtap", "qemu", "openvpn-tap", "pasta-pair", "xfrm-tunnel", "wireguard")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run"),
-)
-MEETING = """
+MEETING = """(slack) => {
 const found = [];
 for (const svg of document.querySelectorAll("svg")) {
   const edge = svg.getBoundingClientRect();
@@ -32,38 +26,34 @@ for (const svg of document.querySelectorAll("svg")) {
       found.push(`${svg.id}: ${name} is outside`);
     for (const [other, b] of texts.slice(i + 1))
       if (a.left < b.right && b.left < a.right
-          && a.top < b.bottom - SLACK && b.top < a.bottom - SLACK)
+          && a.top < b.bottom - slack && b.top < a.bottom - slack)
         found.push(`${svg.id}: ${name} meets ${other}`);
   });
 }
-const texts = document.querySelectorAll("svg text").length;
-document.body.innerHTML = `<pre id="found">${JSON.stringify({ texts, found })}</pre>`;
-"""
+return [document.querySelectorAll("svg text").length, found];
+}"""
+SLACK = 4
 """A browser's box of a text is as high as its font, ascenders, descenders and all: lines of one box
-may share SLACK of that."""
+may share so many pixels of that."""
 
 
-def seen(page: str, folder: Path) -> dict[str, object]:
-    """What the script at the end of a page has found."""
-    require(CHROMIUM is not None, "needs Chromium (Debian's package chromium)")
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+def meeting(browser: Browser, page: str, folder: Path) -> tuple[int, list[str]]:
+    """How many texts the drawings of a page have, and what is wrong with them."""
     file = folder / "page.html"
-    file.write_text(page)
-    words = [
-        str(CHROMIUM),
-        *QUIET,
-        f"--user-data-dir={folder / 'profile'}",
-        "--dump-dom",
-        file.as_uri(),
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-500:]
-    told: dict[str, object] = json.loads(unescape(found[1]))
-    return told
+    file.write_text(page, encoding="utf-8")
+    with opened(browser, file) as seen:
+        texts, found = seen.page.evaluate(MEETING, SLACK)
+    return texts, found
 
 
 @pytest.mark.parametrize("font", ["", "Arial, 'Liberation Sans', sans-serif", "serif"])
-def test_texts_do_not_meet_in_a_browser(font: str, tmp_path: Path) -> None:
+def test_texts_do_not_meet_in_a_browser(browser: Browser, font: str, tmp_path: Path) -> None:
     """In the fonts that the drawing asks for, and in those of machines that have none of them."""
     given = (
         [shipped(name) for name in (*NAMES[::2], *PEERS)] if not font else [shipped("flannel-udp6")]
@@ -79,14 +69,12 @@ def test_texts_do_not_meet_in_a_browser(font: str, tmp_path: Path) -> None:
     page = (
         f"<!doctype html><meta charset=utf-8><style>:root {{ {theme.variables(dark=False)} }}"
         f" svg {{ display: block }} {other}</style><body>{svgs}"
-        f"<script>const SLACK = 4;{MEETING}</script>"
     )
-    told = seen(page, tmp_path)
-    assert told["found"] == []
-    assert int(str(told["texts"])) > 50
+    texts, found = meeting(browser, page, tmp_path)
+    assert found == []
+    assert texts > 50
 
 
-def test_texts_that_do_meet_are_found(tmp_path: Path) -> None:
+def test_texts_that_do_meet_are_found(browser: Browser, tmp_path: Path) -> None:
     svg = '<svg id="a" width="99" height="99"><text y="50">x</text><text y="52">y</text></svg>'
-    told = seen(f"<body>{svg}<script>const SLACK = 4;{MEETING}</script>", tmp_path)
-    assert told["found"] == ["a: x meets y"]
+    assert meeting(browser, f"<body>{svg}", tmp_path) == (2, ["a: x meets y"])
