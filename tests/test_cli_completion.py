@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from capabilities import require_program
-from files import ROOT
 from program import environment
 from screens import complaint, executable, here
 from sets import a_run, noisy, write_set
@@ -198,4 +197,3 @@ def test_an_unknown_shell_is_a_mistake() -> None:
 def test_a_damaged_scenario_file_does_no_harm_to_completion(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[")
     assert "mtu=" in bash(tmp_path, "vnetbench", "run", "./bad.toml", "-p", "mt")
-    assert ROOT.is_dir()

@@ -197,10 +197,7 @@ def test_it_lists_shows_measures_and_compares_in_any_folder(
     assert "veth" in compared
 
 
-def test_it_draws_a_report_where_there_are_reports(installed: Path, tmp_path: Path) -> None:
-    said = run(installed / "vnetbench", "--help", cwd=tmp_path).stdout
-    if not re.search(r"^  report ", said, re.MULTILINE):
-        pytest.skip("this version has no reports")
+def test_it_makes_a_report(installed: Path, tmp_path: Path) -> None:
     kept = ROOT / "results" / "ledger-baseline"
     run(installed / "vnetbench", "report", kept, "-o", "report.html", cwd=tmp_path)
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")

@@ -34,11 +34,7 @@ GROUPS = {
         "completion": "have the shell complete names and options",
     },
 }
-"""Heading → commands and what each is for, in the order of the help.
-
-Others come last, with what click makes of their own help.
-"""
-_OTHERS = "Others"
+"""Heading → commands and what each is for, in the order of the help; every command is in one."""
 
 
 class GroupedCommands(click.Group):
@@ -46,21 +42,14 @@ class GroupedCommands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of the help."""
-        named = [name for members in GROUPS.values() for name in members if name in self.commands]
-        return [*named, *sorted(self.commands.keys() - set(named))]
+        return [name for members in GROUPS.values() for name in members]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group, all aligned alike."""
-        names = self.list_commands(ctx)
-        widest = max(map(len, names))
-        named = {name for members in GROUPS.values() for name in members}
-        others = {name: self.commands[name].get_short_help_str() for name in names}
-        others = {name: text for name, text in others.items() if name not in named}
-        for heading, members in {**GROUPS, _OTHERS: others}.items():
-            rows = [(f"{name:{widest}}", members[name]) for name in members if name in names]
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
+        widest = max(map(len, self.list_commands(ctx)))
+        for heading, members in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:{widest}}", text) for name, text in members.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the exit statuses."""
