@@ -80,6 +80,17 @@ def as_nobody(
     )
 
 
+def as_nobody_confined(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same in a user namespace that may have no further ones, as where they are forbidden."""
+    limited = (
+        "echo 0 > /proc/sys/user/max_user_namespaces; "
+        "exec setpriv --bounding-set=-all --inh-caps=-all "
+        + shlex.join((sys.executable, *arguments))
+    )
+    call = f"import os; os.execvp('unshare', ['unshare', '-Ur', 'sh', '-c', {limited!r}])"
+    return as_nobody("-c", call)
+
+
 def require_ordinary_user() -> None:
     """An ordinary user can be tried, and may make user namespaces."""
     require_program("setpriv")

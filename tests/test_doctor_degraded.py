@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capabilities import require, require_program
 from files import ROOT
 from looking import look
+from nobody import as_nobody, as_nobody_confined, require_ordinary_user
 from program import environment
-from test_ordinary_user import as_nobody
 
 pytestmark = pytest.mark.usefixtures("tuns")
 
@@ -49,9 +48,7 @@ def mounted(*lines: str) -> list[str]:
 @pytest.fixture(scope="module")
 def ordinary() -> dict[str, dict[str, str]]:
     """What an ordinary user is told, without the right to open a tun."""
-    require_program("setpriv")
-    done = as_nobody("-c", "import os; os.execvp('unshare', ['unshare', '-Ur', 'true'])")
-    require(done.returncode == 0, f"needs user namespaces for ordinary users: {done.stderr}")
+    require_ordinary_user()
     return read(as_nobody(*DOCTOR, tun_mode="600"))
 
 
@@ -110,14 +107,8 @@ def test_without_iperf3_and_its_library_goodput_is_missing_and_all_else_is_there
 
 
 def test_where_no_namespaces_can_be_made_the_tables_still_stand_and_the_status_is_3() -> None:
-    """In a user namespace that may have no further ones, as on a machine that forbids them."""
-    require_program("setpriv")
-    limited = (
-        "echo 0 > /proc/sys/user/max_user_namespaces; "
-        f"exec setpriv --bounding-set=-all --inh-caps=-all {shlex.join((sys.executable, *DOCTOR))}"
-    )
-    call = f"import os; os.execvp('unshare', ['unshare', '-Ur', 'sh', '-c', {limited!r}])"
-    found = read(as_nobody("-c", call), status=3)
+    require_ordinary_user()
+    found = read(as_nobody_confined(*DOCTOR), status=3)
     assert found["namespaces"]["status"] == "missing"
     assert found["namespaces"]["mend"] == "sudo sysctl -w user.max_user_namespaces=15000"
     assert found["device_veth"]["found"] == "needs network namespaces"
