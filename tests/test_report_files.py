@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from capabilities import require_root_namespaces
 from PIL import Image
 from program import vnetbench
 from reports import EVIL, a_set, everything
+from screens import Ended, complaint, here
 from sets import a_run, interrupted_set, killed_set, noisy, surroundings, write_set
 
 from bench.errors import UsageError
@@ -39,12 +41,18 @@ def run(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "ladder"))
 
 
-def refusal(*arguments: object, cwd: Path, status: int = 2) -> str:
+def report(*arguments: object, cwd: Path, status: int = 0) -> Ended:
+    """The command within this process, from a folder."""
+    with contextlib.chdir(cwd):
+        ended = here("report", *arguments)
+    assert ended.status == status, ended
+    return ended
+
+
+def refusal(*arguments: object, cwd: Path) -> str:
     """The one line that a command ends with which cannot be carried out."""
-    done = vnetbench("report", *arguments, cwd=cwd, status=status)
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
-    return line.removeprefix("vnetbench: ")
+    with contextlib.chdir(cwd):
+        return complaint("report", *arguments)
 
 
 # ---- where it goes ------------------------------------------------------------------------------
@@ -62,8 +70,8 @@ def test_the_page_of_one_set_is_put_into_it_and_the_last_line_says_so(
 
 def test_the_page_of_several_sets_is_put_where_one_is(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "again")
-    done = vnetbench("report", "ladder", "again", cwd=tmp_path)
-    assert done.stdout == "Report: report.html\n"
+    done = report("ladder", "again", cwd=tmp_path)
+    assert done.out == "Report: report.html\n"
     assert "<title>vnetbench: ladder, again</title>" in (tmp_path / "report.html").read_text()
 
 
@@ -78,8 +86,8 @@ def test_without_a_run_it_is_of_the_newest_one(made: Path, tmp_path: Path) -> No
     (results / "broken").mkdir()
     (results / "broken/run.json").write_text("{")
     assert newest(results) == results / "b"
-    done = vnetbench("report", "--format", "json", cwd=tmp_path)
-    assert json.loads(done.stdout)["sets"][0]["path"] == "results/b"
+    done = report("--format", "json", cwd=tmp_path)
+    assert json.loads(done.out)["sets"][0]["path"] == "results/b"
 
 
 def test_without_a_run_and_without_results_it_says_what_to_do(tmp_path: Path) -> None:
@@ -90,15 +98,15 @@ def test_without_a_run_and_without_results_it_says_what_to_do(tmp_path: Path) ->
 
 
 def test_a_report_of_ours_is_overwritten_and_nothing_else_is(run: Path, tmp_path: Path) -> None:
-    vnetbench("report", "ladder", "-o", "page.html", cwd=tmp_path)
-    vnetbench("report", "ladder", "-o", "page.html", cwd=tmp_path)
+    report("ladder", "-o", "page.html", cwd=tmp_path)
+    report("ladder", "-o", "page.html", cwd=tmp_path)
     (tmp_path / "page.html").write_text("<title>my own</title>")
     said = refusal("ladder", "-o", "page.html", cwd=tmp_path)
     assert said == (
         "page.html: exists and is no report of vnetbench; name another file, or add --force"
     )
     assert (tmp_path / "page.html").read_text() == "<title>my own</title>"
-    vnetbench("report", "ladder", "-o", "page.html", "--force", cwd=tmp_path)
+    report("ladder", "-o", "page.html", "--force", cwd=tmp_path)
     assert "my own" not in (tmp_path / "page.html").read_text()
 
 
@@ -169,8 +177,8 @@ def test_a_browser_is_given_the_page_where_there_is_one(run: Path, tmp_path: Pat
 
 
 def test_csv_is_the_raw_values_as_they_are_stored(run: Path, tmp_path: Path) -> None:
-    done = vnetbench("report", "ladder", "--format", "csv", cwd=tmp_path)
-    assert done.stdout == (run / "samples.csv").read_text()
+    done = report("ladder", "--format", "csv", cwd=tmp_path)
+    assert done.out == (run / "samples.csv").read_text()
 
 
 def test_csv_of_several_sets_begins_with_their_names(made: Path, tmp_path: Path) -> None:
@@ -181,8 +189,8 @@ def test_csv_of_several_sets_begins_with_their_names(made: Path, tmp_path: Path)
 
 
 def test_json_has_the_cells_of_the_summary(run: Path, tmp_path: Path) -> None:
-    done = vnetbench("report", "ladder", "-o", "found.json", cwd=tmp_path)
-    assert done.stdout == "Data: found.json\n"
+    done = report("ladder", "-o", "found.json", cwd=tmp_path)
+    assert done.out == "Data: found.json\n"
     [found] = json.loads((tmp_path / "found.json").read_text())["sets"]
     summary = json.loads((run / "summary.json").read_text())
     assert found["cells"] == summary["cells"]
@@ -192,9 +200,9 @@ def test_json_has_the_cells_of_the_summary(run: Path, tmp_path: Path) -> None:
 def test_md_goes_to_standard_output_or_a_file_or_with_its_pictures_into_a_folder(
     run: Path, tmp_path: Path
 ) -> None:
-    shown = vnetbench("report", "ladder", "--format", "md", cwd=tmp_path).stdout
+    shown = report("ladder", "--format", "md", cwd=tmp_path).out
     assert shown.startswith("<!-- made by vnetbench report -->\n# vnetbench: ladder\n")
-    assert vnetbench("report", "ladder", "-o", "a.md", cwd=tmp_path).stdout == "Report: a.md\n"
+    assert report("ladder", "-o", "a.md", cwd=tmp_path).out == "Report: a.md\n"
     assert (tmp_path / "a.md").read_text() == shown
     found = everything([load(run)])
     assert files.save_text(found, tmp_path / "b") == tmp_path / "b/report.md"
@@ -222,7 +230,7 @@ def test_figures_are_svg_and_png_files_that_are_known_again(made: Path, tmp_path
 
 
 def test_the_list_names_every_table(run: Path, tmp_path: Path) -> None:
-    shown = vnetbench("report", "ladder", "--list", cwd=tmp_path).stdout
+    shown = report("ladder", "--list", cwd=tmp_path).out
     assert "table   cells                           Cells\n" in shown
 
 
@@ -294,6 +302,6 @@ def test_a_report_does_not_say_where_on_the_machine_its_sets_lie(tmp_path: Path)
 
 
 def test_the_name_of_a_variant_is_kept_in_every_format(run: Path, tmp_path: Path) -> None:
-    done = vnetbench("report", "ladder", "--format", "json", cwd=tmp_path)
-    names = {cell["variant"] for cell in json.loads(done.stdout)["sets"][0]["cells"]}
+    done = report("ladder", "--format", "json", cwd=tmp_path)
+    names = {cell["variant"] for cell in json.loads(done.out)["sets"][0]["cells"]}
     assert EVIL in names
