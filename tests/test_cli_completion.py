@@ -26,8 +26,9 @@ def bash(tmp_path: Path, *words: str) -> list[str]:
     require_program("bash")
     executable(tmp_path / "bin")
     quoted = " ".join(f"'{word}'" for word in words)
+    (tmp_path / "bin/script").write_text(here("completion", "bash").out)
     script = f"""
-        source <(vnetbench completion bash)
+        source '{tmp_path}/bin/script'
         COMP_WORDS=({quoted}) COMP_CWORD={len(words) - 1}
         _vnetbench_completion vnetbench
         printf '%s\\n' "${{COMPREPLY[@]}}"

@@ -18,7 +18,7 @@ from cage import until
 from capabilities import require, require_program
 from files import ROOT
 from looking import look
-from program import environment, vnetbench
+from program import environment
 
 from bench import programs
 from bench.devices import Nic, Tap, Tun
@@ -359,9 +359,3 @@ def test_a_slack_timer_is_found() -> None:
 def test_packet_filters_take_no_part_in_fresh_namespaces(found: dict[str, dict[str, str]]) -> None:
     """Each namespace of a scenario switches off what a loaded br_netfilter would do."""
     assert found["netfilter"]["found"] == "takes no part"
-
-
-def test_the_tables_are_printed_where_nothing_is_asked_for() -> None:
-    said = vnetbench("doctor").stdout
-    assert said.index("What this machine can measure") < said.index("What makes it noisy")
-    assert "--offloads" in said

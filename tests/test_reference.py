@@ -90,10 +90,10 @@ def test_it_renders_as_a_report(path: Path) -> None:
     report = build([load(path)])
     assert report.sections
     assert tables(report)
-    for picture in pictures(report):
-        for themed in (False, True):
-            drawn = ET.fromstring(svg(picture, themed=themed))  # noqa: S314 (our own)
-            assert drawn.tag.endswith("svg")
+    for number, picture in enumerate(pictures(report)):
+        # Half of them for a page, half for a file: drawing is what takes the time.
+        drawn = ET.fromstring(svg(picture, themed=number % 2 == 0))  # noqa: S314 (our own)
+        assert drawn.tag.endswith("svg")
 
 
 # ---- where they come from -----------------------------------------------------------------------

@@ -67,9 +67,7 @@ class Sets:
 
 def picture_of(figures: Figures, name: str) -> Picture:
     """A picture of the report of a set. Raises UsageError where it has none of that name."""
-    from bench.report.build import build, pictures  # noqa: PLC0415 - it imports matplotlib
-
-    found = {picture.name: picture for picture in pictures(build([figures.results]))}
+    found = figures.pictures
     if name not in found:
         raise UsageError(f"{figures.results.path}: no picture {name}; there are {listing(found)}")
     return found[name]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +21,9 @@ from bench.why.answer import answer
 from bench.why.claims import CLAIMS, Verdict
 from bench.why.experiment import design_of
 from bench.why.model import Ablation, Answer, Bridge, Effect, Gap, Price, Share
+
+if TYPE_CHECKING:
+    from bench.report.model import Picture
 
 _NATIVE = str(Arm.NATIVE)
 
@@ -89,6 +93,13 @@ class Figures:
         low = found.min if found.low is None else found.low
         high = found.max if found.high is None else found.high
         return Figure(found.median, found.unit, low, high)
+
+    @functools.cached_property
+    def pictures(self) -> Mapping[str, Picture]:
+        """Those of its report by name, none of them drawn yet."""
+        from bench.report.build import build, pictures  # noqa: PLC0415 - it imports matplotlib
+
+        return {picture.name: picture for picture in pictures(build([self.results]))}
 
     @property
     def spread(self) -> str:
