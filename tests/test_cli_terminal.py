@@ -27,7 +27,6 @@ from bench.cli.trend_table import render_trend
 from bench.cli.why_table import render_answer
 from bench.compare import compare
 from bench.gate.decide import decide
-from bench.quality.words import folded
 from bench.results import PlannedTrial, ResultSet, load
 from bench.sequential import Answer
 from bench.trend.history import trend
@@ -386,37 +385,3 @@ def test_a_run_that_is_watched_says_how_long_it_takes(tmp_path: Path) -> None:
     assert re.search(r"1/2 \d+ s left, last veth native rtt", shown.text)
     assert "RTT" in shown.out
     assert "\x1b" not in shown.out
-
-
-# ---- warnings -----------------------------------------------------------------------------------
-
-
-def test_warnings_that_say_the_same_of_several_variants_are_one() -> None:
-    variants = ("tun-udp[pump=none]", "tun-udp[pump=fast]", "socat")
-    said = [
-        *(f"packet_rate_64[{name},native]: generator-limited" for name in variants),
-        "socat: p: 3 trips were lost",
-        "tun-udp[pump=fast]: p: the kernel refused offload",
-        "tun-udp[pump=none]: p: the kernel refused offload",
-        "the hypervisor took 3 %",
-        "rtt[elsewhere,native]: generator-limited",
-    ]
-    assert folded(said, variants) == [
-        f"{', '.join(variants)}: generator-limited (packet_rate_64, native)",
-        "socat: p: 3 trips were lost",
-        "tun-udp[pump=fast], tun-udp[pump=none]: p: the kernel refused offload",
-        "the hypervisor took 3 %",
-        "rtt[elsewhere,native]: generator-limited",
-    ]
-
-
-TEXTS = st.sampled_from(["slow", "lost: 3", "x [y,z]: w"])
-
-
-@given(st.lists(st.tuples(st.sampled_from(LONG), st.sampled_from(["", "rtt", "cpu"]), TEXTS)))
-def test_folding_loses_no_variant_and_no_text(parts: list[tuple[str, str, str]]) -> None:
-    said = [f"{p}[{v},native]: {text}" if p else f"{v}: {text}" for v, p, text in parts]
-    lines = folded(dict.fromkeys(said), LONG)
-    assert len(lines) == len({text for _, _, text in parts})
-    for variant, probe, text in parts:
-        assert any(variant in line and text in line and probe in line for line in lines)

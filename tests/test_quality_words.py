@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
 from sets import asking
 
@@ -112,3 +114,38 @@ def test_who_compares_is_told_of_what_was_disturbed_and_of_another_rule() -> Non
         "trials that count though they were disturbed: 0 of 2 in the old set, 1 of 2 in the new "
         "one",
     ]
+
+
+# ---- what is said of several variants at once ---------------------------------------------------
+
+
+def test_warnings_that_say_the_same_of_several_variants_are_one() -> None:
+    variants = ("tun-udp[pump=none]", "tun-udp[pump=fast]", "socat")
+    said = [
+        *(f"packet_rate_64[{name},native]: generator-limited" for name in variants),
+        "socat: p: 3 trips were lost",
+        "tun-udp[pump=fast]: p: the kernel refused offload",
+        "tun-udp[pump=none]: p: the kernel refused offload",
+        "the hypervisor took 3 %",
+        "rtt[elsewhere,native]: generator-limited",
+    ]
+    assert words.folded(said, variants) == [
+        f"{', '.join(variants)}: generator-limited (packet_rate_64, native)",
+        "socat: p: 3 trips were lost",
+        "tun-udp[pump=fast], tun-udp[pump=none]: p: the kernel refused offload",
+        "the hypervisor took 3 %",
+        "rtt[elsewhere,native]: generator-limited",
+    ]
+
+
+LONG = ("veth", "flannel-udp[batch=16,tun_offload=on,udp_offload=on]", "tap-bridge[mtu=9000]")
+TEXTS = st.sampled_from(["slow", "lost: 3", "x [y,z]: w"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(LONG), st.sampled_from(["", "rtt", "cpu"]), TEXTS)))
+def test_folding_loses_no_variant_and_no_text(parts: list[tuple[str, str, str]]) -> None:
+    said = [f"{p}[{v},native]: {text}" if p else f"{v}: {text}" for v, p, text in parts]
+    lines = words.folded(dict.fromkeys(said), LONG)
+    assert len(lines) == len({text for _, _, text in parts})
+    for variant, probe, text in parts:
+        assert any(variant in line and text in line and probe in line for line in lines)

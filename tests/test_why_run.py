@@ -18,11 +18,11 @@ import pytest
 from bench_planted import measured, suspect, without_ablations
 from capabilities import require_tun
 from program import begin, vnetbench
+from screens import complaint
 from sets import a_run, noisy, write_set
 from small_why import DOSES, KEPT, TECHNIQUE
 
 import bench.why.design
-from bench.cli import main
 from bench.probes import PROBES
 from bench.results import load
 from bench.why.answer import answer
@@ -221,22 +221,6 @@ def test_a_planted_cause_is_found_with_its_price(
 # ---- mistakes -----------------------------------------------------------------------------------
 
 
-def mistaken(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> str:
-    """The one line that a mistake is answered with."""
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # those of pytest stay
-    monkeypatch.setattr(sys, "argv", ["vnetbench", "why", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    [line] = printed.err.splitlines()
-    assert line.startswith("vnetbench: ")
-    return line
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -258,30 +242,22 @@ def mistaken(
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
-    arguments: list[str],
-    says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert says in mistaken(arguments, monkeypatch, capsys)
+    assert says in complaint("why", *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_results_of_another_kind_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_of_another_kind_are_refused(tmp_path: Path) -> None:
     write_set(tmp_path / "a", a_run(), noisy(1))
-    line = mistaken(["--from", str(tmp_path / "a")], monkeypatch, capsys)
+    line = complaint("why", "--from", tmp_path / "a")
     assert "these results are not of vnetbench why; run it anew" in line
 
 
-def test_results_of_a_scenario_that_has_changed_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_of_a_scenario_that_has_changed_are_refused(tmp_path: Path) -> None:
     run = a_run(variants=("vxlan", "veth"), probes=("rtt",))
     asked = msgspec.structs.replace(run.asked, profile="why")
     write_set(tmp_path / "a", msgspec.structs.replace(run, asked=asked), noisy(1))
-    line = mistaken(["--from", str(tmp_path / "a")], monkeypatch, capsys)
+    line = complaint("why", "--from", tmp_path / "a")
     assert "its scenario file has changed since the run began; run anew" in line
