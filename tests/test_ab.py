@@ -320,7 +320,7 @@ def test_a_block_that_was_not_finished_counts_nowhere(tmp_path: Path) -> None:
         (["--resume", "/"], "cannot be a result set; name a folder to be made"),
         (["--from", "nowhere"], "nowhere: has no ab-asked.json"),
         (["veth", "--from", "nowhere"], "--from takes nothing but --json; leave out OLD"),
-        (["veth", "--resume", "nowhere"], "--resume goes on as it began; leave out OLD"),
+        (["veth", "--resume", "nowhere"], "--resume takes nothing but --json; leave out OLD"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:

@@ -33,12 +33,12 @@ from bench.cli.measuring import carry_out, default_folder, keeping, resumed, tel
 from bench.cli.options import (
     ARMS,
     Finite,
-    also_given,
     examples,
     folder_option,
     json_option,
     print_json,
     probes_option,
+    refuse_beside,
     resume_option,
     seed_option,
     source_option,
@@ -133,13 +133,11 @@ def ab(
     printed.
     """
     if source is not None:
-        if others := also_given("source", "as_json"):
-            raise UsageError(f"--from takes nothing but --json; leave out {', '.join(others)}")
+        refuse_beside("source")
         _answer_from(source, as_json)
         return
     if resume is not None:
-        if others := also_given("resume", "as_json"):
-            raise UsageError(f"--resume goes on as it began; leave out {', '.join(others)}")
+        refuse_beside("resume")
         _go_on(resume, as_json)
         return
     if old is None or new is None:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from bench.cli.completers import overrides, result_sets
+from bench.errors import UsageError
 from bench.run import BLOCKS
 from bench.topology import Arm
 
@@ -48,16 +49,24 @@ def print_json(document: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=1).decode())
 
 
-def also_given(*names: str) -> list[str]:
-    """What was given on the command line besides the parameters `names`, as one would write it."""
-    context = click.get_current_context()
+def refuse_beside(name: str, *allowed: str) -> None:
+    """Refuse whatever was given beside an option that would leave it without effect.
+
+    name, allowed: names of parameters; where none is allowed, --json is. Raises UsageError.
+    """
+    context, allowed = click.get_current_context(), allowed or ("as_json",)
+    known = {str(parameter.name): parameter for parameter in context.command.params}
     given = click.core.ParameterSource.COMMANDLINE
-    return [
-        parameter.opts[0] if isinstance(parameter, click.Option) else str(parameter.name).upper()
-        for parameter in context.command.params
-        if parameter.name not in names
-        and context.get_parameter_source(parameter.name or "") == given
+    others = [
+        parameter.opts[0] if isinstance(parameter, click.Option) else other.upper()
+        for other, parameter in known.items()
+        if other not in (name, *allowed) and context.get_parameter_source(other) == given
     ]
+    if others:
+        options = (known[other] for other in allowed)
+        but = ", ".join(option.opts[0] for option in options if isinstance(option, click.Option))
+        own = known[name].opts[0]
+        raise UsageError(f"{own} takes nothing but {but}; leave out {', '.join(others)}")
 
 
 override_option = click.option(

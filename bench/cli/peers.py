@@ -15,7 +15,6 @@ from bench.cli.completers import scenarios
 from bench.cli.measuring import carry_out, default_folder, resumed
 from bench.cli.options import (
     ARMS,
-    also_given,
     blocks_option,
     examples,
     folder_option,
@@ -23,6 +22,7 @@ from bench.cli.options import (
     override_option,
     print_json,
     profile_option,
+    refuse_beside,
     resume_option,
     seed_option,
     source_option,
@@ -78,8 +78,7 @@ def peers_(
     has.
     """
     if source is not None:
-        if others := also_given("source", "as_json"):
-            raise UsageError(f"--from takes nothing but --json; leave out {', '.join(others)}")
+        refuse_beside("source")
         results = load(source)
         if results.run.asked.profile != peers.PROFILE:
             raise UsageError(f"{source}: is not of vnetbench peers; run it anew")
@@ -87,8 +86,7 @@ def peers_(
         return
     enter_user_namespace_if_needed()
     if resume is not None:
-        if others := also_given("resume", "as_json"):
-            raise UsageError(f"--resume goes on as it began; leave out {', '.join(others)}")
+        refuse_beside("resume")
         run = load_unfinished(resume).run
         if run.asked.profile != peers.PROFILE:
             raise UsageError(f"{resume}: is no comparison of peers; go on with its own command")

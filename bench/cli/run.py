@@ -16,7 +16,6 @@ from bench.cli.completers import scenarios as complete_scenarios
 from bench.cli.measuring import carry_out, default_folder, resumed
 from bench.cli.options import (
     ARMS,
-    also_given,
     blocks_option,
     examples,
     folder_option,
@@ -25,6 +24,7 @@ from bench.cli.options import (
     print_json,
     probes_option,
     profile_option,
+    refuse_beside,
     resume_option,
     seed_option,
 )
@@ -103,7 +103,7 @@ def run(
     """
     enter_user_namespace_if_needed()
     if resume is not None:
-        _refuse_other_options()
+        refuse_beside("resume")
         begun = load_unfinished(resume).run
         if own := _OWN_COMMAND.get(begun.asked.profile):
             raise UsageError(f"{resume}: go on with vnetbench {own} {resume}")
@@ -141,12 +141,6 @@ def _variants_of(run: Run) -> dict[str, Variant]:
     chosen = {v.name: v for v in variants(find(run.asked.scenarios), run.asked.overrides)}
     runner.refuse_changed(run, chosen)
     return chosen
-
-
-def _refuse_other_options() -> None:
-    others = also_given("resume", "as_json")
-    if others:
-        raise UsageError(f"--resume goes on as the run began; leave out {', '.join(others)}")
 
 
 def _measure(chosen: dict[str, Variant], writer: ResultWriter, as_json: bool) -> None:

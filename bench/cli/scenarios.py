@@ -14,11 +14,11 @@ from bench.cli.layout import FittingTable
 from bench.cli.measuring import telling
 from bench.cli.options import (
     ARMS,
-    also_given,
     examples,
     json_option,
     override_option,
     print_json,
+    refuse_beside,
 )
 from bench.cli.streams import messages, output
 from bench.cli.tables import print_lines
@@ -152,8 +152,7 @@ def show(
     if len(found) > 1:
         raise UsageError("show: give one value for each parameter; there is one drawing")
     if drawing is not None:
-        if others := also_given("name", "drawing", "overrides"):
-            raise UsageError(f"--drawing takes nothing but -p; leave out {', '.join(others)}")
+        refuse_beside("drawing", "name", "overrides")
         # Imported here: matplotlib would slow every other command down.
         from bench.drawing.picture import save  # noqa: PLC0415
 

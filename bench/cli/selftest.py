@@ -18,12 +18,12 @@ from bench.cli.completers import scenarios
 from bench.cli.measuring import carry_out, default_folder, keeping, telling
 from bench.cli.options import (
     Finite,
-    also_given,
     examples,
     folder_option,
     json_option,
     print_json,
     probes_option,
+    refuse_beside,
     seed_option,
     source_option,
 )
@@ -88,8 +88,7 @@ def selftest(
     Exit status 1: more than 1 % false alarms, or what was planted caught in less than 95 %.
     """
     if source is not None:
-        if others := also_given("source", "as_json"):
-            raise UsageError(f"--from takes nothing but --json; leave out {', '.join(others)}")
+        refuse_beside("source")
         results = load(source)
         if results.run.asked.profile != PROFILE:
             raise UsageError(f"{source}: is not of vnetbench selftest; run it anew")

@@ -13,11 +13,11 @@ from bench.cli.completers import scenarios
 from bench.cli.measuring import carry_out, default_folder, keeping, resumed, telling
 from bench.cli.options import (
     ARMS,
-    also_given,
     examples,
     folder_option,
     json_option,
     print_json,
+    refuse_beside,
     resume_option,
     seed_option,
     source_option,
@@ -96,7 +96,7 @@ def why(
     """
     for name, given in (("claims", claims), ("source", source), ("resume", resume)):
         if given:
-            _refuse_beside(name)
+            refuse_beside(name)
     if claims:
         enter_user_namespace_if_needed()
         _check_claims(as_json)
@@ -116,14 +116,6 @@ def why(
     run = new_run(chosen, paths, measures=measures, arms=arms, blocks=blocks, seed=seed)
     with ResultWriter.create(folder or default_folder(PROFILE), run) as writer:
         _measure(chosen, writer, as_json)
-
-
-def _refuse_beside(name: str) -> None:
-    """Refuse whatever was asked for beside the option of that name: it would have no effect."""
-    own = next(p.opts[0] for p in click.get_current_context().command.params if p.name == name)
-    others = also_given(name, "as_json")
-    if others:
-        raise UsageError(f"{own} takes nothing but --json; leave out {', '.join(others)}")
 
 
 def _check_claims(as_json: bool) -> None:
