@@ -76,7 +76,10 @@ def test_what_cannot_be_done_here_ends_with_3() -> None:
         ),
         status=3,
     )
-    assert line == "pump: tun a@nowhere: No such file or directory"
+    assert line == (
+        "pump: tun a@nowhere: /run/netns/nowhere: No such file or directory; ip netns lists those "
+        "that have names"
+    )
 
 
 def test_a_defect_ends_with_70_in_one_line_that_names_the_place() -> None:

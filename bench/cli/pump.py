@@ -19,6 +19,7 @@ import click
 from bench import native, presets
 from bench.cli.completers import one_of
 from bench.cli.options import examples
+from bench.devices import TUN_REMEDIES
 from bench.endpoint import parse_endpoint, show_endpoint
 from bench.errors import CannotMeasure, UsageError
 from bench.etcd import follow
@@ -249,8 +250,7 @@ def _open(
     try:
         with ExitStack() as there:
             if at:
-                path = netns if "/" in netns else str(_NAMED / netns)
-                namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                namespace = _namespace(netns, f"{kind.name.lower()} {text}")
                 there.callback(os.close, namespace)
                 there.enter_context(inside(namespace))
             for _ in range(queues):
@@ -259,8 +259,22 @@ def _open(
             if settings["queue_length"]:
                 native.set_queue_length(name, settings["queue_length"])
     except OSError as error:
-        raise CannotMeasure(f"pump: {kind.name.lower()} {text}: {error.strerror}") from None
+        remedy = TUN_REMEDIES.get(error.errno or 0)
+        raise CannotMeasure(
+            f"pump: {kind.name.lower()} {text}: {error.strerror}{f'; {remedy}' if remedy else ''}"
+        ) from None
     return fds
+
+
+def _namespace(netns: str, where: str) -> int:
+    """A descriptor of the namespace that is called so, or that has this path."""
+    path = netns if "/" in netns else str(_NAMED / netns)
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise CannotMeasure(
+            f"pump: {where}: {path}: {error.strerror}; ip netns lists those that have names"
+        ) from None
 
 
 def _parse_endpoint(name: str, text: str) -> tuple[native.Address, int]:
