@@ -14,7 +14,7 @@ DEFECT, INTERRUPTED, READER_GONE = 70, 130, 141
 
 EXIT_STATUSES = {
     SUCCESS: "success: done as asked, and nothing is shown to have got worse",
-    REGRESSION: "a regression (doctor: something is wrong; selftest: ab errs too often)",
+    REGRESSION: "a regression (doctor: data is harmed; selftest: ab errs too often)",
     BAD_USAGE: "bad usage or input: a wrong option, name, file or value",
     NOT_MEASURED: "valid, but something could not be measured or compared on this machine",
     DEFECT: "a defect of vnetbench itself; please report it",
