@@ -17,16 +17,19 @@ from rich.console import Console
 from rich.text import Text
 from screens import figures, on_terminal, paper, widest, written
 from sets import a_run, noisy
+from test_report_sections_counts import a_ledger
 
 from bench.ab.model import AbAsked, Report
 from bench.cli.ab_table import render_report
 from bench.cli.gate_table import render_decision
 from bench.cli.layout import FittingTable
+from bench.cli.ledger_table import render_ledger
 from bench.cli.tables import new_table, render_comparison, render_summary, table_of
 from bench.cli.trend_table import render_trend
 from bench.cli.why_table import render_answer
 from bench.compare import compare
 from bench.gate.decide import decide
+from bench.ledger import ITEMS
 from bench.results import PlannedTrial, ResultSet, load
 from bench.sequential import Answer
 from bench.trend.history import trend
@@ -178,7 +181,13 @@ def why(variants: tuple[str, ...], console: Console) -> None:
     render_answer(answer, console)
 
 
-RENDERERS = {f.__name__: f for f in (summary, comparison, counts, decision, report, why)}
+def ledger(variants: tuple[str, ...], console: Console) -> None:
+    where = {id_: {"host-a": 6.17, "host-b": 6.17} for id_ in ITEMS}
+    counted = dict.fromkeys(ITEMS, 12.34)
+    render_ledger(a_ledger(variants[1], per_packet=counted, by_host=where), console)
+
+
+RENDERERS = {f.__name__: f for f in (summary, comparison, counts, decision, report, why, ledger)}
 Render = Callable[[tuple[str, ...], Console], None]
 
 

@@ -40,8 +40,8 @@ def render(found: Examination, console: Console) -> None:
 def _table(title: str, findings: Sequence[Finding], console: Console) -> None:
     table = new_table(title)
     table.add_column("status", no_wrap=True)
-    table.add_column("what", overflow="fold", min_width=10)
-    table.add_column("found", overflow="fold", ratio=1)
+    table.add_column("what", min_width=10)
+    table.add_column("found")
     for finding in findings:
         status = Text(str(finding.status), style=_STYLES[finding.status])
         table.add_row(status, Text(finding.what), Text(finding.found))

@@ -32,7 +32,7 @@ def render_ledger(ledger: Ledger, console: Console) -> None:
     table.add_column("item", no_wrap=True)
     for heading in ("predicted", "observed"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("where", overflow="fold", ratio=1)
+    table.add_column("where")
     for item in ITEMS.values():
         observed, predicted = ledger.per_packet[item.id], ledger.predicted.get(item.id)
         if observed is None:
