@@ -170,6 +170,8 @@ def _io_uring(here: Here) -> Seen:
     reason = obstacle_to("tun-relay", "io=uring", "readiness=on")
     if reason is None:
         return ok("works")
+    if TUN in reason:
+        return unknown("no tun device can be opened to try it with")
     if "liburing" in reason:
         mend = "sudo apt-get install liburing-dev && make clean setup"
     elif here.text("proc/sys/kernel/io_uring_disabled") in ("1", "2"):
