@@ -15,6 +15,9 @@ import pytest
 from files import ROOT
 from guests import require_guests
 
+from bench.doctor import tools
+from bench.doctor.examine import run
+from bench.doctor.model import Here
 from bench.forwarders import qemu
 from bench.guests import image
 
@@ -148,3 +151,6 @@ def test_a_build_without_the_program_of_guests_says_how_to_get_it(
     assert reason is not None
     assert "static C library" in reason
     assert "make clean setup" in reason
+    [found] = run([check for check in tools.checks() if check.id == "guests"], Here())
+    assert found.found == "vnetbench was built without a static C library"
+    assert found.mend.endswith(" && make clean setup")

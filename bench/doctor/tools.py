@@ -110,6 +110,9 @@ def _etcd(_: Here) -> Seen:
 
 def _guests(_: Here) -> Seen:
     if reason := image.missing():
+        if "static C library" in reason:
+            mend = "sudo apt-get install libc6-dev && make clean setup"
+            return missing(reason.partition(",")[0], mend)
         return missing(_without_mend(reason), _PEERS)
     try:
         return ok(f"QEMU {qemu.version()}, {image.find_kernel().image.name}")
