@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import statistics
 from pathlib import Path
 
 import msgspec
 
 from bench.errors import UsageError
+from bench.files import replace_file
 from bench.results.model import FORMAT, Run
 from bench.results.read import ResultSet, load
 from bench.stats import median_interval
@@ -81,10 +81,8 @@ def summary_json(results: ResultSet) -> bytes:
 def rebuild_summary(path: Path) -> None:
     """Write `summary.json` of the set in `path` anew. Raises UsageError."""
     data = summary_json(load(path))
-    temporary = path / f".{SUMMARY}.tmp"
     try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path / SUMMARY)
+        replace_file(path / SUMMARY, data)
     except OSError as error:
         raise UsageError(f"{path / SUMMARY}: cannot be written: {error.strerror}") from None
 
