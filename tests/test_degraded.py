@@ -200,7 +200,7 @@ def test_a_doctor_without_any_program_says_what_to_install(tmp_path: Path) -> No
     done = well(vnetbench("doctor", cwd=tmp_path, env=POOR, without=UNSAID, before=nothing))
     said = done.stdout
     assert said.index("What this machine can measure") < said.index("What makes it noisy")
-    assert "  → sudo apt-get install bpftrace" in said
+    assert "  \\u2192 sudo apt-get install bpftrace" in said, "an arrow, which ASCII has not"
     assert "vnetbench doctor --offloads" in " ".join(said.split())
 
 
@@ -245,7 +245,7 @@ def test_a_machine_that_may_make_no_namespaces_says_what_to_do(tmp_path: Path) -
     limited = "echo 0 > /proc/sys/user/max_net_namespaces"
     words = shlex.join((sys.executable, "-m", "bench", "list", "veth"))
     done = subprocess.run(
-        ("unshare", "--user", "--map-root-user", "sh", "-c", f"{limited}; exec {words}"),
+        ("unshare", "--user", "--map-root-user", "--net", "sh", "-c", f"{limited}; exec {words}"),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "300"},
         capture_output=True,
