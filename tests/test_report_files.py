@@ -242,7 +242,10 @@ def test_the_list_names_every_table(run: Path, tmp_path: Path) -> None:
         (["ladder", "ladder"], "ladder: is named twice"),
         (["ladder", "--figure", "x", "--format", "md"], "--figure goes with --format svg or png"),
         (["ladder", "--open", "-o", "-"], "--open goes with a page in a file"),
-        (["ladder", "--list", "-o", "f", "--force"], "--list takes nothing but result sets"),
+        (
+            ["ladder", "--list", "-o", "f", "--force"],
+            "--list takes no other option; leave out -o, --force",
+        ),
         (["ladder", "--format", "svg"], "--format svg needs a folder; name one with -o"),
         (["ladder", "--figure", "x", "-o", "f"], "no figure x; it has "),
         (["ladder", "--format", "pdf"], "'pdf' is not one of 'html', 'md'"),

@@ -63,10 +63,10 @@ def refuse_beside(name: str, *allowed: str) -> None:
         if other not in (name, *allowed) and context.get_parameter_source(other) == given
     ]
     if others:
-        options = (known[other] for other in allowed)
-        but = ", ".join(option.opts[0] for option in options if isinstance(option, click.Option))
-        own = known[name].opts[0]
-        raise UsageError(f"{own} takes nothing but {but}; leave out {', '.join(others)}")
+        options = [known[other] for other in allowed if isinstance(known[other], click.Option)]
+        but = ", ".join(option.opts[0] for option in options)
+        takes = f"takes nothing but {but}" if but else "takes no other option"
+        raise UsageError(f"{known[name].opts[0]} {takes}; leave out {', '.join(others)}")
 
 
 override_option = click.option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bench.cli.completers import result_sets
-from bench.cli.options import also_given, examples
+from bench.cli.options import examples, refuse_beside
 from bench.errors import UsageError
 from bench.results import load
 
@@ -74,8 +74,8 @@ def report(
     anything else is not.
     """
     format_ = given or _format_of(place, figures)
-    if listing and (others := also_given("runs", "listing")):
-        raise UsageError(f"--list takes nothing but result sets; leave out {', '.join(others)}")
+    if listing:
+        refuse_beside("listing", "runs")
     _refuse_useless(format_, place, figures, opening=opening)
     sets = _load(runs)
     if format_ in ("csv", "json"):
