@@ -10,6 +10,7 @@ import pytest
 from files import ROOT
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from bench.cli.doctor_table import render
@@ -131,7 +132,11 @@ def test_a_program_may_call_itself_anything_and_upsets_no_terminal(name: str, pi
 
 # ---- on a terminal ------------------------------------------------------------------------------
 
-WORDS = st.text(st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=12)
+WIDEST = 12
+"""Columns of a terminal that a word may take and still stand whole beside another at 40."""
+WORDS = st.text(
+    st.characters(codec="utf-8", categories=["L", "N"]), min_size=1, max_size=WIDEST
+).filter(lambda word: cell_len(word) <= WIDEST)
 TEXTS = st.lists(WORDS, min_size=1, max_size=8).map(" ".join)
 FINDINGS = st.builds(
     Finding,
