@@ -1,6 +1,7 @@
 """What a packet and a byte cost the whole machine, and what the processor counted meanwhile."""
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -85,12 +86,16 @@ def pump_work(path: Path) -> tuple[float, int]:
 
 @pytest.mark.usefixtures("tuns")
 def test_a_path_with_more_on_it_costs_more() -> None:
-    prices = {}
-    for name in ("veth", "tap-bridge", "flannel-udp"):
-        for path in proved(name):
-            prices[name] = price(path)
-    assert prices["flannel-udp"] > 1.2 * prices["veth"]
-    assert prices["tap-bridge"] > 1.1 * prices["veth"]
+    """The least of up to three rounds, as neighbours only ever add to a price."""
+    more = {"tap-bridge": 1.1, "flannel-udp": 1.2}
+    least = dict.fromkeys(("veth", *more), math.inf)
+    for _ in range(3):
+        for name in least:
+            for path in proved(name):
+                least[name] = min(least[name], price(path))
+        if all(least[name] > factor * least["veth"] for name, factor in more.items()):
+            return
+    pytest.fail(f"seconds of CPU time a packet: {least}")
 
 
 @pytest.mark.usefixtures("tuns")

@@ -252,6 +252,7 @@ def test_a_kernel_without_the_switch_is_named_in_one_line(
 # ---- live paths -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("namespaces")
 def test_the_probe_gives_a_value_for_each_goal_and_keeps_every_trial() -> None:
     probe = PROBES["packet_rate_512"]
@@ -327,6 +328,7 @@ def test_a_live_path_has_a_rate_and_every_lost_packet_a_place(name: str) -> None
         assert trial.lost.get("elsewhere", 0) <= 0.01 * trial.sent
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("namespaces")
 def test_loss_at_the_receiving_socket_is_told() -> None:
     options = Options(first=0.0625, final=0.0625, duration_sum=0.0625, width=0.3, buffer=1 << 12)
