@@ -146,7 +146,7 @@ def test_the_metadata_is_complete_and_valid(packed: Packed) -> None:
     assert "Typing :: Typed" in (metadata.classifiers or [])
     assert not metadata.project_urls
     assert message_from_bytes(text)["Description-Content-Type"] == "text/markdown"
-    assert (metadata.description or "").startswith("# vnetbench")
+    assert "\n# vnetbench\n\nA performance benchmark suite" in f"\n{metadata.description}"
 
 
 # ---- installed ----------------------------------------------------------------------------------
@@ -182,9 +182,9 @@ def test_it_lists_shows_measures_and_compares_in_any_folder(
     require_root_namespaces()
     vnetbench, folder = installed / "vnetbench", tmp_path / "a folder"
     folder.mkdir()
-    listed = run(vnetbench, "list", "veth", "macvlan", cwd=folder).stdout
-    assert [line.split()[0] for line in listed.splitlines()[1:3]] == ["veth", "macvlan"]
-    assert listed.splitlines()[1].split()[-1] == "yes"
+    listed = json.loads(run(vnetbench, "list", "veth", "macvlan", "--json", cwd=folder).stdout)
+    assert [path["name"] for path in listed["scenarios"]] == ["veth", "macvlan"]
+    assert listed["scenarios"][0]["runs"]
     assert "path: client" in run(vnetbench, "show", "veth", cwd=folder).stdout
     tiny = ("--blocks", 1, "--probe", "rtt", "--arm", "native")
     run(vnetbench, "run", "veth", *tiny, cwd=folder)
