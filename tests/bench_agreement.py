@@ -19,8 +19,9 @@ from statistics import median
 
 from bench.errors import CannotMeasure
 from bench.forwarders import forwarding
+from bench.pingpong import PAYLOAD
 from bench.probes import PROBES, Path, prove
-from bench.probes.echo import PAYLOAD, quiet_cpu
+from bench.probes.echo import quiet_cpu
 from bench.probes.tcp_goodput import COMMAND, TcpTest, measure_with
 from bench.process import execute
 from bench.scenario import find, load

@@ -7,7 +7,7 @@ from bench.why.factors import FACTORS
 
 KEPT = ("copies", "calls")
 TECHNIQUE = "readiness"
-DOSES = (4,)
+DOSES = (64,)
 
 
 def shrink() -> None:

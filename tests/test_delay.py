@@ -30,11 +30,12 @@ from bench.native.delay import (
 )
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts, pooled, quantile
+from bench.pingpong import connect
 from bench.probes import PROBES, Measurement, Path, delay, prove
 from bench.probes.ahead import ends, shared_cpu
 from bench.probes.base import client
 from bench.probes.delay import Delay, judge
-from bench.probes.echo import connect, responder
+from bench.probes.echo import responder
 from bench.probes.paced import Found, Offer, offer
 from bench.process import Send, spawn
 from bench.scenario import find, variants

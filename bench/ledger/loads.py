@@ -17,9 +17,10 @@ from bench.ledger.model import Load
 from bench.ledger.subject import SOCKET_CALLS, Process
 from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
+from bench.pingpong import ROUND_TIMEOUT, calibrated, connect
 from bench.probes import tcp_goodput
 from bench.probes.base import Path, client, wait_for_listener
-from bench.probes.echo import ROUND_TIMEOUT, calibrated, connect, quiet_cpu, responder
+from bench.probes.echo import quiet_cpu, responder
 from bench.probes.flow import Order, flowing, forth, settle
 from bench.process import Child, Send
 

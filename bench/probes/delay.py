@@ -26,9 +26,9 @@ from bench.errors import CannotMeasure
 from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, delay_id
 from bench.native.delay import bucket_bounds
 from bench.percentiles import SLICES, Counts, estimate, pooled, share_within
+from bench.pingpong import PAYLOAD
 from bench.probes.ahead import shared_cpu, shared_cpu_warnings
 from bench.probes.base import Measurement, Path, Probe
-from bench.probes.echo import PAYLOAD
 from bench.probes.paced import PATIENCE, RESTS, Found, Offer, offer
 
 BASE_RATE = "base_rate"

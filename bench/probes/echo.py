@@ -12,18 +12,11 @@ from bench import native, ports
 from bench.endpoint import family_of, parse_endpoint, show_endpoint
 from bench.errors import CannotMeasure
 from bench.guests import Guest, Program
+from bench.pingpong import NO_ECHO, PAYLOAD
 from bench.probes.base import Path, server
 from bench.process import Child, Send
 from bench.scenario import listening_address, server_address
 
-PAYLOAD = 64
-"""Bytes of UDP payload of each datagram."""
-ROUND_TIMEOUT = 1.0
-"""Seconds without an echo after which a datagram counts as lost."""
-NO_ECHO = "no echo from"
-"""How a program that got no echo begins its last words."""
-_CALIBRATION = 0.02
-"""Seconds that the round trips at the end of a calibration take at least."""
 _START_TIMEOUT = 5.0
 
 
@@ -57,18 +50,6 @@ def responder(path: Path, cpu: int | None = None) -> Iterator[tuple[Child | Prog
         yield child, show_endpoint(address, ports.ECHO)
 
 
-def connect(endpoint: str) -> socket.socket:
-    """A UDP socket connected to "address:port" in this process's namespace. Raises OSError."""
-    address, port = parse_endpoint(endpoint)
-    sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
-    try:
-        sock.connect((str(address), port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
 @dataclass(frozen=True)
 class RoundTrips:
     """Seconds of a round trip, each the mean of `loops` of them one after the other."""
@@ -90,15 +71,6 @@ def ping_in_guest(
             raise CannotMeasure(f"{guest.host}: {NO_ECHO} {endpoint}: {' '.join(why)}")
         loops, *found = program.output().split()
     return RoundTrips(int(loops), [float(value) for value in found])
-
-
-def calibrated(fd: int, size: int) -> float:
-    """Seconds of a round trip of `size` bytes, roughly; warms the path up. Raises OSError."""
-    rounds, seconds = 16, 0.0
-    while seconds < _CALIBRATION:
-        rounds *= 2
-        seconds = native.ping(fd, size, rounds, ROUND_TIMEOUT)
-    return seconds / rounds
 
 
 def quiet_cpu() -> int:

@@ -22,8 +22,8 @@ from bench.native.delay import (
 )
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts
+from bench.pingpong import PAYLOAD
 from bench.probes.base import Path
-from bench.probes.echo import PAYLOAD
 from bench.probes.flow import Order, flowing, forth, settle
 
 PATIENCE = 1.0

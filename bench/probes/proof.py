@@ -13,15 +13,9 @@ from bench import native
 from bench.errors import CannotMeasure
 from bench.forwarders import Running
 from bench.guests import Guest
+from bench.pingpong import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect
 from bench.probes.base import Path, client
-from bench.probes.echo import (
-    NO_ECHO,
-    PAYLOAD,
-    ROUND_TIMEOUT,
-    connect,
-    ping_in_guest,
-    responder,
-)
+from bench.probes.echo import ping_in_guest, responder
 from bench.process import Send
 from bench.scenario import DeviceRef, Scenario, parse_ref, trace
 from bench.topology import Topology

@@ -16,16 +16,9 @@ from typing import Any
 
 from bench.errors import CannotMeasure
 from bench.guests import Guest
+from bench.pingpong import NO_ECHO, PAYLOAD, calibrated, connect
 from bench.probes.base import Measurement, Path, Probe, client
-from bench.probes.echo import (
-    NO_ECHO,
-    PAYLOAD,
-    calibrated,
-    connect,
-    ping_in_guest,
-    quiet_cpu,
-    responder,
-)
+from bench.probes.echo import ping_in_guest, quiet_cpu, responder
 from bench.process import Send, execute
 
 _OVERHEAD = 20.0
@@ -48,7 +41,7 @@ def measure(path: Path, settings: Mapping[str, Any]) -> Measurement:
         loops = max(1, round(settings["seconds"] / _calibrate(path, address, cpu)))
         arguments = [
             # -P: nothing in the user's directory may stand in for a module of ours.
-            *(sys.executable, "-P", "-m", "bench.probes.rtt_worker"),
+            *(sys.executable, "-P", "-m", "bench.pingpong.worker"),
             *("--server", address, "--name", path.name, "--report", f"/proc/self/fd/{report}"),
             *("--processes", str(settings["processes"]), "--values", str(settings["values"])),
             *("--warmups", str(settings["warmups"]), "--loops", str(loops), "--quiet"),

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 
 from bench import native
 from bench.native import canary as c
-from bench.probes.echo import PAYLOAD, ROUND_TIMEOUT, quiet_cpu
+from bench.pingpong import PAYLOAD, ROUND_TIMEOUT
+from bench.probes.echo import quiet_cpu
 from bench.process import Send, spawn
 
 SECONDS = 0.3

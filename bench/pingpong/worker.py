@@ -1,6 +1,6 @@
 """The program that pyperf runs, and runs again as its own workers: one ping-pong loop.
 
-    python -m bench.probes.rtt_worker --server ADDRESS:PORT --name NAME --report FILE …
+    python -m bench.pingpong.worker --server ADDRESS:PORT --name NAME --report FILE …
 
 It is started in the client's namespace; the benchmark's JSON goes to FILE.
 """
@@ -15,13 +15,13 @@ from argparse import Namespace
 import pyperf
 
 from bench import native
-from bench.probes.echo import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect
+from bench.pingpong import NO_ECHO, PAYLOAD, ROUND_TIMEOUT, connect
 
 
 def main() -> None:
     """Be pyperf's manager, or one of its workers when it says so."""
     runner = pyperf.Runner(
-        program_args=("-P", "-m", "bench.probes.rtt_worker"), add_cmdline_args=_pass_on
+        program_args=("-P", "-m", "bench.pingpong.worker"), add_cmdline_args=_pass_on
     )
     runner.argparser.add_argument("--server", required=True)
     runner.argparser.add_argument("--name", required=True)
