@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from made_up import World, flannel_and_vxlan, results_of
+from reporting import sources
 from sets import a_run, noisy, write_set
 
 from bench.report import theme
@@ -47,7 +48,7 @@ def stored(
 
 
 def made(*sets: ResultSet) -> Section:
-    section = why.make(sets)
+    section = why.make(sources(sets))
     assert section is not None
     return section
 
@@ -64,7 +65,7 @@ def pictures(section: Section) -> dict[str, Picture]:
 
 
 def test_other_sets_have_no_such_section(tmp_path: Path) -> None:
-    assert why.make([write_set(tmp_path / "a", a_run(blocks=1), noisy(1))]) is None
+    assert why.make(sources([write_set(tmp_path / "a", a_run(blocks=1), noisy(1))])) is None
 
 
 def test_an_answer_that_is_stored_is_taken(stored: ResultSet, found: Answer) -> None:
@@ -97,6 +98,18 @@ def test_a_damaged_answer_is_said_with_what_to_do(
     assert says in note
     assert f"vnetbench why --from {tmp_path.name} writes it again" in note
     assert str(tmp_path.parent) not in note
+
+
+def test_a_share_of_a_cause_that_has_no_price_is_damage(
+    results: ResultSet, found: Answer, tmp_path: Path
+) -> None:
+    gap = found.gaps[0]
+    key, cause = f"{gap.measure},{gap.arm}", gap.shares[0].cause
+    kept = [price for price in found.prices[key] if price.cause != cause]
+    changed = msgspec.structs.replace(found, prices={**found.prices, key: kept})
+    (tmp_path / ANSWER).write_bytes(msgspec.json.encode(changed))
+    [note] = made(dataclasses.replace(results, path=tmp_path)).notes
+    assert f"is damaged: {cause} has a share of a gap, but no price" in note
 
 
 def test_an_answer_of_a_newer_version_is_refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from bench.errors import UsageError
@@ -29,9 +31,18 @@ def answer_of(results: ResultSet) -> Answer:
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(
-            f"{file}: is damaged: {error}; vnetbench why --from {results.path} writes it again"
-        ) from None
+        raise _damaged(file, str(error)) from None
     if found.format > FORMAT:
         raise UsageError(f"{file}: was written by a newer vnetbench (format {found.format})")
+    for gap in found.gaps:
+        priced = {price.cause for price in found.prices.get(f"{gap.measure},{gap.arm}", ())}
+        for share in gap.shares:
+            if share.cause not in priced:
+                raise _damaged(file, f"{share.cause} has a share of a gap, but no price")
     return found
+
+
+def _damaged(file: Path, what: str) -> UsageError:
+    return UsageError(
+        f"{file}: is damaged: {what}; vnetbench why --from {file.parent} writes it again"
+    )
