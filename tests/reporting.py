@@ -21,6 +21,7 @@ from bench.probes.delay import judge
 from bench.probes.paced import Found, Offer
 from bench.report import theme
 from bench.report.model import Field, Picture, Section, Table
+from bench.report.sources import Sources
 from bench.results import PlannedTrial, ResultSet, ResultWriter, Run, Sample, load
 from bench.results.model import Completed
 
@@ -101,6 +102,11 @@ def _counts(seconds: Sequence[float]) -> Counts:
 
 
 # ---- sections -----------------------------------------------------------------------------------
+
+
+def sources(sets: Sequence[ResultSet]) -> Sources:
+    """What a section is made from."""
+    return Sources(tuple(sets))
 
 
 def made(section: Section | None) -> Section:

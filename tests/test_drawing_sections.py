@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from files import shipped
 from msgspec.structs import replace
+from reporting import sources
 from sets import a_run, noisy, write_set
 
 import bench.drawing.recorded
@@ -41,7 +42,7 @@ def a_set(folder: Path, given: dict[str, VariantRecord], asked: tuple[str, ...] 
 
 
 def made(*sets: ResultSet) -> Section:
-    section = topologies.make(sets)
+    section = topologies.make(sources(sets))
     assert section is not None
     return section
 

@@ -15,6 +15,7 @@ from reporting import (
     many_measured,
     pictures_of,
     row_of,
+    sources,
     tables_of,
     texts_in,
     write_measured,
@@ -49,7 +50,7 @@ def rates(path: Path, variants: tuple[str, ...] = ("veth", "vxlan"), blocks: int
 
 
 def test_goodput_is_the_rate_times_the_bits_of_the_payload(tmp_path: Path) -> None:
-    section = made(sizes.make([rates(tmp_path / "a")]))
+    section = made(sizes.make(sources([rates(tmp_path / "a")])))
     row = row_of(tables_of(section)[0], "veth")
     for size in PACKET_RATES:
         assert row[f"{size} B: packet rate"].value == pytest.approx(1.035e6)
@@ -58,7 +59,7 @@ def test_goodput_is_the_rate_times_the_bits_of_the_payload(tmp_path: Path) -> No
 
 
 def test_sizes_have_one_picture_of_goodput_and_packet_rate(tmp_path: Path) -> None:
-    (picture,) = pictures_of(made(sizes.make([rates(tmp_path / "a")])))
+    (picture,) = pictures_of(made(sizes.make(sources([rates(tmp_path / "a")]))))
     written = texts_in(picture)
     assert written.count("bytes of UDP payload") == 2
     assert [written.count(str(size)) for size in PACKET_RATES] == [2, 2, 2]
@@ -68,7 +69,7 @@ def test_sizes_have_one_picture_of_goodput_and_packet_rate(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("blocks", "says"), [(6, "95 % intervals"), (3, "the highest block")])
 def test_sizes_say_what_their_intervals_are(tmp_path: Path, blocks: int, says: str) -> None:
-    section = made(sizes.make([rates(tmp_path / "a", blocks=blocks)]))
+    section = made(sizes.make(sources([rates(tmp_path / "a", blocks=blocks)])))
     [note] = [note for note in section.notes if note.startswith("Error bars and intervals")]
     assert says in note
 
@@ -78,12 +79,14 @@ def test_a_size_that_was_not_measured_is_said(tmp_path: Path) -> None:
     rows = (results.path / "samples.csv").read_text().splitlines(keepends=True)
     kept = [row for row in rows if not row.startswith("veth,veth,native,packet_rate_512,")]
     (results.path / "samples.csv").write_text("".join(kept))
-    section = made(sizes.make([load(results.path)]))
+    section = made(sizes.make(sources([load(results.path)])))
     assert row_of(tables_of(section)[0], "veth")["512 B: goodput"].text == "not measured"
 
 
 def test_more_paths_than_lines_can_show_are_in_the_table_and_it_is_said(tmp_path: Path) -> None:
-    section = made(sizes.make([rates(tmp_path / "a", tuple(f"p{n}" for n in range(30)), 1)]))
+    section = made(
+        sizes.make(sources([rates(tmp_path / "a", tuple(f"p{n}" for n in range(30)), 1)]))
+    )
     assert pictures_of(section) == []
     assert len(tables_of(section)[0].rows) == 30
     assert any(f"{MOST} paths" in note for note in section.notes)
@@ -92,7 +95,7 @@ def test_more_paths_than_lines_can_show_are_in_the_table_and_it_is_said(tmp_path
 def test_one_size_alone_is_no_line_and_nothing_is_said_to_be_left_out(tmp_path: Path) -> None:
     run = a_run(arms=("native",), probes=("packet_rate_64",), blocks=1)
     results = write_measured(tmp_path / "a", run, lambda t: Measurement({t.probe: [1e6]}))
-    section = made(sizes.make([results]))
+    section = made(sizes.make(sources([results])))
     assert pictures_of(section) == []
     assert not any("are not drawn" in note for note in section.notes)
 
@@ -116,7 +119,7 @@ def test_goodput_is_drawn_against_a_parameter_that_has_several_values(tmp_path: 
         with_parameters(run, dict(names)),
         lambda t: Measurement({"tcp_goodput": [float(t.variant.split("=")[1][:-1]) * 1e6]}),
     )
-    section = made(sizes.make([results]))
+    section = made(sizes.make(sources([results])))
     (picture,) = pictures_of(section)
     assert picture.name == "goodput-mtu-native"
     assert {"1400", "9000", "65000", "mtu", "veth", "vxlan"} <= set(texts_in(picture))
@@ -136,7 +139,7 @@ def test_two_parameters_that_change_together_are_no_curve(tmp_path: Path) -> Non
         with_parameters(run, dict(names)),
         lambda _: Measurement({"tcp_goodput": [1e9]}),
     )
-    assert sizes.make([results]) is None
+    assert sizes.make(sources([results])) is None
 
 
 # ---- the ledger ---------------------------------------------------------------------------------
@@ -187,7 +190,7 @@ def test_what_agrees_is_good_and_what_differs_by_more_than_a_hundredth_is_bad(
     tmp_path: Path,
 ) -> None:
     off = {"copies": 2.03, "traversals": 2.01, "device_hops": 1.0, "useful_calls": None}
-    section = made(ledger.make([counted(tmp_path / "a", a_ledger(per_packet=off))]))
+    section = made(ledger.make(sources([counted(tmp_path / "a", a_ledger(per_packet=off))])))
     row = row_of(tables_of(section)[0], "veth")
     assert (row["copies: predicted"].text, row["copies: observed"].text) == ("2", "2.03 (differs)")
     assert row["copies: observed"].tone == "bad"
@@ -204,7 +207,7 @@ def test_what_agrees_is_good_and_what_differs_by_more_than_a_hundredth_is_bad(
 
 def test_the_ledger_s_picture_has_a_panel_for_each_count_and_no_crowd(tmp_path: Path) -> None:
     names = [f"flannel-udp[pump=fast,batch={n},tun_offload=on,udp_offload=on]" for n in range(9)]
-    section = made(ledger.make([counted(tmp_path / "a", *map(a_ledger, names))]))
+    section = made(ledger.make(sources([counted(tmp_path / "a", *map(a_ledger, names))])))
     (picture,) = pictures_of(section)
     assert {"copies", "IP traversals", "device hops", "useful calls", "wake-ups"} <= set(
         texts_in(picture)
@@ -216,7 +219,7 @@ def test_the_ledger_s_picture_has_a_panel_for_each_count_and_no_crowd(tmp_path: 
 def test_a_ledger_of_two_hundred_paths_has_them_all(tmp_path: Path) -> None:
     names = [f"path-{n}" for n in range(200)]
     ledgers = [a_ledger(name) for name in names]
-    section = made(ledger.make([counted(tmp_path / "a", *ledgers, write=many_measured)]))
+    section = made(ledger.make(sources([counted(tmp_path / "a", *ledgers, write=many_measured)])))
     drawn = [t for p in pictures_of(section) for t in texts_in(p) if t.startswith("path-")]
     assert drawn == names
     assert len(tables_of(section)[0].rows) == 200
@@ -224,13 +227,13 @@ def test_a_ledger_of_two_hundred_paths_has_them_all(tmp_path: Path) -> None:
 
 def test_the_median_of_the_blocks_counts(tmp_path: Path) -> None:
     ledgers = [a_ledger(per_packet={**a_ledger().per_packet, "device_hops": n}) for n in (1, 1, 9)]
-    section = made(ledger.make([counted(tmp_path / "a", *ledgers)]))
+    section = made(ledger.make(sources([counted(tmp_path / "a", *ledgers)])))
     assert row_of(tables_of(section)[0], "veth")["device hops: observed"].value == 1
 
 
 def test_a_load_that_nothing_is_predicted_of_is_said(tmp_path: Path) -> None:
     echo = a_ledger(load={"kind": "echo", "size": 1400}, predicted={})
-    section = made(ledger.make([counted(tmp_path / "a", echo)]))
+    section = made(ledger.make(sources([counted(tmp_path / "a", echo)])))
     assert row_of(tables_of(section)[0], "veth")["copies: predicted"].text == "not predicted"
     assert any("not of datagrams that go one by one" in note for note in section.notes)
 
@@ -242,7 +245,7 @@ def test_a_path_whose_ledger_failed_is_named(tmp_path: Path) -> None:
         run,
         lambda t: "counts disagree" if t.variant == "vxlan" else Measurement({"copies": [2.0]}),
     )
-    section = made(ledger.make([results]))
+    section = made(ledger.make(sources([results])))
     assert row_of(tables_of(section)[0], "vxlan")["copies: observed"].text == "not measured"
     assert "Not measured (counts disagree): vxlan." in section.notes
 
@@ -258,7 +261,7 @@ def kept_baseline(path: Path, digest: str | None) -> ResultSet:
 
 
 def test_where_no_ledger_is_kept_the_scenario_file_says_what_was_predicted(tmp_path: Path) -> None:
-    section = made(ledger.make([kept_baseline(tmp_path / "a", None)]))
+    section = made(ledger.make(sources([kept_baseline(tmp_path / "a", None)])))
     row = row_of(tables_of(section)[0], "flannel-udp")
     assert (row["copies: predicted"].text, row["copies: observed"].text) == ("6", "6.00")
     assert row["copies: observed"].tone == "good"
@@ -268,7 +271,7 @@ def test_where_no_ledger_is_kept_the_scenario_file_says_what_was_predicted(tmp_p
 
 
 def test_a_scenario_file_that_has_changed_predicts_nothing(tmp_path: Path) -> None:
-    section = made(ledger.make([kept_baseline(tmp_path / "a", "0" * 64)]))
+    section = made(ledger.make(sources([kept_baseline(tmp_path / "a", "0" * 64)])))
     row = row_of(tables_of(section)[0], "flannel-udp")
     assert (row["copies: predicted"].text, row["copies: predicted"].tone) == (
         "not predicted",
@@ -282,10 +285,10 @@ def test_a_user_s_scenario_file_that_is_gone_predicts_nothing(tmp_path: Path) ->
     run = a_run(("mine",), ("native",), ("ledger",), blocks=1)
     run = replace(run, asked=replace(run.asked, scenarios=(str(tmp_path / "mine.toml"),)))
     results = write_measured(tmp_path / "a", run, lambda _: Measurement({"copies": [2.0]}))
-    section = made(ledger.make([results]))
+    section = made(ledger.make(sources([results])))
     assert row_of(tables_of(section)[0], "mine")["copies: predicted"].text == "not predicted"
     assert any("cannot be read" in note for note in section.notes)
 
 
 def test_a_set_without_a_ledger_has_no_such_section(tmp_path: Path) -> None:
-    assert ledger.make([rates(tmp_path / "a")]) is None
+    assert ledger.make(sources([rates(tmp_path / "a")])) is None

@@ -15,6 +15,7 @@ from reporting import (
     made,
     pictures_of,
     row_of,
+    sources,
     tables_of,
     texts_in,
     write_measured,
@@ -103,7 +104,7 @@ def test_a_curve_ends_before_the_datagrams_that_were_lost(tmp_path: Path) -> Non
     assert pooled is not None
     assert pooled.reach == pytest.approx(0.99)
     assert "lost" in pooled.why
-    [picture] = pictures_of(made(section_of.make([one_path(tmp_path / "b", lossy)])))
+    [picture] = pictures_of(made(section_of.make(sources([one_path(tmp_path / "b", lossy)]))))
     assert picture.text.endswith("drawn up to 99 % (datagrams were lost).")
 
 
@@ -118,7 +119,7 @@ def test_a_curve_is_dotted_where_senders_were_late(tmp_path: Path) -> None:
     assert {point.share > 1 - 2 * 100 / 12_000 for point in pooled.intended if not point.fit} == {
         True
     }
-    section = made(section_of.make([results]))
+    section = made(section_of.make(sources([results])))
     assert "at most (senders late)" in texts_in(pictures_of(section)[0])
     assert "p90 " in pictures_of(section)[0].text
     assert "p99 at most" in pictures_of(section)[0].text
@@ -126,7 +127,7 @@ def test_a_curve_is_dotted_where_senders_were_late(tmp_path: Path) -> None:
 
 
 def test_a_curve_without_late_senders_has_nothing_dotted(tmp_path: Path) -> None:
-    (picture, _) = pictures_of(made(section_of.make([loaded(tmp_path / "a")])))
+    (picture, _) = pictures_of(made(section_of.make(sources([loaded(tmp_path / "a")]))))
     assert not any("late" in text for text in texts_in(picture))
 
 
@@ -138,7 +139,7 @@ def test_a_trial_whose_sender_gave_up_is_not_in_the_picture_and_it_is_said(tmp_p
     pooled, _ = delays(results, 50, "veth", "native")
     assert pooled is not None
     assert (pooled.trials, pooled.gave_up) == (1, 1)
-    section = made(section_of.make([results]))
+    section = made(section_of.make(sources([results])))
     assert any("1 of 2 trials are not in the picture" in note for note in section.notes)
 
 
@@ -162,7 +163,7 @@ def test_shares_within_times_are_those_of_the_values(ns: list[int], times: list[
 
 
 def test_each_load_has_a_percentile_plot_and_a_table(tmp_path: Path) -> None:
-    section = made(section_of.make([loaded(tmp_path / "a")]))
+    section = made(section_of.make(sources([loaded(tmp_path / "a")])))
     assert [p.name for p in pictures_of(section)] == ["delay-10-native", "delay-50-native"]
     assert [t.name for t in tables_of(section)] == [
         "delay-10-native-table",
@@ -179,14 +180,14 @@ def test_each_load_has_a_percentile_plot_and_a_table(tmp_path: Path) -> None:
 def test_the_table_has_the_medians_of_blocks(tmp_path: Path) -> None:
     results = loaded(tmp_path / "a")
     cells = {(c.variant, c.metric): c for c in summarise(results)}
-    row = row_of(tables_of(made(section_of.make([results])))[1], "vxlan")
+    row = row_of(tables_of(made(section_of.make(sources([results]))))[1], "vxlan")
     for percentile in ("p50", "p90", "p99"):
         assert row[percentile].value == cells["vxlan", f"delay_50_{percentile}"].median
     assert row["load"].text == "10.0 kpps"
 
 
 def test_a_percentile_of_too_few_datagrams_is_left_out_with_the_reason(tmp_path: Path) -> None:
-    section = made(section_of.make([loaded(tmp_path / "a")]))
+    section = made(section_of.make(sources([loaded(tmp_path / "a")])))
     field = row_of(tables_of(section)[0], "veth")["p99.9"]
     assert (field.text, field.tone) == ("left out", "dim")
     said = "left out: p99.9 in 3 of 3 trials (it takes 10000 datagrams, and 4000 were due)."
@@ -197,11 +198,11 @@ def test_what_a_sender_that_waits_would_hide_is_drawn_and_told(tmp_path: Path) -
     due = exponential(1)
     stalled = [value + (5e-3 if number % 20 == 0 else 0) for number, value in enumerate(due)]
     hidden = one_path(tmp_path / "a", delayed(50, stalled, sent=due))
-    section = made(section_of.make([hidden]))
+    section = made(section_of.make(sources([hidden])))
     assert any("was sent" in text for text in texts_in(pictures_of(section)[0]))
     field = row_of(tables_of(section)[0], "veth")["p99: hidden from a sender that waits"]
     assert field.value == pytest.approx(5e-3, rel=0.05)
-    plain = made(section_of.make([one_path(tmp_path / "b", delayed(50, due))]))
+    plain = made(section_of.make(sources([one_path(tmp_path / "b", delayed(50, due))])))
     assert not any("was sent" in text for text in texts_in(pictures_of(plain)[0]))
 
 
@@ -209,7 +210,7 @@ def test_without_histograms_the_percentiles_of_the_trials_are_shown(tmp_path: Pa
     results = loaded(tmp_path / "a")
     for file in results.path.glob("delay_*/*.json"):
         file.unlink()
-    section = made(section_of.make([results]))
+    section = made(section_of.make(sources([results])))
     assert len(pictures_of(section)) == 2
     assert {"p50", "p90", "p99"} <= set(texts_in(pictures_of(section)[0]))
     assert row_of(tables_of(section)[0], "veth")["p50"].value is not None
@@ -221,7 +222,7 @@ def test_a_damaged_histogram_is_a_note_and_no_failure(tmp_path: Path, damage: by
     results = loaded(tmp_path / "a")
     first = min(results.path.glob("delay_50/*.json"), key=lambda file: int(file.stem))
     first.write_bytes(damage)
-    section = made(section_of.make([results]))
+    section = made(section_of.make(sources([results])))
     assert sum("cannot be read" in note for note in section.notes) == 1
     assert len(pictures_of(section)) == 2
 
@@ -233,14 +234,14 @@ def test_paths_that_failed_are_named(tmp_path: Path) -> None:
         run,
         lambda t: "no route" if t.variant == "vxlan" else delayed(50, exponential(t.trial)),
     )
-    section = made(section_of.make([results]))
+    section = made(section_of.make(sources([results])))
     assert row_of(tables_of(section)[0], "vxlan")["p50"].text == "failed"
     assert "vxlan at 50 %: failed: no route." in section.notes
 
 
 def test_many_paths_have_rows_instead_of_lines(tmp_path: Path) -> None:
     names = tuple(f"path-{n}" for n in range(30))
-    section = made(section_of.make([loaded(tmp_path / "a", 1, 400, variants=names)]))
+    section = made(section_of.make(sources([loaded(tmp_path / "a", 1, 400, variants=names)])))
     (ten, _) = pictures_of(section)
     assert [text for text in texts_in(ten) if text.startswith("path-")] == list(names)
     assert crowded(ten) == []
@@ -248,7 +249,7 @@ def test_many_paths_have_rows_instead_of_lines(tmp_path: Path) -> None:
 
 def test_more_paths_than_lines_can_be_told_apart_have_several_pictures(tmp_path: Path) -> None:
     names = tuple(f"path-{n}" for n in range(20))
-    section = made(section_of.make([loaded(tmp_path / "a", 1, 400, variants=names)]))
+    section = made(section_of.make(sources([loaded(tmp_path / "a", 1, 400, variants=names)])))
     ten = [p for p in pictures_of(section) if p.name.startswith("delay-10")]
     assert [p.name for p in ten] == ["delay-10-native", "delay-10-native-2", "delay-10-native-3"]
     written = [text for p in ten for text in texts_in(p) if text.startswith("path-")]
@@ -256,7 +257,7 @@ def test_more_paths_than_lines_can_be_told_apart_have_several_pictures(tmp_path:
 
 
 def test_delays_of_two_sets_lie_over_each_other(tmp_path: Path) -> None:
-    section = made(section_of.make([loaded(tmp_path / "a"), loaded(tmp_path / "b")]))
+    section = made(section_of.make(sources([loaded(tmp_path / "a"), loaded(tmp_path / "b")])))
     assert len(pictures_of(section)) == 2
     assert {"veth (a) at 10.0 kpps", "veth (b) at 10.0 kpps"} <= set(
         texts_in(pictures_of(section)[0])
@@ -268,7 +269,7 @@ def test_delays_of_two_sets_lie_over_each_other(tmp_path: Path) -> None:
 
 
 def test_round_trips_are_shown_as_they_lie_and_called_a_closed_loop(tmp_path: Path) -> None:
-    section = made(section_of.make([write_set(tmp_path / "a", a_run(blocks=6), noisy(1))]))
+    section = made(section_of.make(sources([write_set(tmp_path / "a", a_run(blocks=6), noisy(1))])))
     assert [p.name for p in pictures_of(section)] == ["round-trips-native", "round-trips-parity"]
     assert all("closed loop" in picture.title for picture in pictures_of(section))
     assert any("closed loop" in note for note in section.notes)
@@ -282,7 +283,7 @@ def test_round_trips_of_many_paths_are_rows(tmp_path: Path) -> None:
     names = tuple(f"path-{n}" for n in range(30))
     run = a_run(names, ("native",), ("rtt",), blocks=2)
     results = write_set(tmp_path / "a", run, lambda _: [1e-5, 2e-5, 3e-5])
-    (picture,) = pictures_of(made(section_of.make([results])))
+    (picture,) = pictures_of(made(section_of.make(sources([results]))))
     assert [text for text in texts_in(picture) if text.startswith("path-")] == list(names)
     assert texts_in(picture).count("20.0 µs") >= 30
 
@@ -292,7 +293,7 @@ def test_half_of_the_round_trips_take_no_longer_than_is_said(tmp_path: Path, cou
     run = a_run(("veth",), ("native",), ("rtt",), blocks=1)
     values = [n * 1e-6 for n in range(1, count + 1)]
     results = write_set(tmp_path / "a", run, lambda _: values)
-    (picture,) = pictures_of(made(section_of.make([results])))
+    (picture,) = pictures_of(made(section_of.make(sources([results]))))
     middle = format_value(values[(count + 1) // 2 - 1], "s")
     assert f"half of {count} values up to {middle}." in picture.text
 
@@ -302,7 +303,7 @@ def test_the_load_is_said_to_be_a_share_of_what(tmp_path: Path) -> None:
     shared = replace(own.run, asked=replace(own.run.asked, one_for_all=True))
     one = dataclasses.replace(own, run=shared)
     for sets, said in (([own], {"own"}), ([one], {"all"}), ([own, one], {"own", "all"})):
-        notes = made(section_of.make(sets)).notes
+        notes = made(section_of.make(sources(sets))).notes
         found = {
             word
             for word, text in (
@@ -316,4 +317,4 @@ def test_the_load_is_said_to_be_a_share_of_what(tmp_path: Path) -> None:
 
 def test_a_set_without_delays_or_round_trips_has_no_such_section(tmp_path: Path) -> None:
     run = a_run(probes=("tcp_goodput",))
-    assert section_of.make([write_set(tmp_path / "a", run, noisy(1))]) is None
+    assert section_of.make(sources([write_set(tmp_path / "a", run, noisy(1))])) is None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from imagined import imagine
 from msgspec.structs import replace
+from reporting import sources
 from sets import a_run, asking, noisy, write_set
 
 from bench.report.model import Field, Section, Stored, Table, Words
@@ -52,7 +53,7 @@ def read(row: tuple[Field, ...]) -> tuple[str, ...]:
 
 
 def test_the_fastest_and_the_slowest_path_are_said_with_figures_and_intervals() -> None:
-    section = headline.make([measured()])
+    section = headline.make(sources([measured()]))
     assert abouts(section) == ["TCP goodput, native"]
     assert texts(section) == [
         "veth is fastest with 20.0 Gbit/s (19.8 to 20.2 Gbit/s); flannel-udp is slowest with "
@@ -62,7 +63,7 @@ def test_the_fastest_and_the_slowest_path_are_said_with_figures_and_intervals() 
 
 
 def test_a_path_whose_interval_reaches_the_fastest_ones_is_named() -> None:
-    [text] = texts(headline.make([measured(spread=0.3)]))
+    [text] = texts(headline.make(sources([measured(spread=0.3)])))
     assert ", overlapping bridge)" in text
     assert text.count("overlapping") == 1
 
@@ -71,7 +72,7 @@ def test_the_slowest_time_is_the_longest() -> None:
     run = a_run(variants=("veth", "vxlan"), arms=("native",), probes=("rtt",))
     seconds = {"veth": 10e-6, "vxlan": 30e-6}
     results = imagine("a", run, lambda trial: {"rtt": seconds[trial.variant]})
-    section = headline.make([results])
+    section = headline.make(sources([results]))
     assert texts(section) == [
         "veth is fastest with 10.0 µs; vxlan is slowest with 30.0 µs, a factor of 3.0."
     ]
@@ -82,7 +83,7 @@ def test_a_figure_of_one_block_is_said_to_be_one_and_close_ones_are_told_apart()
     run = a_run(variants=("veth", "vxlan"), arms=("native",), probes=("rtt",), blocks=1)
     seconds = {"veth": 10e-6, "vxlan": 10.12e-6}
     results = imagine("a", run, lambda trial: {"rtt": seconds[trial.variant]})
-    assert texts(headline.make([results])) == [
+    assert texts(headline.make(sources([results]))) == [
         "veth is fastest with 10.0 µs (one block); vxlan is slowest with 10.1 µs (one block), "
         "a factor of 1.01."
     ]
@@ -91,18 +92,18 @@ def test_a_figure_of_one_block_is_said_to_be_one_and_close_ones_are_told_apart()
 def test_counts_that_are_equal_are_said_to_be() -> None:
     run = a_run(variants=("veth", "bridge"), arms=("native",), probes=("ledger",))
     results = imagine("a", run, lambda _: {"copies": 2.0})
-    assert texts(headline.make([results])) == ["all 2 paths have 2.00 a packet."]
+    assert texts(headline.make(sources([results]))) == ["all 2 paths have 2.00 a packet."]
 
 
 def test_one_metric_stands_for_a_probe_that_gives_many() -> None:
     run = a_run(variants=("veth", "bridge"), arms=("native",), probes=("delay_50",))
     results = imagine("a", run, lambda _: {"delay_50_p99": 2e-5, "delay_50_p50": 1e-5})
-    assert abouts(headline.make([results])) == ["Delay at 50 %, p50, native"]
+    assert abouts(headline.make(sources([results]))) == ["Delay at 50 %, p50, native"]
 
 
 def test_of_several_runs_the_verdicts_are_counted() -> None:
     sets = [measured(name="old"), measured(name="new", factor=0.5), measured(name="same")]
-    section = headline.make(sets)
+    section = headline.make(sources(sets))
     assert abouts(section)[:2] == ["new after old", "same after old"]
     assert texts(section)[:2] == [
         "of 3 timed cells 0 faster, 3 slower, 0 cannot tell.",
@@ -115,9 +116,9 @@ def test_of_several_runs_the_verdicts_are_counted() -> None:
 def test_runs_that_have_nothing_in_common_are_set_side_by_side_all_the_same() -> None:
     run = a_run(variants=("veth", "bridge"), arms=("native",), probes=("rtt",))
     other = imagine("other", run, lambda _: {"rtt": 1e-5})
-    section = headline.make([measured(), other])
-    assert texts(section)[0] == "nothing in common, so nothing is compared."
-    assert [b.title for b in section.blocks if isinstance(b, Words)] == ["", "a", "other"]
+    section = headline.make(sources([measured(), other]))
+    assert texts(section)[-1] == "nothing in common, so nothing is compared."
+    assert [b.title for b in section.blocks if isinstance(b, Words)] == ["a", "other", ""]
 
 
 # ---- environment --------------------------------------------------------------------------------
@@ -136,7 +137,7 @@ def test_a_machine_is_told_fact_by_fact_and_what_could_not_be_read_is_not_known(
         load_average=[0.5, 0.25, 0.0],
         of_a_later_version=3,
     )
-    rows = table(environment.make([measured(run)]), "machine")
+    rows = table(environment.make(sources([measured(run)])), "machine")
     assert read(rows["kernel"]) == ("6.1.0",)
     assert read(rows["memory"]) == ("16.0 GiB",)
     assert read(rows["turbo"]) == ("not known",)
@@ -148,7 +149,7 @@ def test_a_machine_is_told_fact_by_fact_and_what_could_not_be_read_is_not_known(
 def test_machines_stand_side_by_side_only_where_they_differ() -> None:
     old = measured(machine(kernel_release="6.1.0", cpus_online=2), name="old")
     new = measured(machine(kernel_release="6.2.0", cpus_online=2), name="new")
-    section = environment.make([old, new])
+    section = environment.make(sources([old, new]))
     assert {k: read(v) for k, v in table(section, "machines").items()} == {
         "kernel": ("6.1.0", "6.2.0")
     }
@@ -157,7 +158,7 @@ def test_machines_stand_side_by_side_only_where_they_differ() -> None:
 
 
 def test_what_was_asked_is_told() -> None:
-    rows = table(environment.make([measured()]), "runs")
+    rows = table(environment.make(sources([measured()])), "runs")
     assert read(rows["profile"]) == ("quick",)
     assert read(rows["blocks"]) == ("6",)
     assert read(rows["seed"]) == ("1",)
@@ -169,7 +170,7 @@ def test_what_was_asked_is_told() -> None:
 
 
 def test_a_quiet_run_says_that_there_is_nothing_to_warn_of() -> None:
-    section = warnings.make([measured()])
+    section = warnings.make(sources([measured()]))
     assert texts(section) == [
         "The run is complete: 18 of 18 planned trials were measured.",
         "Nothing was watched for what disturbs a trial.",
@@ -181,7 +182,7 @@ def test_a_quiet_run_says_that_there_is_nothing_to_warn_of() -> None:
 
 def test_warnings_that_say_the_same_of_several_paths_are_one() -> None:
     run = a_run(warnings=("rtt[veth,native]: slow", "rtt[vxlan,native]: slow"))
-    section = warnings.make([imagine("a", run, lambda _: {})])
+    section = warnings.make(sources([imagine("a", run, lambda _: {})]))
     assert "veth, vxlan: slow (rtt, native)" in texts(section)
     assert "Warnings (1)" in [block.title for block in section.blocks]  # type: ignore[union-attr]
 
@@ -193,7 +194,7 @@ def test_failures_stand_together_by_their_reason() -> None:
         Failure(t.trial, t.block, t.variant, t.arm, t.probe, "no vxlan here", missing=True)
         for t in lost
     )
-    section = warnings.make([imagine("a", replace(run, failures=failures), lambda _: {})])
+    section = warnings.make(sources([imagine("a", replace(run, failures=failures), lambda _: {})]))
     [found] = [b for b in section.blocks if isinstance(b, Table) and b.name == "failures"]
     assert [read(row) for row in found.rows] == [
         ("vxlan", arm, "rtt", "skipped", "4 of 4", "no vxlan here") for arm in ("native", "parity")
@@ -205,7 +206,7 @@ def test_disturbed_trials_are_counted_by_what_disturbed_them() -> None:
     quiet_try = Attempt({"steal": 0.0, "other_load": 0.01})
     quality = (Quality(1, (noisy_try, quiet_try)), Quality(2, (noisy_try, noisy_try)))
     run = replace(asking(2), quality=quality)
-    rows = table(warnings.make([imagine("a", run, lambda _: {})]), "disturbances")
+    rows = table(warnings.make(sources([imagine("a", run, lambda _: {})])), "disturbances")
     assert read(rows["steal"])[:4] == ("2.0%", "50.0%", "3", "1")
     assert read(rows["other load"])[:4] == ("5.0%", "1.0%", "0", "0")
     assert read(rows["device interrupts"])[1] == "not observed"
@@ -218,7 +219,7 @@ def test_the_canaries_are_shown_with_what_disturbed_them() -> None:
         Canary(2, "2026-01-01T00:01:00Z", {"memcpy": 4e9, "loopback": 5e-6}, ("steal",)),
     )
     run = replace(asking(2), canaries=canaries)
-    rows = table(warnings.make([imagine("a", run, lambda _: {})]), "canaries")
+    rows = table(warnings.make(sources([imagine("a", run, lambda _: {})])), "canaries")
     first = ("2026-01-01 00:00:00 UTC", "8.00 GB/s", "not measured", "5.00 µs")
     assert read(rows["1"]) == (*first, "nothing that was seen")
     assert read(rows["2"])[-1] == "steal"
@@ -229,14 +230,14 @@ def test_the_canaries_are_shown_with_what_disturbed_them() -> None:
 
 def test_every_cell_of_every_set_has_a_row_and_every_set_its_raw_values(tmp_path: Path) -> None:
     sets = [write_set(tmp_path / name, a_run(blocks=6), noisy(1)) for name in ("a", "b")]
-    section = raw.make(sets)
+    section = raw.make(sources(sets))
     [cells] = [block for block in section.blocks if isinstance(block, Table)]
     assert len(cells.rows) == 2 * 8
     assert len({read(row)[:4] for row in cells.rows}) == 16
     stored = [block for block in section.blocks if isinstance(block, Stored)]
     assert [block.path for block in stored] == [tmp_path / n / "samples.csv" for n in ("a", "b")]
     assert len({block.name for block in stored}) == 2
-    alone = raw.make([load(tmp_path / "a")])
+    alone = raw.make(sources([load(tmp_path / "a")]))
     assert [column.title for column in alone.blocks[0].columns][:5] == [  # type: ignore[union-attr]
         *("variant", "arm", "metric", "unit", "blocks")
     ]

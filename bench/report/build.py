@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bench.errors import UsageError
 from bench.report.model import Picture, Report, Table
-from bench.report.naming import set_names
 from bench.report.sections import SECTIONS
+from bench.report.sources import Sources
 from bench.results import ResultSet
 
 
@@ -16,8 +16,9 @@ def build(sets: Sequence[ResultSet]) -> Report:
     if not any(results.samples for results in sets):
         names = ", ".join(str(results.path) for results in sets)
         raise UsageError(f"{names}: nothing was measured, so there is nothing to report")
-    made = tuple(section for make in SECTIONS if (section := make(sets)))
-    return Report("vnetbench: " + ", ".join(set_names(sets)), tuple(sets), made)
+    sources = Sources(tuple(sets))
+    made = tuple(section for make in SECTIONS if (section := make(sources)))
+    return Report("vnetbench: " + ", ".join(sources.names), sources.sets, made)
 
 
 def pictures(report: Report) -> tuple[Picture, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bench.metrics import METRICS, PACKET_RATES
 from bench.report.model import Field
-from bench.report.naming import set_names
-from bench.results import CellSummary, ResultSet
+from bench.report.sources import Sources
+from bench.results import CellSummary
 from bench.summary import Entry, sections
 from bench.units import format_range, format_times, format_value
 
@@ -52,12 +52,12 @@ class Metric:
         return f"{METRICS[self.id].better} is better" if self.id in METRICS else ""
 
 
-def gather(sets: Sequence[ResultSet]) -> list[Metric]:
+def gather(sources: Sources) -> list[Metric]:
     """Every metric that any of the sets was asked for, in the order of the sets."""
-    names = set_names(sets)
+    names = sources.names
     found: dict[str, dict[Source, Mapping[str, Entry]]] = {}
     titles: dict[str, str] = {}
-    for number, results in enumerate(sets):
+    for number, results in enumerate(sources.sets):
         for section in sections(results):
             titles.setdefault(section.metric, _RATES.get(section.metric, section.title))
             for position, arm in enumerate(section.arms):
@@ -143,9 +143,9 @@ def ratio_field(entry: Entry | None) -> Field:
     return Field(format_times(entry.ratio), float(entry.ratio))
 
 
-def troubles(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> list[str]:
+def troubles(metrics: Sequence[Metric], sources: Sources) -> list[str]:
     """A sentence for each reason why something is missing, with all that is missing for it."""
-    several = len(sets) > 1
+    several = sources.several
     found: dict[str, list[str]] = {}
     for metric in metrics:
         for variant, entries in metric.rows.items():

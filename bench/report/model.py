@@ -6,11 +6,12 @@ of what it shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bench.report.sources import Sources
 from bench.results import ResultSet
 
 if TYPE_CHECKING:
@@ -110,9 +111,8 @@ class Section:
     notes: tuple[str, ...] = ()
 
 
-Maker = Callable[[Sequence[ResultSet]], Section | None]
-"""Makes a section of one or more sets, in the order the user named them; None where they have
-nothing for it."""
+Maker = Callable[[Sources], Section | None]
+"""Makes a section; None where the sets have nothing for it."""
 
 
 @dataclass(frozen=True)

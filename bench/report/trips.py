@@ -11,9 +11,9 @@ from bench.report import curves, rows
 from bench.report.axes import Span, show_shares, show_values, span_of
 from bench.report.curves import Line, Panel
 from bench.report.model import Picture
-from bench.report.naming import set_names, slug
+from bench.report.naming import slug
 from bench.report.rows import Chart, Mark, Row, Series
-from bench.results import ResultSet
+from bench.report.sources import Sources
 from bench.units import format_value
 
 if TYPE_CHECKING:
@@ -24,23 +24,23 @@ _POINTS = 60
 """Of a line; between two hundred values nobody sees more."""
 
 
-def round_trips(sets: Sequence[ResultSet]) -> tuple[Picture, ...]:
+def round_trips(sources: Sources) -> tuple[Picture, ...]:
     """For each arm the distribution of pyperf's values of each path; none where there are none."""
     return tuple(
-        picture for arm, values in _values(sets).items() for picture in _pictures(arm, values)
+        picture for arm, values in _values(sources).items() for picture in _pictures(arm, values)
     )
 
 
-def _values(sets: Sequence[ResultSet]) -> dict[str, dict[str, list[float]]]:
+def _values(sources: Sources) -> dict[str, dict[str, list[float]]]:
     """Arm → path (and set, where several have any) → all values in rising order."""
-    names = set_names(sets)
-    having = [n for n, r in enumerate(sets) if any(s.metric == _RTT for s in r.samples)]
+    names = sources.names
+    having = [n for n, r in enumerate(sources.sets) if any(s.metric == _RTT for s in r.samples)]
     found: dict[str, dict[str, list[float]]] = {}
     for number in having:
-        order = {variant: n for n, variant in enumerate(sets[number].run.variants)}
-        for arm in sets[number].run.asked.arms:
+        order = {variant: n for n, variant in enumerate(sources.sets[number].run.variants)}
+        for arm in sources.sets[number].run.asked.arms:
             found.setdefault(arm, {})
-        mine = [sample for sample in sets[number].samples if sample.metric == _RTT]
+        mine = [sample for sample in sources.sets[number].samples if sample.metric == _RTT]
         for sample in sorted(mine, key=lambda s: (order[s.variant], s.value)):
             label = f"{sample.variant} ({names[number]})" if len(having) > 1 else sample.variant
             found.setdefault(sample.arm, {}).setdefault(label, []).append(sample.value)

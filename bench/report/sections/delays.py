@@ -22,11 +22,11 @@ from bench.report.cells import (
 from bench.report.curves import Line, Panel
 from bench.report.distribution import Delays, Point, delays
 from bench.report.model import Column, Field, Picture, Section, Table
-from bench.report.naming import set_names, slug
+from bench.report.naming import slug
 from bench.report.rows import Absent, Chart, Mark, Row, Series
+from bench.report.sources import Sources
 from bench.report.theme import MARKERS
 from bench.report.trips import round_trips
-from bench.results import ResultSet
 from bench.summary import Entry
 from bench.units import format_value
 
@@ -52,19 +52,19 @@ class _Path:
     reason: str
 
 
-def make(sets: Sequence[ResultSet]) -> Section | None:
+def make(sources: Sources) -> Section | None:
     """Percentile plots of one-way delays, one for each load, then round-trip times."""
-    metrics = {metric.id: metric for metric in gather(sets)}
+    metrics = {metric.id: metric for metric in gather(sources)}
     blocks: list[Picture | Table] = []
     notes: dict[str, None] = {}
     for load in DELAY_LOADS:
-        for arm in _arms(sets, load):
-            paths = list(_paths(sets, metrics, load, arm))
+        for arm in _arms(sources, load):
+            paths = list(_paths(sources, metrics, load, arm))
             blocks += _under_load(load, arm, paths)
             notes |= dict.fromkeys(_notes(load, paths))
     if blocks:
-        notes = dict.fromkeys([*_reading(sets), *notes])
-    trips = round_trips(sets)
+        notes = dict.fromkeys([*_reading(sources), *notes])
+    trips = round_trips(sources)
     if not blocks and not trips:
         return None
     lead = "How long packets take, as far into the tail as there are packets enough to tell."
@@ -80,27 +80,27 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
     return Section("delays", "Delay", lead, (*blocks, *trips), tuple(notes))
 
 
-def _arms(sets: Sequence[ResultSet], load: int) -> list[str]:
-    asked = [results.run.asked for results in sets]
+def _arms(sources: Sources, load: int) -> list[str]:
+    asked = [results.run.asked for results in sources.sets]
     return list(
         dict.fromkeys(a for one in asked if f"delay_{load}" in one.probes for a in one.arms)
     )
 
 
-def _paths(
-    sets: Sequence[ResultSet], metrics: dict[str, Metric], load: int, arm: str
-) -> Iterator[_Path]:
+def _paths(sources: Sources, metrics: dict[str, Metric], load: int, arm: str) -> Iterator[_Path]:
     """Every path that was asked for, whatever came of it."""
-    names = set_names(sets)
-    having = [n for n, results in enumerate(sets) if f"delay_{load}" in results.run.asked.probes]
+    names = sources.names
+    having = [
+        n for n, results in enumerate(sources.sets) if f"delay_{load}" in results.run.asked.probes
+    ]
     for number in having:
-        for variant in sets[number].run.variants:
+        for variant in sources.sets[number].run.variants:
             entries = {
                 percentile: _entry(metrics, delay_id(load, percentile), variant, number, arm)
                 or _entry(metrics, f"delay_{load}", variant, number, arm)
                 for percentile in DELAY_PERCENTILES
             }
-            found, reason = delays(sets[number], load, variant, arm)
+            found, reason = delays(sources.sets[number], load, variant, arm)
             several = f" ({names[number]})" if len(having) > 1 else ""
             yield _Path(f"{variant}{several}", names[number], variant, entries, found, reason)
 
@@ -280,7 +280,7 @@ def _fields(path: _Path, kind: str, several: bool) -> tuple[Field, ...]:
 # ---- notes --------------------------------------------------------------------------------------
 
 
-def _reading(sets: Sequence[ResultSet]) -> Iterator[str]:
+def _reading(sources: Sources) -> Iterator[str]:
     yield (
         "Delay under load is one way and open loop: it counts from when each datagram was due, not "
         "from when the sender got round to it (dashed), which would leave out what a stalled path "
@@ -291,7 +291,7 @@ def _reading(sets: Sequence[ResultSet]) -> Iterator[str]:
         "beyond, or where datagrams were lost; they are dotted where senders were late, so that "
         "the path itself takes less. Figures in tables are medians over blocks."
     )
-    shared = {results.run.asked.one_for_all for results in sets}
+    shared = {results.run.asked.one_for_all for results in sources.sets}
     if False in shared:
         yield "The load is a share of each path's own packet rate."
     if True in shared:

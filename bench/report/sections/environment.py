@@ -7,7 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from bench.report.model import Column, Field, Section, Table
-from bench.report.naming import path_name, set_names
+from bench.report.naming import path_name
+from bench.report.sources import Sources
 from bench.report.words import moment
 from bench.results import ResultSet
 from bench.units import format_value
@@ -17,19 +18,18 @@ Facts = dict[str, str]
 """What a thing is called → what it is."""
 
 
-def make(sets: Sequence[ResultSet]) -> Section:
+def make(sources: Sources) -> Section:
     """The section; there always is one."""
-    names = set_names(sets)
-    runs = [_asked(results) for results in sets]
-    machines = [_machine(results.run.environment) for results in sets]
-    tables = [_side_by_side("runs", "Runs", names, runs)]
-    if len(sets) == 1:
+    runs = [_asked(results) for results in sources.sets]
+    machines = [_machine(results.run.environment) for results in sources.sets]
+    tables = [_side_by_side("runs", "Runs", sources.names, runs)]
+    if not sources.several:
         tables.append(_list("machine", "Machine", machines[0]))
     else:
         differing, alike = _divided(machines)
         if differing[0]:
             title = "Where the machines differ"
-            tables.append(_side_by_side("machines", title, names, differing))
+            tables.append(_side_by_side("machines", title, sources.names, differing))
         if alike:
             tables.append(_list("machine", "What the machines have in common", alike))
     return Section(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.report.model import Block, Section, Words
-from bench.report.naming import path_name, renamed, set_names
+from bench.report.naming import path_name
+from bench.report.sources import Sources
 from bench.report.words import listed, value
 from bench.results import CellSummary, ResultSet, summarise
 from bench.units import capitalised, counted, format_range, significant
@@ -24,21 +25,21 @@ _NAMED = 3
 """As many paths are named that cannot be told from the fastest one."""
 
 
-def make(sets: Sequence[ResultSet]) -> Section:
+def make(sources: Sources) -> Section:
     """The first section; there always is one."""
-    names = set_names(sets)
     blocks: list[Block] = []
-    if len(sets) > 1:
-        blocks.append(_compared(renamed(sets), names))
-    for name, results in zip(names, sets, strict=True):
-        title = name if len(sets) > 1 else ""
+    for name, results in zip(sources.names, sources.sets, strict=True):
+        title = name if sources.several else ""
         if notices := tuple(_notices(results)):
             blocks.append(Words(notices, title, tone="bad"))
             title = ""
         if said := list(_measured(results)):
             about, texts = zip(*said, strict=True)
             blocks.append(Words(texts, title, about=about))
-    lead = _origin(sets[0]) if len(sets) == 1 else _several(sets)
+    if sources.several:
+        # Where nothing can be compared, what each set has is what one came for.
+        blocks.insert(0 if sources.comparable else len(blocks), _compared(sources))
+    lead = _several(sources) if sources.several else _origin(sources.sets[0])
     return Section("headline", "In short", lead, tuple(blocks))
 
 
@@ -62,9 +63,10 @@ def _origin(results: ResultSet) -> str:
     )
 
 
-def _several(sets: Sequence[ResultSet]) -> str:
+def _several(sources: Sources) -> str:
     return (
-        f"{len(sets)} result sets; where each comes from is under “Environment”. {_spread(*sets)}"
+        f"{len(sources.sets)} result sets; where each comes from is under “Environment”. "
+        f"{_spread(*sources.sets)}"
     )
 
 
@@ -175,23 +177,19 @@ def _figure(summary: CellSummary, all_: Sequence[CellSummary]) -> str:
 # ---- several sets -------------------------------------------------------------------------------
 
 
-def _compared(sets: Sequence[ResultSet], names: Sequence[str]) -> Words:
+def _compared(sources: Sources) -> Words:
     """Each set after the first, compared with the first."""
-    from bench.compare import compare  # noqa: PLC0415 - numpy
-
     texts, worse = [], False
-    for results in sets[1:]:
-        if not _planned(sets[0]) & _planned(results):
+    first, *others = sources.sets
+    for results, found in zip(others, sources.comparisons, strict=True):
+        if not _planned(first) & _planned(results):
             texts.append("nothing in common, so nothing is compared.")
-            continue
-        try:
-            found = compare(sets[0], results)
-        except UsageError as error:
-            texts.append(f"not compared: {error}.")
-            continue
-        worse |= bool(_verdicts(found) & {"slower", "worse"})
-        texts.append(_totals(found))
-    about = tuple(f"{name} after {names[0]}" for name in names[1:])
+        elif isinstance(found, UsageError):
+            texts.append(f"not compared: {found}.")
+        else:
+            worse |= bool(_verdicts(found) & {"slower", "worse"})
+            texts.append(_totals(found))
+    about = tuple(f"{name} after {sources.names[0]}" for name in sources.names[1:])
     return Words(tuple(texts), tone="bad" if worse else "", about=about)
 
 

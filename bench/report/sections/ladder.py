@@ -22,8 +22,9 @@ from bench.report.cells import (
     value_field,
 )
 from bench.report.model import Column, Field, Picture, Section, Table
-from bench.report.naming import path_name, set_names, slug
+from bench.report.naming import path_name, slug
 from bench.report.rows import Absent, Chart, Mark, Row, Series
+from bench.report.sources import Sources
 from bench.report.theme import MARKERS
 from bench.report.words import listed
 from bench.results import ResultSet
@@ -35,10 +36,12 @@ _WITH_LOSS = {id_ for goals in PACKET_RATES.values() for loss, id_ in goals.item
 """Their pictures would be those of the rates without loss once more; tables tell them apart."""
 
 
-def make(sets: Sequence[ResultSet]) -> Section | None:
+def make(sources: Sources) -> Section | None:
     """Pictures and a table of each metric but delays and counts, which have their own sections."""
     metrics = [
-        only for metric in gather(sets) if _is_timed(metric.id) and (only := _paths(metric, sets))
+        only
+        for metric in gather(sources)
+        if _is_timed(metric.id) and (only := _paths(metric, sources))
     ]
     if not metrics:
         return None
@@ -49,7 +52,7 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
         "Medians over blocks. A ratio is to the first path of the same arm: on the ladder each "
         "path adds something to one before it.",
         tuple(blocks),
-        tuple(_notes(metrics, sets)),
+        tuple(_notes(metrics, sources)),
     )
 
 
@@ -58,12 +61,12 @@ def _is_timed(metric: str) -> bool:
     return metric not in (*TOLERANCES, "ledger") and not metric.startswith(delays)
 
 
-def _paths(metric: Metric, sets: Sequence[ResultSet]) -> Metric | None:
+def _paths(metric: Metric, sources: Sources) -> Metric | None:
     """Without what is no path but an instrument of `vnetbench why`."""
     rows: dict[str, tuple[Entry | None, ...]] = {}
     for variant, entries in metric.rows.items():
         kept = tuple(
-            None if _is_instrument(variant, sets[source.number]) else entry
+            None if _is_instrument(variant, sources.sets[source.number]) else entry
             for source, entry in zip(metric.sources, entries, strict=True)
         )
         if any(kept):
@@ -180,16 +183,16 @@ def _table(name: str, title: str, metric: Metric) -> Table:
 # ---- notes --------------------------------------------------------------------------------------
 
 
-def _notes(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> Iterator[str]:
+def _notes(metrics: Sequence[Metric], sources: Sources) -> Iterator[str]:
     yield from explained(source.arm for metric in metrics for source in metric.sources)
-    firsts = [next(iter(results.run.variants)) for results in sets]
+    firsts = [next(iter(results.run.variants)) for results in sources.sets]
     if len(set(firsts)) > 1:
-        named = zip(firsts, set_names(sets), strict=True)
+        named = zip(firsts, sources.names, strict=True)
         yield f"Ratios are to {listed([f'{first} in {name}' for first, name in named])}."
     yield from interval_notes(s for metric in metrics for s in metric.summaries)
     left = {
         variant
-        for results in sets
+        for results in sources.sets
         for variant in results.run.variants
         if _is_instrument(variant, results)
     }
@@ -198,4 +201,4 @@ def _notes(metrics: Sequence[Metric], sets: Sequence[ResultSet]) -> Iterator[str
             f"Left out here: {counted(len(left), 'variant')} of vnetbench why (doses and "
             "techniques); what these were measured for is said where the gap is explained."
         )
-    yield from (f"{text}." for text in troubles(metrics, sets))
+    yield from (f"{text}." for text in troubles(metrics, sources))

@@ -14,7 +14,8 @@ from bench.errors import UsageError
 from bench.report import bars
 from bench.report.bars import Bar
 from bench.report.model import Column, Field, Picture, Section, Table
-from bench.report.naming import set_names, slug
+from bench.report.naming import slug
+from bench.report.sources import Sources
 from bench.results import PlannedTrial, ResultSet, Run
 
 if TYPE_CHECKING:
@@ -59,12 +60,11 @@ class _Path:
         return not self.observed
 
 
-def make(sets: Sequence[ResultSet]) -> Section | None:
+def make(sources: Sources) -> Section | None:
     """Predicted beside observed for each path that a ledger was taken of."""
-    names = set_names(sets)
     paths = [
         path
-        for results, name in zip(sets, names, strict=True)
+        for results, name in zip(sources.sets, sources.names, strict=True)
         if _PROBE in results.run.asked.probes
         for path in _paths(results, name)
     ]

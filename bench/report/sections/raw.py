@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bench.report.model import Block, Column, Field, Section, Stored, Table
-from bench.report.naming import set_names
+from bench.report.sources import Sources
 from bench.report.words import value
-from bench.results import ResultSet, summarise
+from bench.results import summarise
 from bench.results.read import SAMPLES
 
 _DIGITS = 4
 
 
-def make(sets: Sequence[ResultSet]) -> Section:
+def make(sources: Sources) -> Section:
     """The section; there always is one."""
-    names = set_names(sets)
-    blocks: list[Block] = [_cells(sets, names)]
-    for number, (name, results) in enumerate(zip(names, sets, strict=True), 1):
+    blocks: list[Block] = [_cells(sources)]
+    for number, (name, results) in enumerate(zip(sources.names, sources.sets, strict=True), 1):
         if (results.path / SAMPLES).is_file():
-            mark, of = (f"-{number}", f" of {name}") if len(sets) > 1 else ("", "")
+            mark, of = (f"-{number}", f" of {name}") if sources.several else ("", "")
             file = f"samples{mark}.csv"
             title, place = f"every raw value{of}", f"{name}/{SAMPLES}"
             blocks.append(Stored(file, title, results.path / SAMPLES, place))
@@ -33,8 +30,8 @@ def make(sets: Sequence[ResultSet]) -> Section:
     )
 
 
-def _cells(sets: Sequence[ResultSet], names: Sequence[str]) -> Table:
-    several = len(sets) > 1
+def _cells(sources: Sources) -> Table:
+    several = sources.several
     rows = tuple(
         (
             Field(cell.variant),
@@ -48,7 +45,7 @@ def _cells(sets: Sequence[ResultSet], names: Sequence[str]) -> Table:
                 for figure in (cell.median, cell.low, cell.high, cell.min, cell.max)
             ),
         )
-        for name, results in zip(names, sets, strict=True)
+        for name, results in zip(sources.names, sources.sets, strict=True)
         for cell in summarise(results)
     )
     figures = ("blocks", "median", "low", "high", "min", "max")

@@ -13,7 +13,8 @@ from bench.report.axes import show_at, show_values, span_of
 from bench.report.cells import interval_notes, interval_title
 from bench.report.curves import Line, Panel
 from bench.report.model import Column, Field, Picture, Section, Table
-from bench.report.naming import set_names, slug
+from bench.report.naming import slug
+from bench.report.sources import Sources
 from bench.results import CellSummary, ResultSet, summarise
 from bench.units import format_range, format_value
 
@@ -38,11 +39,11 @@ _Panels = Callable[[Sequence[_Path], Sequence[_Path]], list[Panel]]
 """Makes the panels of a picture from all paths, which set the axes, and those it shows."""
 
 
-def make(sets: Sequence[ResultSet]) -> Section | None:
+def make(sources: Sources) -> Section | None:
     """Rates of packets of several sizes, and goodput where a parameter has several values."""
-    summaries = [summarise(results) for results in sets]
-    varied = list(_by_parameter(sets, summaries))
-    blocks = [*_by_payload(sets, summaries), *varied]
+    summaries = [summarise(results) for results in sources.sets]
+    varied = list(_by_parameter(sources, summaries))
+    blocks = [*_by_payload(sources, summaries), *varied]
     if not blocks:
         return None
     metrics = {*_RATES, *([_GOODPUT] if varied else [])}
@@ -68,10 +69,10 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
 
 
 def _by_payload(
-    sets: Sequence[ResultSet], summaries: Sequence[Sequence[CellSummary]]
+    sources: Sources, summaries: Sequence[Sequence[CellSummary]]
 ) -> Iterator[Picture | Table]:
     rated = [n for n, found in enumerate(summaries) if any(s.metric in _RATES for s in found)]
-    names = set_names(sets)
+    names = sources.names
     by_arm: dict[str, dict[str, dict[float, CellSummary]]] = {}
     for number in rated:
         for summary in summaries[number]:
@@ -167,14 +168,14 @@ def _interval(summary: CellSummary) -> Field:
 
 
 def _by_parameter(
-    sets: Sequence[ResultSet], summaries: Sequence[Sequence[CellSummary]]
+    sources: Sources, summaries: Sequence[Sequence[CellSummary]]
 ) -> Iterator[Picture | Table]:
-    names = set_names(sets)
+    names = sources.names
     found: dict[tuple[str, str], list[_Path]] = {}
-    for number, results in enumerate(sets):
+    for number, results in enumerate(sources.sets):
         goodput = [summary for summary in summaries[number] if summary.metric == _GOODPUT]
         for (parameter, arm), varied in _varied(results, goodput).items():
-            several = f" ({names[number]})" if len(sets) > 1 else ""
+            several = f" ({names[number]})" if sources.several else ""
             found.setdefault((parameter, arm), []).extend(
                 _Path(f"{label}{several}", at) for label, at in varied.items()
             )

@@ -11,7 +11,7 @@ from bench.drawing.plan import Plan, plan_of
 from bench.drawing.recorded import scenarios_of
 from bench.drawing.way import way_of
 from bench.report.model import Column, Field, Picture, Section, Table
-from bench.results import ResultSet
+from bench.report.sources import Sources
 from bench.scenario import Scenario
 from bench.scenario.model import Pump
 
@@ -49,9 +49,9 @@ def _few(names: Sequence[str]) -> str:
     return f"{names[0]} and {len(names) - 1} others"
 
 
-def make(sets: Sequence[ResultSet]) -> Section | None:
+def make(sources: Sources) -> Section | None:
     """The topologies of all variants, each that is drawn alike once."""
-    groups, notes = _groups(sets)
+    groups, notes = _groups(sources)
     if not groups and not notes:
         return None
     pictures = tuple(_unique(_pictures(groups)))
@@ -59,12 +59,12 @@ def make(sets: Sequence[ResultSet]) -> Section | None:
     return Section("topologies", "Topologies", _LEAD, (*tables, *pictures), tuple(notes))
 
 
-def _groups(sets: Sequence[ResultSet]) -> tuple[dict[Plan, _Group], list[str]]:
+def _groups(sources: Sources) -> tuple[dict[Plan, _Group], list[str]]:
     """What is to be drawn, and what is to be said of what cannot be, or not wholly."""
     groups: dict[Plan, _Group] = {}
     notes: dict[str, None] = {}
     scenarios: dict[str, Scenario] = {}
-    for results in sets:
+    for results in sources.sets:
         for name, found in scenarios_of(results.run).items():
             if found.problem:
                 notes[found.problem] = None

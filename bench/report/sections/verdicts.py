@@ -10,9 +10,8 @@ from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.report import rows
 from bench.report.model import Column, Field, Picture, Section, Table, Tone
-from bench.report.naming import renamed
 from bench.report.rows import Absent, Chart, Mark, Row, Series
-from bench.results import ResultSet
+from bench.report.sources import Sources
 from bench.units import format_interval, format_ratio, format_value, format_visible
 
 if TYPE_CHECKING:
@@ -35,40 +34,36 @@ _SERIES = (
 )
 
 
-def make(sets: Sequence[ResultSet]) -> Section | None:
+def make(sources: Sources) -> Section | None:
     """What changed from the first set to each other one; None for a single set."""
-    if len(sets) == 1:
+    if not sources.several:
         return None
-    # Imported here: numpy's threads must not exist where nothing is compared.
-    from bench.compare import MARGIN, compare  # noqa: PLC0415
-
-    old, *others = renamed(sets)
+    old, *others = sources.names
     blocks: list[Table | Picture] = []
     notes: list[str] = []
-    compared = 0
-    for number, new in enumerate(others, 1):
-        prefix = f"{new.path} against {old.path}"
-        try:
-            comparison = compare(old, new)
-        except UsageError as error:
-            notes.append(f"{prefix}: {error}.")
+    for number, (name, found) in enumerate(zip(others, sources.comparisons, strict=True), 1):
+        prefix = f"{name} against {old}"
+        if isinstance(found, UsageError):
+            notes.append(f"{prefix}: {found}.")
             continue
-        compared += 1
-        blocks += _blocks(comparison, f"verdicts-{number}", prefix)
-        notes += [f"{prefix}: {text}" for text in _notes(comparison)]
-    if not compared:
+        blocks += _blocks(found, f"verdicts-{number}", prefix)
+        notes += [f"{prefix}: {text}" for text in _notes(found)]
+    if sources.comparable:
+        # Imported here: numpy's threads must not exist where nothing is compared.
+        from bench.compare import MARGIN  # noqa: PLC0415
+
         lead = (
-            f"None of the other sets measured what {old.path} did, so nothing is compared: the "
-            "sections below show what each has."
-        )
-    else:
-        lead = (
-            f"{old.path} is the old set. A verdict needs a change that is no accident, all cells "
+            f"{old} is the old set. A verdict needs a change that is no accident, all cells "
             f"taken together, and whose whole interval lies outside the margin of {MARGIN:.0%}. "
             "All else is “cannot tell”, which is not “no change”: “visible” is the smallest change "
             "that would have had a verdict."
         )
-    title = "What changed" if compared else "Not compared"
+    else:
+        lead = (
+            f"None of the other sets measured what {old} did, so nothing is compared: the "
+            "sections below show what each has."
+        )
+    title = "What changed" if sources.comparable else "Not compared"
     return Section("verdicts", title, lead, tuple(blocks), tuple(notes))
 
 

@@ -8,21 +8,20 @@ from collections.abc import Iterator, Sequence
 from bench.quality.rule import DISTURBANCES, Disturbance
 from bench.quality.words import CANARIES, closing, folded
 from bench.report.model import Block, Column, Field, Section, Table, Words
-from bench.report.naming import set_names
+from bench.report.sources import Sources
 from bench.report.words import moment
-from bench.results import Attempt, ResultSet, Run
+from bench.results import Attempt, Run
 from bench.units import counted, format_value
 
 _CANARY_UNITS = {"memcpy": "B/s", "system_call": "s", "loopback": "s"}
 
 
-def make(sets: Sequence[ResultSet]) -> Section:
+def make(sources: Sources) -> Section:
     """The section; where there is nothing to warn of it says so."""
-    names = set_names(sets)
     blocks: list[Block] = []
-    for number, (name, results) in enumerate(zip(names, sets, strict=True), 1):
-        mark = f"-{number}" if len(sets) > 1 else ""
-        blocks += _of(results.run, name if len(sets) > 1 else "", mark)
+    for number, (name, results) in enumerate(zip(sources.names, sources.sets, strict=True), 1):
+        mark = f"-{number}" if sources.several else ""
+        blocks += _of(results.run, name if sources.several else "", mark)
     return Section(
         id="warnings",
         title="Warnings",

@@ -8,8 +8,8 @@ from dataclasses import replace
 from bench.errors import UsageError
 from bench.probes.priced import PAYLOAD
 from bench.report.model import Block, Column, Field, Picture, Section, Table, Words
-from bench.report.naming import reason, set_names, slug
-from bench.results import ResultSet
+from bench.report.naming import reason, slug
+from bench.report.sources import Sources
 from bench.units import capitalised, format_value
 from bench.why import written
 from bench.why.design import MEASURES
@@ -27,9 +27,9 @@ _LEAD = (
 )
 
 
-def make(sets: Sequence[ResultSet]) -> Section | None:
+def make(sources: Sources) -> Section | None:
     """The answers of all sets that are of `vnetbench why`."""
-    named = zip(set_names(sets), sets, strict=True)
+    named = zip(sources.names, sources.sets, strict=True)
     asked = [(name, results) for name, results in named if results.run.asked.profile == PROFILE]
     if not asked:
         return None
