@@ -48,6 +48,10 @@ PACKET_RATES: dict[int, dict[float, str]] = {
 """Bytes of payload → share that may be lost → id of the metric."""
 
 
+FORWARDING_RATES: dict[int, str] = {size: f"forwarding_rate_{size}" for size in PACKET_RATES}
+"""Bytes of payload → id of the metric."""
+
+
 def _packet_rates() -> Iterator[Metric]:
     for size, by_loss in PACKET_RATES.items():
         for loss, id_ in by_loss.items():
@@ -207,6 +211,18 @@ METRICS: dict[str, Metric] = {
             for percentile in DELAY_PERCENTILES
         ),
         *_packet_rates(),
+        *(
+            Metric(
+                id=id_,
+                unit="packet/s",
+                better="higher",
+                title=f"{size} B flood",
+                description=f"UDP datagrams of {size} bytes that arrive each second where as many "
+                "are offered as the generator can (RFC 2285, forwarding rate at maximum offered "
+                "load)",
+            )
+            for size, id_ in FORWARDING_RATES.items()
+        ),
     )
 }
 

@@ -1,6 +1,15 @@
 """The probes. A new one is a module with a `PROBE` and its name in the tuple below."""
 
-from bench.probes import cpu, delay, ledger, packet_rate, priced, rtt, tcp_goodput
+from bench.probes import (
+    cpu,
+    delay,
+    forwarding_rate,
+    ledger,
+    packet_rate,
+    priced,
+    rtt,
+    tcp_goodput,
+)
 from bench.probes.base import Measurement, Path, Probe
 from bench.probes.proof import path_devices, prove
 
@@ -15,6 +24,7 @@ PROBES: dict[str, Probe] = {
         priced.STREAM,
         *delay.PROBES,
         *packet_rate.PROBES,
+        *forwarding_rate.PROBES,
     )
 }
 

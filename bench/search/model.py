@@ -14,6 +14,10 @@ SHARED = 0.1
 what is shared takes a third longer."""
 
 
+FLOOD = 20e6
+"""Datagrams a second that no generator reaches."""
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How to search; the goals differ in their loss alone. The names are those of RFC 9971.
 

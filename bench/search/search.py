@@ -12,7 +12,7 @@ from bench.errors import CannotMeasure
 from bench.probes.base import Path
 from bench.search import bounds, library
 from bench.search.limit import generator_limit
-from bench.search.model import SHARED, Attempt, Found, Options, SearchResult, Trial
+from bench.search.model import FLOOD, SHARED, Attempt, Found, Options, SearchResult, Trial
 from bench.search.tester import ready_for_trials
 
 LOWEST = 1000.0
@@ -65,7 +65,7 @@ def search(
     begin = time.monotonic()
     limit = measured_limit()
     log = _Log(attempt, options)
-    flood = log.try_once("flood", limit or _FLOOD, options.final)
+    flood = log.try_once("flood", limit or FLOOD, options.final)
     if flood.received == 0:
         raise CannotMeasure("packet rate: nothing of what was sent arrived")
     tenth = max(LOWEST, flood.received / flood.seconds / 10)
@@ -96,10 +96,6 @@ def search(
         trials=tuple(log.trials),
         reasons=tuple(reasons),
     )
-
-
-_FLOOD = 20e6
-"""Datagrams a second that no generator reaches."""
 
 
 class _Log:
