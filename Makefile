@@ -83,7 +83,7 @@ peers: setup ## install the programs that `vnetbench peers` sets the pump beside
 test: lint check-c ## set up, then lint, type-check and run all tests but those of the next two
 	@$(BIN)/pytest -m 'not slow and not peers' $(ARGS)
 
-test-slow: setup-test ## the slow tests: whole gates and comparisons, on the real kernel
+test-slow: setup-test ## the slow tests: ledgers, integrity, whole gates and comparisons, terminals and browsers
 	@$(BIN)/pytest -m 'slow and not peers' $(ARGS)
 
 test-peers: setup-test peers ## the tests with OpenVPN, pasta, QEMU, etcd, … after installing them

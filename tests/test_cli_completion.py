@@ -18,6 +18,8 @@ from bench import native
 from bench.metrics import METRICS
 from bench.scenario import shipped_peers, shipped_scenarios
 
+pytestmark = pytest.mark.slow
+
 SCENARIOS = {*shipped_scenarios(), *shipped_peers()}
 
 

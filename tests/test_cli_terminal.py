@@ -36,6 +36,8 @@ from bench.trend.history import trend
 from bench.why.model import Answer as WhyAnswer
 from bench.why.model import Estimate, Gap, Price, Share
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 WIDTHS = (40, 60, 80)
 SHORT = ("veth", "vxlan", "flannel-udp")

@@ -26,6 +26,8 @@ from bench.scenario import find, variants
 from bench.topology import build
 from bench.units import format_value
 
+pytestmark = pytest.mark.slow
+
 PACKETS: dict[str, Any] = {
     **PROBES["cpu"].settings["quick"],
     "seconds": 0.3,

@@ -23,7 +23,7 @@ from sets import a_run, noisy, write_set
 from bench.devices import TUN_REMEDIES
 from bench.results import load
 
-pytestmark = pytest.mark.usefixtures("tuns")
+pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.slow]
 
 QUICK = ("--blocks", "1", "--arm", "native", "--no-repeat")
 RTT = (*QUICK, "--probe", "rtt")

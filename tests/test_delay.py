@@ -41,6 +41,8 @@ from bench.process import Send, spawn
 from bench.scenario import find, variants
 from bench.topology import build
 
+pytestmark = pytest.mark.slow
+
 STALL = 0.05
 """Seconds for which something is stopped."""
 TAIL = STALL * (1 - 0.01 / 0.05)

@@ -23,6 +23,8 @@ from bench.scenario import find, shipped_peers, variants
 from bench.scenario import load as load_scenario
 from bench.why.design import variant_of
 
+pytestmark = pytest.mark.slow
+
 SHOWN = [command for page in pages() for found in code(page) for command in commands(found)]
 TYPED = [
     command

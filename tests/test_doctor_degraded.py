@@ -13,7 +13,7 @@ from looking import look
 from nobody import as_nobody, as_nobody_confined, require_ordinary_user
 from program import environment
 
-pytestmark = pytest.mark.usefixtures("tuns")
+pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.slow]
 
 DOCTOR = ("-m", "bench", "doctor", "--json")
 

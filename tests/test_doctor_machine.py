@@ -28,7 +28,7 @@ from bench.doctor.model import Here, Status
 from bench.environment import fingerprint
 from bench.scenario import load, shipped_peers, shipped_scenarios
 
-pytestmark = pytest.mark.usefixtures("namespaces")
+pytestmark = [pytest.mark.usefixtures("namespaces"), pytest.mark.slow]
 
 SECONDS = 5.0
 AHEAD = 3
@@ -94,7 +94,6 @@ def test_it_names_the_kernel_it_looked_at(document: dict[str, Any]) -> None:
     assert list(document) == ["kernel", "can_measure", "noise"]
 
 
-@pytest.mark.slow
 def test_it_takes_no_more_than_five_seconds() -> None:
     def duration() -> float:
         start = time.perf_counter()

@@ -13,6 +13,8 @@ from bench.doctor import offloads
 from bench.doctor.offloads import SUBJECTS, Finding, Live, Status, Subject, examine, exit_code
 from bench.errors import MissingCapability
 
+pytestmark = pytest.mark.slow
+
 HUB = Subject("bridge", tcp="TCP over a hub", udp="UDP over a hub")
 
 
@@ -31,7 +33,6 @@ def hub(fault: str) -> AbstractContextManager[Live]:
     return bring_up()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_the_offloads_of_this_machine_are_well() -> None:
     done = vnetbench("doctor", "--offloads", "--json")

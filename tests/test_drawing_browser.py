@@ -14,6 +14,8 @@ from bench.drawing.picture import picture_of
 from bench.report import theme
 from bench.scenario import find, variants
 
+pytestmark = pytest.mark.slow
+
 PEERS = ("macvtap", "qemu", "openvpn-tap", "pasta-pair", "xfrm-tunnel", "wireguard")
 MEETING = """(slack) => {
 const found = [];

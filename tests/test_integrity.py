@@ -20,6 +20,8 @@ from bench.probes.base import Path
 from bench.probes.flow import settle
 from bench.topology import Arm
 
+pytestmark = pytest.mark.slow
+
 FEW = 128
 """Datagrams of a case: two messages of 64 segments."""
 

@@ -26,7 +26,7 @@ from bench.results import ResultWriter, load
 from bench.scenario import find, shipped_scenarios, variants
 from bench.topology import build
 
-pytestmark = pytest.mark.usefixtures("tuns")
+pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.slow]
 
 LOAD = Load(packets=2000)
 SHIPPED = list(shipped_scenarios())
@@ -182,7 +182,6 @@ def test_with_io_uring_copies_come_from_the_pump_and_the_ledger_says_so() -> Non
     assert "useful_calls" not in ledger.predicted
 
 
-@pytest.mark.slow
 def test_a_super_packet_that_a_pump_tells_of_is_one_copy_of_all_its_bytes() -> None:
     """With io_uring it is the pump that tells."""
     offload = ("io=uring", "readiness=on", "tun_offload=on", "udp_offload=on")

@@ -22,6 +22,8 @@ from live import live, ping
 from bench.probes import prove
 from bench.probes.echo import responder
 
+pytestmark = pytest.mark.slow
+
 BUSY = Path(__file__).with_name("busy.py")
 KILLS = 15 * STRESS
 KILLS_OF_EACH = 3 * STRESS

@@ -22,6 +22,8 @@ from bench.process import Send, spawn
 from bench.scenario import Variant, find, variants
 from bench.topology import Arm, build
 
+pytestmark = pytest.mark.slow
+
 SWITCHES = {
     "readiness": ("off", "on"),
     "batch": ("1", "8", "64"),

@@ -26,7 +26,7 @@ from bench.quality import canary
 from bench.quality.words import CANARIES
 from bench.results import Attempt, ResultWriter, Run, load, partial_of
 
-pytestmark = pytest.mark.usefixtures("namespaces")
+pytestmark = [pytest.mark.usefixtures("namespaces"), pytest.mark.slow]
 
 Measure = Callable[[int], None]
 """What happens in the n-th measurement of a run, from 1; its value is n."""

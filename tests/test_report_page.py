@@ -21,6 +21,8 @@ from bench.report.html import page
 from bench.report.model import Report
 from bench.results.read import SAMPLES
 
+pytestmark = pytest.mark.slow
+
 FOUND = "nav a, button, input, summary, .box[tabindex]"
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -365,7 +367,6 @@ def test_a_page_prints_to_pdf(seen: Seen) -> None:
 # ---- size ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_two_hundred_variants_are_less_than_3_mb_and_open_within_2_seconds(
     browser: Browser, tmp_path: Path
 ) -> None:

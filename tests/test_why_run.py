@@ -29,6 +29,8 @@ from bench.why.answer import answer
 from bench.why.causes import CAUSES
 from bench.why.design import design
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--measure", "serial", "--arm", "native", "--seed", "1")
 PATHS = ("flannel-udp", "vxlan")
 VARIANTS = 2 + len(DOSES) * len(KEPT) + 1
@@ -192,7 +194,6 @@ def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(tmp_path: Path) ->
 # ---- what is planted ----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("tuns")
 def test_a_planted_cause_is_found_with_its_price(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
