@@ -65,7 +65,7 @@ def test_a_run_is_watched_and_its_canary_has_all_parts() -> None:
 def test_a_ledger_holds_what_the_pump_and_proc_know_and_says_why_not_more() -> None:
     done = as_nobody("-m", "bench", "ledger", "flannel-udp", "--packets", "500", "--json")
     assert done.returncode == 0, done.stderr
-    (ledger,) = json.loads(done.stdout)
+    [ledger] = json.loads(done.stdout)["ledgers"]
     for item, predicted in ledger["predicted"].items():
         assert ledger["per_packet"][item] == pytest.approx(predicted, rel=0.02), item
     assert ledger["unobserved"].keys() == {"trace"}

@@ -184,6 +184,12 @@ def describe(environment: Mapping[str, object]) -> str:
 # ---- what `vnetbench why` answered --------------------------------------------------------------
 
 
+class _Claims(msgspec.Struct, frozen=True):
+    """What `vnetbench why --claims --json` prints."""
+
+    claims: dict[str, Verdict]
+
+
 @dataclass(frozen=True)
 class Explained:
     """A set of `vnetbench why`, its answer, and its verdicts on the claims."""
@@ -207,7 +213,7 @@ class Explained:
             raise UsageError(f"{folder}: has too few blocks for intervals; measure eight")
         file = folder / "claims.json"
         try:
-            verdicts = msgspec.json.decode(file.read_bytes(), type=dict[str, Verdict])
+            verdicts = msgspec.json.decode(file.read_bytes(), type=_Claims).claims
         except FileNotFoundError:
             raise UsageError(
                 f"{file}: is missing; make it on the same machine with: "

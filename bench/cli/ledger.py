@@ -94,7 +94,7 @@ def ledger(
         if not as_json:
             render_ledger(one, output())
     if as_json:
-        print_json(found)
+        print_json({"format": 1, "ledgers": found})
     if not all(one.sound for one in found):
         sys.exit(NOT_MEASURED)
 

@@ -133,7 +133,7 @@ def _check_claims(as_json: bool) -> None:
         if not as_json:
             _print_verdict(claim, verdicts[claim.id])
     if as_json:
-        print_json(verdicts)
+        print_json({"format": 1, "claims": verdicts})
 
 
 def _led_by(begun: str, tell: Callable[[str], None]) -> Callable[[str], None]:
