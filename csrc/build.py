@@ -1,7 +1,7 @@
 """Builds `bench._vnetbench` from the C files of this folder (cffi, API mode), and what guests run.
 
-The declarations Python may use are the lines between the CDEF markers of vnetbench.h: the header
-is the only place they are written down.
+The declarations Python may use are the lines between the CDEF markers of the two headers of the
+interface, which are the only place they are written down.
 """
 
 import os
@@ -92,7 +92,8 @@ MACROS = [("_GNU_SOURCE", "1")]
 if URING:
     MACROS += [("VNB_URING", "1"), ("VNB_LIBURING", f'"{liburing_version()}"')]
 ffibuilder = FFI()
-ffibuilder.cdef(declarations((HERE / "vnetbench.h").read_text(encoding="utf-8")))
+for header in ("streams.h", "vnetbench.h"):
+    ffibuilder.cdef(declarations((HERE / header).read_text(encoding="utf-8")))
 ffibuilder.set_source(
     "bench._vnetbench",
     '#include "vnetbench.h"',

@@ -1,6 +1,6 @@
 """One-way delay with Python's manners: a paced sender and a receiver that keeps histograms.
 
-What they do and count is said at `vnb_send_paced` and `vnb_receive_paced` in `csrc/vnetbench.h`;
+What they do and count is said at `vnb_send_paced` and `vnb_receive_paced` in `csrc/streams.h`;
 the names here are those there.
 """
 

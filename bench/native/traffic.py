@@ -1,6 +1,6 @@
 """Streams of datagrams with Python's manners: the generator and the sink of the C extension.
 
-What they do and count is said at `vnb_send` and `vnb_sink` in `csrc/vnetbench.h`; the names here
+What they do and count is said at `vnb_send` and `vnb_sink` in `csrc/streams.h`; the names here
 are those there.
 """
 
