@@ -42,7 +42,7 @@ def test_the_rate_is_that_at_which_the_servers_device_counts_packets() -> None:
     within = [(at, n) for at, n in counts if arrived.first_ns < at < arrived.last_ns]
     (begin, before), (end, after) = within[0], within[-1]
     assert end - begin > 0.4e9
-    assert rate_of(arrived) == pytest.approx((after - before) / (end - begin) * 1e9, rel=0.15)
+    assert rate_of(arrived) == pytest.approx((after - before) / (end - begin) * 1e9, rel=0.25)
 
 
 def watch(_: Send) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.results.read import RUN
-from bench.trend.read import Reader, Session
+from bench.trend.read import Session
+from bench.trend.share import read_all
 
 _DEPTH = 3
 """How many levels below a given folder are searched."""
@@ -21,16 +22,14 @@ def gather(folders: Sequence[Path]) -> tuple[list[Session], list[str]]:
     """
     left_out: list[str] = []
     sessions: dict[str, Session] = {}
-    reader = Reader()
-    for path in _distinct(folders, left_out):
-        try:
-            session = reader.read(path)
-        except UsageError as error:
-            left_out.append(str(error))
+    paths = list(_distinct(folders, left_out))
+    for path, found in zip(paths, read_all(paths), strict=True):
+        if isinstance(found, UsageError):
+            left_out.append(str(found))
             continue
         # A copy would count as a second session that agrees wonderfully with the first.
-        first = sessions.setdefault(session.id, session)
-        if first is not session:
+        first = sessions.setdefault(found.id, found)
+        if first is not found:
             left_out.append(f"{path}: is the run that is also in {first.path}")
     if not sessions:
         places = ", ".join(map(str, folders))

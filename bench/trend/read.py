@@ -98,8 +98,9 @@ class _Head(NamedTuple):
 
     cell: Cell
     unit: str
-    block: int
     trial: int
+    place: tuple[int, str, str]
+    """Block, variant and arm, of which the run's plan must say the same."""
 
 
 _decode = msgspec.json.Decoder(_Run).decode
@@ -148,10 +149,10 @@ class Reader:
         stopped = _stopped(run.plan, completed.union(trial.trial for trial in run.failures))
         found: dict[Cell, tuple[str, str, dict[int, list[float]]]] = {}
         for start, values in _trials(text).items():
-            head = self._head(start)
+            head = self._heads.get(start) or self._head(start)
             planned = plan[head.trial]
-            place = head.block, head.cell.variant, head.cell.arm
-            if place != (planned.block, planned.variant, planned.arm):
+            block = planned.block
+            if head.place != (block, planned.variant, planned.arm):
                 raise ValueError(start)
             if head.trial not in completed:
                 if run.status == "complete":
@@ -159,11 +160,16 @@ class Reader:
                 continue
             if planned.variant not in run.variants or not math.isfinite(sum(values)):
                 raise ValueError(start)
-            unit, _, blocks = found.setdefault(head.cell, (head.unit, planned.probe, {}))
+            before = found.get(head.cell)
+            if before is None:
+                before = found[head.cell] = head.unit, planned.probe, {}
+            unit, _, blocks = before
             if unit != head.unit:
                 raise ValueError(start)
-            if head.block not in stopped:
-                blocks.setdefault(head.block, []).extend(values)
+            if block in blocks:
+                blocks[block] += values
+            elif block not in stopped:
+                blocks[block] = values
         return {
             cell: Value(_median_of(blocks.values()), unit, probe)
             for cell, (unit, probe, blocks) in found.items()
@@ -171,12 +177,10 @@ class Reader:
         }
 
     def _head(self, start: str) -> _Head:
-        found = self._heads.get(start)
-        if found is None:
-            # After its comma comes one field more, an empty one.
-            [(_, variant, arm, metric, unit, block, trial, _)] = csv.reader([start], strict=True)
-            found = _Head(Cell(variant, arm, metric), unit, int(block), int(trial))
-            self._heads[start] = found
+        # After its comma comes one field more, an empty one.
+        [(_, variant, arm, metric, unit, block, trial, _)] = csv.reader([start], strict=True)
+        place = int(block), variant, arm
+        found = self._heads[start] = _Head(Cell(variant, arm, metric), unit, int(trial), place)
         return found
 
 
@@ -208,7 +212,8 @@ def _stopped(plan: Iterable[PlannedTrial], ended: set[int]) -> set[int]:
 
 
 def _median_of(blocks: Iterable[list[float]]) -> float:
-    return statistics.median(map(statistics.median, blocks))
+    # Many blocks have a single value, and the library takes its time even for that.
+    return statistics.median(v[0] if len(v) == 1 else statistics.median(v) for v in blocks)
 
 
 def _thoroughly(path: Path) -> Session:
