@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench import native
 from bench.errors import UsageError
 from bench.trend.read import Reader, Session
 
@@ -55,12 +56,14 @@ def _outcome(reader: Reader, path: Path) -> Outcome:
 @contextmanager
 def _reading(paths: Sequence[Path]) -> Iterator[Connection]:
     """Have a process read them; yields where it sends what it found. On leaving, it is ended."""
-    fork = multiprocessing.get_context("fork")
+    fork, parent = multiprocessing.get_context("fork"), os.getpid()
     receiver, sender = fork.Pipe(duplex=False)
 
     def work() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us ends us
-        sender.send(_read(paths))
+        native.die_with_parent(signal.SIGKILL)
+        if os.getppid() == parent:
+            sender.send(_read(paths))
 
     process = fork.Process(target=work, daemon=True)
     process.start()
