@@ -65,7 +65,7 @@ bench-rate: setup ## how long packet-rate searches take and how far they agree, 
 bench-agreement: setup ## our goodput beside iperf3's, our round-trip time beside sockperf's
 	@PYTHONPATH=tests $(BIN)/python tests/bench_agreement.py $(ARGS)
 
-bench-gate: setup ## how often the gate errs, by simulation, as the table of docs/trust.md (minutes)
+bench-gate: setup-test ## how often the gate errs, by simulation, as the table of docs/trust.md (minutes)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate.py $(ARGS)
 
 bench-gate-ledger: setup-trace ## how often the ledger's gate catches what is planted in a pump (a minute a round)
