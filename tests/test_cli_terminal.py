@@ -376,7 +376,8 @@ def test_progress_with_the_time_left_is_shown_on_a_terminal_and_taken_away() -> 
     shown = on_terminal(*command, piped=True)
     assert "counting veth, 1 of 2, 6 s left" in shown.text
     assert re.search(r"counting vxlan, 2 of 2, \d+ s left", shown.text)
-    assert [one["name"] for one in json.loads(shown.out)["ledgers"]] == ["veth", "vxlan"]
+    ledgers = json.loads(shown.out)["ledgers"]
+    assert [one["name"] for one in ledgers] == ["veth, native", "vxlan, native"]
     assert shown.screen.rstrip("\r\n").endswith(("\x1b[2K", "\x1b[?25h")), "nothing is left"
 
 
