@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import ScenarioError, UsageError
@@ -34,12 +33,6 @@ def set_names(sets: Sequence[ResultSet]) -> tuple[str, ...]:
         again = sum(parts[n] == own for n in range(len(names)))
         names.append(f"{name} ({again + 1})" if again else name)
     return tuple(names)
-
-
-def renamed(sets: Sequence[ResultSet]) -> list[ResultSet]:
-    """The sets with their names in place of their folders, for what only says where those are."""
-    named = zip(sets, set_names(sets), strict=True)
-    return [replace(results, path=Path(name)) for results, name in named]
 
 
 def reason(error: UsageError, results: ResultSet, name: str) -> str:

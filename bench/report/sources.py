@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.report.naming import renamed, set_names
+from bench.report.naming import set_names
 from bench.results import ResultSet
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Sources:
         # Imported here: numpy's threads must not exist where nothing is compared.
         from bench.compare import compare  # noqa: PLC0415
 
-        first, *others = renamed(self.sets)
+        # What is said of a set names it as the report does, not by where it lies.
+        named = zip(self.sets, self.names, strict=True)
+        first, *others = (replace(results, path=Path(name)) for results, name in named)
         for other in others:
             try:
                 yield compare(first, other)
