@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from sets import a_run, noisy
 
 from bench.errors import UsageError
-from bench.trend import share
+from bench.trend import parallel
+from bench.trend.parallel import read_all
 from bench.trend.read import Reader, Session
-from bench.trend.share import read_all
 
 SETS = 9
 
@@ -22,7 +22,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Some sets, one of them damaged, and a process for every other CPU however few they are."""
     if len(os.sched_getaffinity(0)) == 1:
         pytest.skip("there is one CPU only")
-    monkeypatch.setattr(share, "_WORTH_IT", 1)
+    monkeypatch.setattr(parallel, "_WORTH_IT", 1)
     made = []
     for i in range(SETS):
         run = replace(a_run(blocks=1), id=f"{i:032x}", started=at(i), finished=at(i))

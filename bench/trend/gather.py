@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.results.read import RUN
+from bench.trend.parallel import read_all
 from bench.trend.read import Session
-from bench.trend.share import read_all
 
 _DEPTH = 3
 """How many levels below a given folder are searched."""
