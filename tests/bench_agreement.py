@@ -3,7 +3,7 @@
 `make bench-agreement`. Goodput beside the iperf3 command, and the round-trip time beside sockperf's
 ping-pong, in turns in the same namespaces, on the same CPU where ours is bound to one. The figure
 is the median of the ratios of neighbours, which what drifts has in common. The packet rate has its
-own benchmark (`bench_rate.py`). Nothing is asserted: a bar is for a person to look at.
+own benchmark (`bench_rate.py`). Ends with 1 where a bar is missed or so few pairs do not show it.
 """
 
 # ruff: noqa: T201 - printing a table is what this script is for
@@ -93,11 +93,19 @@ def agree(path: Path, rounds: int, mine: Take, theirs: Take) -> list[float]:
     return found
 
 
+def verdict(low: float, high: float, bar: float) -> str:
+    """What the interval of a ratio says of a bar around 1."""
+    if 1 - bar <= low and high <= 1 + bar:
+        return "met"
+    return "missed" if high < 1 - bar or low > 1 + bar else "not shown"
+
+
 def main(rounds: int, names: list[str]) -> None:
     tools = {
         "tcp_goodput": ("iperf3", "iperf3", iperf3, 0.02),
         "rtt": ("sockperf", "sockperf ping-pong", sockperf, 0.05),
     }
+    said = []
     for name in names:
         [file] = find([name])
         for metric, (program, title, theirs, bar) in tools.items():
@@ -111,9 +119,11 @@ def main(rounds: int, names: list[str]) -> None:
             low, middle, high = (math.exp(x) for x in (ends[0], median(logs), ends[1]))
             print(
                 f"{name}: {metric} is {middle:.3f} [{low:.3f} {high:.3f}] of {title}'s, "
-                f"{rounds} pairs; bar within {bar:.0%}",
+                f"{rounds} pairs; bar within {bar:.0%}: {verdict(low, high, bar)}",
                 flush=True,
             )
+            said.append(verdict(low, high, bar))
+    sys.exit(any(each != "met" for each in said))
 
 
 if __name__ == "__main__":
