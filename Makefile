@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bench report why reference keep selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-ledger bench-report docs peers test test-slow test-peers test-pythons setup setup-trace setup-test lint check-c fuzz lock clean
+.PHONY: help bench report why reference keep selftest gate-ledger bench-setup bench-pump bench-switches bench-ledger bench-planted bench-trend bench-rate bench-agreement bench-gate bench-gate-sessions bench-gate-ledger bench-report docs peers test test-slow test-peers test-pythons setup setup-trace setup-test lint check-c fuzz lock clean
 
 BIN := .venv/bin
 
@@ -67,6 +67,9 @@ bench-agreement: setup ## our goodput beside iperf3's, our round-trip time besid
 
 bench-gate: setup-test ## how often the gate errs, by simulation, as the table of docs/trust.md (minutes)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate.py $(ARGS)
+
+bench-gate-sessions: setup-trace ## how often the whole gate fails although nothing changed: 9 sessions (half an hour)
+	@PYTHONPATH=tests $(BIN)/python tests/bench_gate_sessions.py $(ARGS)
 
 bench-gate-ledger: setup-trace ## how often the ledger's gate catches what is planted in a pump (a minute a round)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate_ledger.py $(ARGS)
