@@ -84,11 +84,18 @@ def test_an_interval_is_written_as_its_value_is() -> None:
 
 
 def test_figures_compare_by_value_and_surely_by_interval() -> None:
-    small, large = Figure(1.0, "s", 0.9, 1.2), Figure(2.0, "s", 1.1, 3.0)
+    small, large = Figure(1.0, "s", 0.9, 1.2, 8), Figure(2.0, "s", 1.1, 3.0, 8)
     assert small < large
     assert not large.surely_above(small)
-    assert Figure(2.0, "s", 1.3, 3.0).surely_above(small)
-    assert Figure(2.0, "s", 1.5, 3.0).spread == "-25% +50%"
+    assert Figure(2.0, "s", 1.3, 3.0, 8).surely_above(small)
+    assert Figure(2.0, "s", 1.5, 3.0, 8).spread == "-25% +50%"
+
+
+def test_a_single_block_has_no_spread_and_is_surely_above_nothing() -> None:
+    one, many = Figure(2.0, "s", 2.0, 2.0, 1), Figure(1.0, "s", 0.9, 1.2, 8)
+    assert one.spread == Figure(0.0, "s", 0.0, 0.0, 1).spread == "one block"
+    assert not one.surely_above(many)
+    assert not Figure(3.0, "s", 2.9, 3.1, 8).surely_above(one)
 
 
 def test_a_machine_is_described_as_far_as_it_is_known() -> None:

@@ -34,12 +34,14 @@ class Figure:
     """The median of a cell over its blocks; compared by its value.
 
     low, high: its 95 % interval, or where there are too few blocks, the lowest and the highest.
+    blocks: those that have it, which may be fewer than the set has.
     """
 
     value: float
     unit: str
     low: float
     high: float
+    blocks: int
 
     def __str__(self) -> str:
         # "4.00 1/packet" is not how anybody says it.
@@ -60,14 +62,19 @@ class Figure:
 
     @property
     def spread(self) -> str:
-        """Where the ends of the interval lie, relative to the value: "-7% +14%"; of 0 nothing."""
+        """Where the ends of the interval lie, relative to the value: "-7% +14%"; of 0 nothing.
+
+        A single block has no spread, and says so.
+        """
+        if self.blocks == 1:
+            return "one block"
         if not self.value:
             return "±0" if self.low == self.high else f"{self.low:g} to {self.high:g}"
         return " ".join(f"{end / self.value - 1:+.0%}" for end in (self.low, self.high))
 
     def surely_above(self, other: Figure) -> bool:
-        """Whether the intervals of both lie apart."""
-        return self.low > other.high
+        """Whether the intervals of both lie apart; a single block has none."""
+        return min(self.blocks, other.blocks) > 1 and self.low > other.high
 
 
 @dataclass(frozen=True)
@@ -90,9 +97,7 @@ class Figures:
         found = self.summaries.get((path, arm, metric))
         if found is None:
             raise UsageError(f"{self.results.path}: has no {metric} of {path}, {arm}")
-        low = found.min if found.low is None else found.low
-        high = found.max if found.high is None else found.high
-        return Figure(found.median, found.unit, low, high)
+        return Figure(found.median, found.unit, *found.ends, found.blocks)
 
     @functools.cached_property
     def pictures(self) -> Mapping[str, Picture]:
