@@ -4,16 +4,18 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from docs_sets import Figure, describe
+from docs_sets import Figure, describe, ratio, total, worst
 from docs_words import (
-    _PORTIONS,
     FILTERS,
     Claims,
     Contradiction,
-    between,
+    at_least,
+    at_most,
+    bounded,
+    ends,
     listing,
     percent,
-    portion,
+    share_told,
     table,
     times,
 )
@@ -21,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bench.errors import UsageError
 from bench.why.model import Estimate
 
 SHARES = st.floats(-2, 2)
@@ -47,11 +50,26 @@ def test_a_claim_that_does_not_hold_names_its_line_and_stops(tmp_path: Path) -> 
     )
 
 
-@given(SHARES)
-def test_a_portion_is_never_more_than_the_share(share: float) -> None:
-    least = {word: bound for bound, word in _PORTIONS}
-    word = portion(share)
-    assert word == percent(share) if share < _PORTIONS[-1][0] else share >= least[word]
+@given(st.floats(1e-3, 1e6))
+def test_what_is_at_least_so_much_is_never_rounded_up(ratio: float) -> None:
+    assert ratio * 0.9 < float(at_least(ratio, "factor")) <= ratio
+
+
+@given(st.floats(1e-3, 1e6))
+def test_what_is_at_most_so_much_is_never_rounded_down(ratio: float) -> None:
+    assert ratio <= float(at_most(ratio, "factor")) < ratio * 1.1
+
+
+def test_ends_are_rounded_to_the_digits_that_their_filter_writes() -> None:
+    assert (at_least(17.74, "factor"), at_most(17.04, "factor")) == ("17", "18")
+    assert (at_least(0.2599, "percent"), at_most(0.02291, "percent")) == ("25 %", "2.3 %")
+    assert (at_least(3.2199e-6, "seconds"), at_most(3.211e-6, "seconds")) == ("3.21 µs", "3.22 µs")
+
+
+def test_a_share_that_may_be_nothing_is_told_by_what_it_is_at_the_most() -> None:
+    assert share_told(Estimate(0.03, 0.01, 0.052)) == "3.0 % [1.0, 5.2]"
+    assert share_told(Estimate(0.03, -0.01, 0.0521)) == "no more than 5.3 %"
+    assert share_told(Estimate(0.03)) == "no more than anything"
 
 
 @given(SHARES)
@@ -79,8 +97,19 @@ def test_lists_are_as_sentences_write_them() -> None:
 
 
 def test_an_interval_is_written_as_its_value_is() -> None:
-    assert between(Estimate(2e-6, 1e-6, 3e-6), "seconds") == "1.00 µs to 3.00 µs"
-    assert between(Estimate(2e-6), "seconds") == "no interval"
+    assert bounded(Estimate(2e-6, 9e-7, 3e-6), "seconds") == "2.00 µs [900 ns, 3.00 µs]"
+    assert bounded(Estimate(0.42, 0.039, 0.83), "percent") == "42 % [3.9, 83]"
+    assert bounded(Estimate(15, 12, 22), "times") == "15 times [12, 22]"
+    assert ends(Estimate(2e-6), "seconds") == "[no interval]"
+
+
+def test_what_is_computed_from_intervals_reaches_as_far_as_their_ends_can_take_it() -> None:
+    one, other = Estimate(6.0, 4.0, 8.0), Estimate(3.0, 2.0, 4.0)
+    assert ratio(one, other) == Estimate(2.0, 1.0, 4.0)
+    assert total(one, other) == Estimate(9.0, 6.0, 12.0)
+    assert worst(lambda a, b: a - b, one, other) == Estimate(3.0, 0.0, 6.0)
+    with pytest.raises(UsageError, match="no interval"):
+        ratio(one, Estimate(3.0))
 
 
 def test_figures_compare_by_value_and_surely_by_interval() -> None:

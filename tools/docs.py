@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
-from docs_sets import Explained, Figures
+from docs_sets import Explained, Figures, ratio, total
 from docs_tables import TABLES
-from docs_words import FILTERS, Claims, listing, plain
+from docs_words import FILTERS, Claims, listing
 
 from bench.errors import UsageError, VnetbenchError
 from bench.metrics import DELAY_LOADS, METRICS, PACKET_RATES
@@ -104,7 +104,8 @@ def render(template: Path, sets: Sets) -> Document:
     )
     environment.filters |= FILTERS
     environment.globals |= TABLES
-    environment.globals |= {"sets": sets, "picture": picture, "plain": plain}
+    environment.globals |= {"sets": sets, "picture": picture}
+    environment.globals |= {"ratio": ratio, "total": total}
     environment.globals |= {"METRICS": METRICS, "PROBES": PROBES, "CAUSES": CAUSES}
     environment.globals |= {
         "packet_rates": [found[loss] for found in PACKET_RATES.values() for loss in (0.0, 0.005)],

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from docs_words import Bounded, plain
 
 from bench.errors import UsageError
 from bench.quality.words import closing
@@ -20,12 +23,38 @@ from bench.units import format_value
 from bench.why.answer import answer
 from bench.why.claims import CLAIMS, Verdict
 from bench.why.experiment import design_of
-from bench.why.model import Ablation, Answer, Bridge, Effect, Gap, Price, Share
+from bench.why.model import Ablation, Answer, Bridge, Effect, Estimate, Gap, Price, Share
 
 if TYPE_CHECKING:
     from bench.report.model import Picture
 
 _NATIVE = str(Arm.NATIVE)
+
+
+def worst(of: Callable[..., float], *parts: Bounded) -> Estimate:
+    """What is computed from figures with intervals, with an interval at the worst.
+
+    Its ends are the least and the most that `of`, which must be monotone in each, makes of theirs.
+    Raises UsageError where one has no interval.
+    """
+    ends = []
+    for part in parts:
+        if part.low is None or part.high is None:
+            raise UsageError("a figure has no interval, and another is computed from it")
+        ends.append((part.low, part.high))
+    value = of(*map(plain, parts))
+    corners = [value, *(of(*corner) for corner in itertools.product(*ends))]
+    return Estimate(value, min(corners), max(corners))
+
+
+def ratio(above: Bounded, below: Bounded) -> Estimate:
+    """One over the other, with its ends at the worst."""
+    return worst(operator.truediv, above, below)
+
+
+def total(one: Bounded, other: Bounded) -> Estimate:
+    """Both together, with its ends at the worst."""
+    return worst(operator.add, one, other)
 
 
 @functools.total_ordering
@@ -57,8 +86,8 @@ class Figure:
     def __hash__(self) -> int:
         return hash(self.value)
 
-    def __truediv__(self, other: Figure) -> float:
-        return self.value / other.value
+    def __truediv__(self, other: Figure) -> Estimate:
+        return ratio(self, other)
 
     @property
     def spread(self) -> str:
@@ -257,6 +286,12 @@ class Explained:
             if (found.measure, found.arm) == (measure, arm):
                 return found
         raise UsageError(f"{self.figures.results.path}: no ablation of {measure}, {arm}")
+
+    def won(self, measure: str, arm: str = _NATIVE) -> Estimate:
+        """The share of the gap that all techniques together win back, its ends at the worst."""
+        found, gap = self.ablation(measure, arm), self.gap(measure, arm)
+        times = (found.time, found.best, gap.fast_time)
+        return worst(lambda slow, best, fast: (slow - best) / (slow - fast), *times)
 
     def effect(self, factor: str, measure: str, arm: str = _NATIVE) -> Effect:
         """What one technique saves."""

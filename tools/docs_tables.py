@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from docs_sets import Explained, Figures
-from docs_words import between, percent, seconds, table
+from docs_words import bounded, percent, seconds, table
 
 from bench.metrics import METRICS
 from bench.probes import PROBES, Probe
@@ -51,13 +51,13 @@ def _cell(figures: Figures, path: str, metric: str, arm: str) -> str:
     return f"{found} ({found.spread})"
 
 
-def largest_step(figures: Figures, metric: str, paths: Sequence[str]) -> tuple[str, float]:
+def largest_step(figures: Figures, metric: str, paths: Sequence[str]) -> tuple[str, Estimate]:
     """Between which neighbours a metric falls the most: the later one, and the factor."""
     steps = {
         after: figures(before, metric) / figures(after, metric)
         for before, after in itertools.pairwise(paths)
     }
-    return max(steps.items(), key=lambda item: item[1])
+    return max(steps.items(), key=lambda item: item[1].value)
 
 
 # ---- of `why` -----------------------------------------------------------------------------------
@@ -79,14 +79,14 @@ def gap(why: Explained, measure: str, fast: str = "") -> str:
                 _count(share.slow),
                 format_value(prices[share.cause].seconds.value, "s", 2),
                 seconds(share.seconds),
-                _share(share.share),
+                bounded(share.share, "percent"),
                 percent(others[share.cause].share) if share.cause in others else "",
             ]
             for share in native.shares
         ),
         [
             *("*not explained*", "", "", "", seconds(native.residual)),
-            *(_share(native.residual_share), percent(parity.residual_share)),
+            *(bounded(native.residual_share, "percent"), percent(parity.residual_share)),
         ],
         [f"*{native.slow}*", "", "", "", seconds(native.slow_time), "", ""],
     ]
@@ -99,20 +99,13 @@ def _count(value: float) -> str:
     return significant(value, 3) if value else "0"
 
 
-def _share(share: Estimate) -> str:
-    if share.low is None or share.high is None:
-        return percent(share)
-    low, high = (round(100 * end) for end in (share.low, share.high))
-    return f"{percent(share)} [{low}, {high}]"
-
-
 def bridge(why: Explained) -> str:
     """The gaps of a stream in factors."""
     rows = [
         [
             f"`{found.slow}` / `{found.fast}`",
             *(
-                f"{significant(part.value, 2)} [{_ends(part)}]"
+                bounded(part, "factor")
                 for part in (found.ratio, found.offload, found.rest, found.kept)
             ),
         ]
@@ -120,12 +113,6 @@ def bridge(why: Explained) -> str:
     ]
     headings = ["paths", "the whole:", "= offload that the fast one has:", "x the gap without:"]
     return table([*headings, "x what the slow one keeps:"], rows)
-
-
-def _ends(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "?"
-    return f"{significant(estimate.low, 2)}, {significant(estimate.high, 2)}"
 
 
 def ablation(why: Explained, measure: str) -> str:
@@ -139,17 +126,13 @@ def _effects(effects: Iterable[Effect], whole: float) -> Iterator[list[str]]:
     for effect in effects:
         yield [
             effect.title,
-            _bounded(effect.saved),
+            bounded(effect.saved, "seconds"),
             percent(effect.saved.value / whole),
-            _bounded(effect.predicted),
+            bounded(effect.predicted, "seconds"),
             seconds(effect.alone),
             seconds(effect.last),
             "agree" if effect.agrees else "disagree",
         ]
-
-
-def _bounded(estimate: Estimate) -> str:
-    return f"{seconds(estimate)} [{between(estimate, 'seconds')}]"
 
 
 def disagreements(why: Explained) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Iterable
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Any, Protocol
 
 from jinja2 import nodes
@@ -25,7 +26,9 @@ class _Valued(Protocol):
     def value(self) -> float: ...
 
 
-class _Bounded(_Valued, Protocol):
+class Bounded(_Valued, Protocol):
+    """The same with a 95 % interval; None: it has none."""
+
     @property
     def low(self) -> float | None: ...
 
@@ -35,18 +38,8 @@ class _Bounded(_Valued, Protocol):
 
 Number = float | _Valued
 
-_PORTIONS = (
-    (0.95, "nearly all"),
-    (0.67, "most"),
-    (0.55, "more than half"),
-    (0.45, "about half"),
-    (0.30, "about a third"),
-    (0.20, "about a quarter"),
-    (0.12, "about a seventh"),
-    (0.07, "about a tenth"),
-    (0.02, "a few per cent"),
-)
-"""From which share on a word is true."""
+_DIGITS = {"seconds": 3}
+"""How many digits filters write that write more than two."""
 _COUNTED = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve"),
@@ -85,24 +78,45 @@ def seconds(number: Number) -> str:
     return format_value(plain(number), "s")
 
 
-def portion(number: Number) -> str:
-    """A share of 1 as a word: "about half"; what is less than any word says in per cent."""
-    share = plain(number)
-    return next((word for least, word in _PORTIONS if share >= least), percent(share))
+def at_least(number: Number, write: str) -> str:
+    """What a number is not below, rounded down to the digits that are written: "17", "25 %"."""
+    return _rounded(number, write, ROUND_FLOOR)
 
 
-def share_told(share: _Bounded) -> str:
-    """A share as far as it is certain: "5.9 %", or what it is at the most."""
+def at_most(number: Number, write: str) -> str:
+    """What a number is not above, rounded up likewise."""
+    return _rounded(number, write, ROUND_CEILING)
+
+
+def _rounded(number: Number, write: str, rounding: str) -> str:
+    context = Context(prec=_DIGITS.get(write, 2), rounding=rounding)
+    return str(FILTERS[write](float(context.create_decimal(repr(plain(number))))))
+
+
+def share_told(share: Bounded) -> str:
+    """A share as far as it is certain: "5.9 % [4.1, 7.7]", or what it is at the most."""
     if share.low is not None and share.low > 0:
-        return percent(share)
-    return "no more than " + ("anything" if share.high is None else percent(max(share.high, 0.0)))
+        return bounded(share, "percent")
+    return "no more than " + (
+        "anything" if share.high is None else at_most(max(share.high, 0.0), "percent")
+    )
 
 
-def between(number: _Bounded, write: str) -> str:
-    """The ends of a 95 % interval, each written by a filter: "14 to 19 times"."""
+def ends(number: Bounded, write: str) -> str:
+    """The 95 % interval, its ends written by a filter without its word: "[14, 19]"."""
     if number.low is None or number.high is None:
-        return "no interval"
-    return f"{FILTERS[write](number.low)} to {FILTERS[write](number.high)}"
+        return "[no interval]"
+    low, high = (FILTERS[write](end) for end in (number.low, number.high))
+    return f"[{_bare(low)}, {_bare(high)}]"
+
+
+def _bare(text: str) -> str:
+    return text.removesuffix(" times").removesuffix(" %")
+
+
+def bounded(number: Bounded, write: str) -> str:
+    """A figure with its interval: "15 times [12, 22]", "42 % [22, 83]"."""
+    return f"{FILTERS[write](number)} {ends(number, write)}"
 
 
 def count(number: int, noun: str = "") -> str:
@@ -130,7 +144,10 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 FILTERS: dict[str, Any] = {
     filter_.__name__: filter_
-    for filter_ in (times, factor, percent, seconds, portion, share_told, between, count, listing)
+    for filter_ in (
+        *(times, factor, percent, seconds, at_least, at_most),
+        *(share_told, ends, bounded, count, listing),
+    )
 }
 """What templates may pipe a figure into, by name."""
 
