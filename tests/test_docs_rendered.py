@@ -1,15 +1,19 @@
 """The documents with figures are what the kept result sets give, and nothing in them is typed."""
 
 import csv
+import json
 import re
 import shutil
+import statistics
 from pathlib import Path
 
 import pytest
+from docs_tables import load_shares, loads
 from docs_words import Contradiction
 from documents import TEMPLATES
 from files import ROOT
 
+from bench.errors import UsageError
 from bench.metrics import METRICS
 from bench.probes import PROBES
 from docs import SETS, Sets, differs, documents, files, left_over, render
@@ -95,6 +99,27 @@ def test_every_metric_is_on_its_page_with_unit_and_direction() -> None:
         assert f"| `{metric.id}` | {metric.unit} | {metric.better} | " in text
     given = {metric for probe in PROBES.values() for metric in probe.metrics}
     assert given == METRICS.keys()
+
+
+def test_the_load_of_a_delay_stands_beside_the_packet_rate_of_its_path() -> None:
+    loaded = Sets(KEPT).loaded
+    run = json.loads((KEPT / "reference-loaded" / "run.json").read_text())
+    base = run["variants"]["flannel-udp"]["conditions"]["native"]["delay_50"]["base_rate"]
+    with (KEPT / "reference-loaded" / "samples.csv").open() as opened:
+        rates = [
+            float(row["value"])
+            for row in csv.DictReader(opened)
+            if (row["variant"], row["metric"]) == ("flannel-udp", "packet_rate_64")
+        ]
+    share = base / 2 / statistics.median(rates)
+    assert load_shares(loaded, 50)["flannel-udp"] == pytest.approx(share)
+    [row] = [row for row in loads(loaded, [50]).splitlines() if "`flannel-udp`" in row]
+    assert row.endswith(f"({share:.0%}) |".replace("%", " %"))
+
+
+def test_a_set_without_delays_has_no_loads() -> None:
+    with pytest.raises(UsageError, match="no load was found for vxlan, native"):
+        Sets(KEPT).ladder.base_rate("vxlan")
 
 
 @pytest.fixture

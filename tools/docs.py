@@ -109,6 +109,7 @@ def render(template: Path, sets: Sets) -> Document:
     environment.globals |= {"METRICS": METRICS, "PROBES": PROBES, "CAUSES": CAUSES}
     environment.globals |= {
         "packet_rates": [found[loss] for found in PACKET_RATES.values() for loss in (0.0, 0.005)],
+        "loads": DELAY_LOADS,
         "delay_loads": [PROBES[f"delay_{load}"].metrics for load in DELAY_LOADS],
         "counts": PROBES["ledger"].metrics,
     }

@@ -16,6 +16,8 @@ import msgspec
 from docs_words import Bounded, plain
 
 from bench.errors import UsageError
+from bench.loads import LOAD
+from bench.probes.delay import BASE_RATE
 from bench.quality.words import closing
 from bench.results import CellSummary, ResultSet, load, summarise
 from bench.topology import Arm
@@ -127,6 +129,16 @@ class Figures:
         if found is None:
             raise UsageError(f"{self.results.path}: has no {metric} of {path}, {arm}")
         return Figure(found.median, found.unit, *found.ends, found.blocks)
+
+    def base_rate(self, path: str, arm: str = _NATIVE) -> float:
+        """Datagrams a second of which the loads of its delays are shares.
+
+        Raises UsageError where the set has no delays of that path.
+        """
+        try:
+            return self.results.run.variants[path].conditions[arm][LOAD][BASE_RATE]
+        except KeyError:
+            raise UsageError(f"{self.results.path}: no load was found for {path}, {arm}") from None
 
     @functools.cached_property
     def pictures(self) -> Mapping[str, Picture]:

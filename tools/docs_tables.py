@@ -51,6 +51,34 @@ def _cell(figures: Figures, path: str, metric: str, arm: str) -> str:
     return f"{found} ({found.spread})"
 
 
+def loads(figures: Figures, shares: Sequence[int]) -> str:
+    """A row for each path: its base rate, and what so many per cent of it are as a load.
+
+    Each load stands there with its share of the packet rate that the path has in the set.
+    """
+    rows = (
+        [
+            f"`{path}`",
+            format_value(figures.base_rate(path), "packet/s"),
+            *(
+                f"{format_value(figures.base_rate(path) * share / 100, 'packet/s')} "
+                f"({percent(load_shares(figures, share)[path])})"
+                for share in shares
+            ),
+        ]
+        for path in figures.paths
+    )
+    return table(["path", "base rate:", *(f"{share} % of it:" for share in shares)], rows)
+
+
+def load_shares(figures: Figures, share: int) -> dict[str, float]:
+    """By path, the load of a delay as a share of the path's packet rate, of small packets."""
+    return {
+        path: figures.base_rate(path) * share / 100 / figures(path, "packet_rate_64").value
+        for path in figures.paths
+    }
+
+
 def largest_step(figures: Figures, metric: str, paths: Sequence[str]) -> tuple[str, Estimate]:
     """Between which neighbours a metric falls the most: the later one, and the factor."""
     steps = {
@@ -192,6 +220,8 @@ TABLES = {
     "ladder_table": ladder,
     "cells_table": cells,
     "largest_step": largest_step,
+    "loads_table": loads,
+    "load_shares": load_shares,
     "gap_table": gap,
     "bridge_table": bridge,
     "ablation_table": ablation,
