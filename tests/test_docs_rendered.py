@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from docs_tables import load_shares, loads
-from docs_words import Contradiction
+from docs_words import Contradiction, count
 from documents import TEMPLATES
 from files import ROOT
 
@@ -115,6 +115,17 @@ def test_the_load_of_a_delay_stands_beside_the_packet_rate_of_its_path() -> None
     assert load_shares(loaded, 50)["flannel-udp"] == pytest.approx(share)
     [row] = [row for row in loads(loaded, [50]).splitlines() if "`flannel-udp`" in row]
     assert row.endswith(f"({share:.0%}) |".replace("%", " %"))
+
+
+def test_the_article_says_how_many_trials_were_disturbed_and_how_often_each_set_warned() -> None:
+    sets = Sets(KEPT)
+    text = " ".join((ROOT / "docs" / "why.md").read_text().split())
+    for name, figures in zip(SETS, (sets.ladder, sets.loaded, sets.why.figures), strict=True):
+        run = json.loads((KEPT / name / "run.json").read_text())
+        spoilt = sum(bool(trial["attempts"][-1]["spoilt"]) for trial in run["quality"])
+        assert spoilt == figures.disturbed
+        assert f"{spoilt:,} of {len(run['completed']):,} of" in text
+        assert count(len(run["warnings"]), "warning") in text
 
 
 def test_a_set_without_delays_has_no_loads() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from docs_words import Bounded, plain
+from docs_words import Bounded, count, plain
 
 from bench.errors import UsageError
 from bench.loads import LOAD
@@ -190,13 +190,18 @@ class Figures:
             f"Measured on {run.started[:10]} by vnetbench {run.version}, revision {revision}, "
             f"profile {run.asked.profile}, seed {run.asked.seed}.",
             *closing(run),
-            *([f"It warned {len(run.warnings)} times: see its report."] if run.warnings else []),
+            *([f"Its report has {count(self.warnings, 'warning')}."] if run.warnings else []),
         ]
 
     @property
     def disturbed(self) -> int:
         """How many trials count though something disturbed them each time."""
         return sum(bool(record.attempts[-1].spoilt) for record in self.results.run.quality)
+
+    @property
+    def warnings(self) -> int:
+        """How many warnings its report has."""
+        return len(self.results.run.warnings)
 
     @property
     def machine(self) -> str:
