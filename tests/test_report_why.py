@@ -79,6 +79,11 @@ def test_an_answer_that_is_not_is_worked_out(tmp_path: Path) -> None:
     assert made(few).blocks
 
 
+def test_that_its_times_are_not_the_medians_above_is_said(stored: ResultSet) -> None:
+    [told] = [note for note in made(stored).notes if "Path by path" in note]
+    assert "the lowest value of each trial counts" in told
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -84,6 +84,10 @@ def _notes(answer: Answer) -> Iterator[str]:
         "every device. The counts and the price of a cause are those of the first arm that has "
         "them; what it accounts for in an arm comes from that arm's own."
     )
+    yield (
+        "Times are not the medians of “Path by path”: here the lowest value of each trial counts, "
+        "and each block's own level is taken out before the median over blocks"
+    )
     for found in answer.ablations:
         if found.interactions:
             titles = {effect.factor: effect.title for effect in found.effects}
