@@ -64,7 +64,7 @@ class Listed:
 def list_(names: tuple[str, ...], as_json: bool) -> None:
     """List the scenarios, and whether this machine can run each.
 
-    Without names: the ladder, which `run` and `why` measure by default, and then what is set beside
+    Without names: the ladder, which `run` and `ledger` take by default, and then what is set beside
     it, other programs and other devices. Each is stood up for a moment and a few datagrams cross
     it, so the answer is not a guess.
     """
