@@ -41,7 +41,7 @@ export PATH=/bin HOME=/ COLUMNS=200 PYTHONPATH={path}
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
-mount -t tmpfs none /tmp
+mkdir -p /tmp
 for module in $(cat /modules/order); do insmod /modules/$module || poweroff -f; done
 {commands}
 poweroff -f
