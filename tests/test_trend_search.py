@@ -2,14 +2,16 @@
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from bench.stats import shift
 from bench.trend import search as module
+from bench.trend.correlation import correlations
 from bench.trend.effect import effect
-from bench.trend.search import Array, run_length, search
+from bench.trend.search import Array, search
 
 
 def places(found: list[module.Searched]) -> list[list[int]]:
@@ -76,7 +78,7 @@ def test_p_is_the_share_of_orders_that_look_as_changed() -> None:
     # ways to choose four, and total variance is the same in all.
     ways = [clearness(chosen) for chosen in itertools.combinations(range(8), 4)]
     exact = sum(way >= clearness((0, 1, 2, 3)) - 1e-12 for way in ways) / len(ways)
-    [stretch] = module._measured([(0, 0, 8)], [values], 1)
+    [stretch] = module._measured([(0, 0, 8)], [values], [0.0])
     [p] = module._adjusted([stretch])
     assert 0.1 < exact < 0.5
     assert p == pytest.approx(exact, abs=0.05)
@@ -125,24 +127,77 @@ def drifting(rng: np.random.Generator, cells: int, sets: int, correlation: float
     return list(0.02 * values)
 
 
-def test_drift_from_set_to_set_is_noticed_and_cries_wolf_much_less() -> None:
-    rng, histories = np.random.default_rng(7), 60
-    alarms = {"one by one": 0, "in runs": 0}
-    for _ in range(histories):
-        series = drifting(rng, 6, 200, 0.6)
-        run, correlation = run_length(series)
-        assert run > 1
-        assert 0.4 < correlation < 0.8
-        alarms["one by one"] += any(map(bool, places(search(series))))
-        alarms["in runs"] += any(map(bool, places(search(series, run))))
-    assert alarms["one by one"] > 0.6 * histories
-    assert alarms["in runs"] < 0.25 * histories
+def histories_with_drift(
+    which: str, number: int, sets: int = 200
+) -> Iterator[tuple[list[Array], list[float]]]:
+    """Six series of which two or all drift; with the correlations that were noticed."""
+    rng = np.random.default_rng(7)
+    for _ in range(number):
+        series = drifting(rng, 6 if which == "all drift" else 2, sets, 0.6)
+        if which == "some drift":
+            series += drifting(rng, 4, sets, 0.0)
+        elif which == "counts do not":
+            series += [np.log(4 + rng.integers(0, 2, sets)) for _ in range(2)]
+            series += [np.full(sets, math.log(4))] * 2
+        yield series, correlations(series)
+
+
+@pytest.mark.parametrize("which", ["all drift", "some drift", "counts do not"])
+def test_drift_from_set_to_set_is_noticed_in_any_series_and_not_taken_for_change(
+    which: str,
+) -> None:
+    histories, alarms, one_by_one = 60, 0, 0
+    for series, noticed in histories_with_drift(which, histories):
+        assert min(noticed[:2]) > 0.3
+        alarms += any(map(bool, places(search(series, noticed))))
+        one_by_one += any(map(bool, places(search(series))))
+    assert one_by_one > 0.6 * histories, "the drift is as large as to look like change"
+    assert share(alarms, histories) <= 0.05
+
+
+def test_what_changed_is_found_beside_series_that_drift_and_in_them() -> None:
+    found = {"steady": 0, "late, drifting": 0, "a count": 0}
+    for series, noticed in histories_with_drift("counts do not", 20):
+        step = np.where(np.arange(200) < 194, 0.0, 0.12)
+        count = np.where(np.arange(200) < 196, 0.0, math.log(5 / 4))
+        white = 0.02 * np.random.default_rng(8).standard_normal(200)
+        changed = [series[0] + step, series[1], white + step, *series[2:5], series[5] + count]
+        result = search(changed, correlations(changed))
+        found["steady"] += bool(result[2].changes)
+        found["late, drifting"] += bool(result[0].changes)
+        found["a count"] += bool(result[-1].changes)
+        assert noticed[5] == 0, "what never varies does not drift"
+    assert found == {"steady": 20, "late, drifting": pytest.approx(19, abs=1), "a count": 20}
+
+
+def test_what_is_visible_in_drift_is_found_and_half_of_it_is_not() -> None:
+    hits = {0.5: 0, 1.5: 0}
+    for series, noticed in histories_with_drift("all drift", 20, 100):
+        visible = search(series, noticed)[0].visible
+        for size in hits:
+            step = np.where(np.arange(100) < 50, 0.0, size * visible)
+            hits[size] += bool(search([series[0] + step, *series[1:]], noticed)[0].changes)
+    assert hits[0.5] <= 5
+    assert hits[1.5] >= 18
+
+
+def test_series_without_drift_are_rarely_taken_to_have_any() -> None:
+    rng = np.random.default_rng(8)
+    taken = sum(any(correlations(drifting(rng, 6, 60, 0.0))) for _ in range(300))
+    assert share(taken, 300) <= 0.05
+
+
+def test_series_too_short_to_tell_drift_as_most_others_do() -> None:
+    long, [short] = drifting(rng := np.random.default_rng(9), 5, 200, 0.6), drifting(rng, 1, 19, 0)
+    assert correlations([*long, short])[-1] == pytest.approx(0.6, abs=0.15)
+    assert correlations([short]) == [0.0]
+    assert correlations([]) == []
 
 
 def test_changes_of_level_are_not_taken_for_drift() -> None:
     values = 0.01 * np.random.default_rng(8).standard_normal((8, 100))
     values[:, 30:60] += 0.2
-    assert run_length(list(values))[0] == 1
+    assert correlations(list(values)) == [0.0] * 8
 
 
 def test_the_interval_of_a_change_covers_its_size_as_often_as_it_says() -> None:

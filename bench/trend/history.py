@@ -15,16 +15,25 @@ from bench.errors import UsageError, did_you_mean
 from bench.metrics import METRICS
 from bench.results import Cell
 from bench.stats import LEVEL, Shift
+from bench.trend.correlation import correlations
 from bench.trend.effect import effect
 from bench.trend.epochs import Epoch, epochs
 from bench.trend.gather import gather
 from bench.trend.model import ChangeRecord, EpochRecord, History, SetRecord, Trend, Verdict
 from bench.trend.read import Session, Value
-from bench.trend.search import FEWEST, Array, Searched, run_length, search
+from bench.trend.search import FEWEST, Array, Searched, search
 
 MARGIN = 0.02
 """Smaller changes do not matter. It need not cover the drift between sessions, as the margin of
 `compare` does: here sessions are the replicates, and their scatter contains the drift."""
+
+
+class _Part(NamedTuple):
+    """An epoch of a cell: its values, how alike neighbours are, and what was found in it."""
+
+    values: Array
+    correlation: float
+    found: Searched
 
 
 class _Asked(NamedTuple):
@@ -67,13 +76,14 @@ def trend(
     found = epochs(sessions)
     parts = [(cell, number) for cell, ours in found.items() for number in range(len(ours))]
     series = [_logs(cell, found[cell][number], sessions) for cell, number in parts]
-    run, correlation = run_length(series)
-    if run > 1:
+    alike = correlations(series)
+    if drifting := sum(r > 0 for r in alike):
         notes.append(
-            f"sets that follow each other resemble each other (correlation {correlation:.2f}); "
-            f"{run} in a row were kept together when the order was shuffled"
+            f"sets that follow each other resemble each other in {drifting} of {len(alike)} series "
+            f"(correlation up to {max(alike):.2f}): there only what is new in a set was shuffled"
         )
-    results = dict(zip(parts, zip(series, search(series, run), strict=True), strict=True))
+    searched_parts = map(_Part, series, alike, search(series, alike))
+    results = dict(zip(parts, searched_parts, strict=True))
     cells = []
     for cell in sorted(found, key=_order(found)):
         searched = [results[cell, number] for number in range(len(found[cell]))]
@@ -81,12 +91,11 @@ def trend(
     if short := sum(cell.visible is None for cell in cells):
         notes.append(
             f"{short} of {len(cells)} cells have too few sets since their last change or new epoch "
-            f"for any later change to be found; it takes {FEWEST * run}"
+            f"for any later change to be found; it takes {FEWEST}"
         )
     return Trend(
         level=float(LEVEL),
         margin=margin,
-        run=run,
         sets=[_record(session) for session in sessions],
         left_out=left_out,
         cells=cells,
@@ -171,13 +180,13 @@ def _record(session: Session) -> SetRecord:
 def _history(
     cell: Cell,
     ours: Sequence[Epoch],
-    searched: Sequence[tuple[Array, Searched]],
+    searched: Sequence[_Part],
     sessions: Sequence[Session],
     margin: float,
 ) -> History:
     positions = sorted(position for epoch in ours for position in epoch.sets)
     latest = max(range(len(ours)), key=lambda number: ours[number].sets[-1])
-    visible = searched[latest][1].visible
+    visible = searched[latest].found.visible
     return History(
         **cell._asdict(),
         unit=METRICS[cell.metric].unit,
@@ -189,24 +198,26 @@ def _history(
                 last=epoch.sets[-1],
                 sets=len(epoch.sets),
                 differences=epoch.differences,
+                correlation=part.correlation,
             )
-            for epoch in ours
+            for epoch, part in zip(ours, searched, strict=True)
         ],
         changes=[
             change
-            for number, (epoch, (values, result)) in enumerate(zip(ours, searched, strict=True))
-            for change in _changes(cell, number, epoch, values, result, margin)
+            for number, (epoch, part) in enumerate(zip(ours, searched, strict=True))
+            for change in _changes(cell, number, epoch, part, margin)
         ],
         visible=math.expm1(visible) if math.isfinite(visible) else None,
     )
 
 
 def _changes(
-    cell: Cell, number: int, epoch: Epoch, values: Array, result: Searched, margin: float
+    cell: Cell, number: int, epoch: Epoch, part: _Part, margin: float
 ) -> list[ChangeRecord]:
-    places = [0, *(change.at for change in result.changes), len(values)]
+    values, changes = part.values, part.found.changes
+    places = [0, *(change.at for change in changes), len(values)]
     records = []
-    for change, start, end in zip(result.changes, places[:-2], places[2:], strict=True):
+    for change, start, end in zip(changes, places[:-2], places[2:], strict=True):
         old, new = values[start : change.at], values[change.at : end]
         found = effect(old, new)
         records.append(

@@ -22,13 +22,15 @@ class EpochRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Sets in which a cell is the same thing on the same machine.
 
     first, last: positions of its sets, of which there are `sets` (other epochs' may lie between).
-    differences: from what was before, empty in the first.
+    differences: from what was before, empty in the first. correlation: of sets that follow each
+    other, 0 where it may be chance.
     """
 
     first: int
     last: int
     sets: int
     differences: tuple[str, ...]
+    correlation: float
 
 
 class ChangeRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,15 +81,11 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trend(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. left_out: a line for each set that does not count, and why.
-
-    run: how many sets in a row were kept together in shuffling.
-    """
+    """All of it. left_out: a line for each set that does not count, and why."""
 
     format: int = 1
     level: float
     margin: float
-    run: int
     sets: list[SetRecord]
     left_out: list[str]
     cells: list[History]

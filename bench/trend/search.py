@@ -32,11 +32,6 @@ _FENCE, _NARROWEST = 3.0, 0.02
 """Values further than so many interquartile ranges outside the quartiles count as that far (Tukey's
 outer fence); the range counts as at least 2 %. It does not depend on the order of the values, so it
 takes nothing from the test's validity, and one wild session cannot hide a change."""
-_LOST = 0.15
-"""Share of the variance that correlation adds to sums which runs may miss; see `run_length`."""
-_SHORT_OF_CORRELATION, _LONGEST_RUN = 20, 50
-_TOO_LARGE = 27
-"""Times the median of squares of normal values: 3.5 standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,8 @@ class Searched:
 class _Stretch:
     """A part of a series, and how clearly it seems to change: in truth, and in other orders.
 
-    within: variance of the values when the change that seems clearest is taken out.
+    within: variance of the values when the change that seems clearest is taken out. inflation: how
+    much more correlation lets sums of them vary.
     """
 
     series: int
@@ -72,21 +68,24 @@ class _Stretch:
     split: int
     observed: float
     within: float
+    inflation: float
     shuffled: Array
 
 
-def search(series: Sequence[Array], run: int = 1) -> list[Searched]:
+def search(series: Sequence[Array], correlations: Sequence[float] = ()) -> list[Searched]:
     """Find the changes of level in each series.
 
-    run: values that follow each other and are kept together when the order is shuffled.
+    correlations: of neighbours, 0 to below 1, one for each series; none given means 0.
 
     Were the order of the sets an accident in every series, the chance of *any* change found in
     *any* of them would be at most 5 %. After a change has been found the stretches that are left
-    are one family again, at 5 %.
+    are one family again, at 5 %. Where neighbours are correlated it is what is new in each set
+    whose order counts as an accident; see `_reordered`.
     """
+    correlations = correlations or [0.0] * len(series)
     found = [Searched() for _ in series]
     whole = ((number, 0, len(values)) for number, values in enumerate(series))
-    stretches = _measured(whole, series, run)
+    stretches = _measured(whole, series, correlations)
     while stretches:
         chances = _adjusted(stretches).tolist()
         divided: list[_Stretch] = []
@@ -97,54 +96,20 @@ def search(series: Sequence[Array], run: int = 1) -> list[Searched]:
                 found[stretch.series].changes.append(Change(stretch.start + stretch.split, p))
         if not divided:
             break
-        stretches = kept + _measured(_parts(divided), series, run)
+        stretches = kept + _measured(_parts(divided), series, correlations)
     for result, values in zip(found, series, strict=True):
         result.changes = _placed(values, sorted(result.changes, key=lambda change: change.at))
-    _note_visible(found, stretches, series, run)
+    _note_visible(found, stretches, series)
     return found
-
-
-def run_length(series: Iterable[Array]) -> tuple[int, float]:
-    """How many values in a row should be kept together, and the correlation of neighbours.
-
-    Sessions near in time may resemble each other: the machine drifts. Shuffled one by one they
-    would make any drift look like a change. The correlation r is taken from how much further values
-    two apart differ than neighbours do, as the median over all series. Runs are so long that sums
-    over them have lost at most 15 % of the variance that correlation adds to sums, if it goes on as
-    r, r², r³, …: kept in runs of L, they lack 2r / L(1 - r²) of it.
-    """
-    estimates, sizes = [], []
-    for values in series:
-        if len(values) < _SHORT_OF_CORRELATION:
-            continue
-        near, far = (_difference(values, step) for step in (1, 2))
-        if near > 0:
-            estimates.append(far / near - 1)
-            sizes.append(len(values))
-    if not estimates:
-        return 1, 0.0
-    found = min(float(np.median(estimates)), 0.99)
-    # Twice its standard error in one series without correlation, about: less may be chance.
-    if found <= 2 / math.sqrt(float(np.median(sizes))):
-        return 1, max(found, 0.0)
-    return min(math.ceil(2 * found / _LOST / (1 - found**2)), _LONGEST_RUN), found
-
-
-def _difference(values: Array, step: int) -> float:
-    """The mean square of differences, without the few that are too large to be noise.
-
-    A change of level is in one difference of neighbours, but in two of values two apart.
-    """
-    squares = (values[step:] - values[:-step]) ** 2
-    usual: Array = squares[squares <= _TOO_LARGE * np.median(squares)]
-    return float(usual.mean())
 
 
 # ---- one stretch --------------------------------------------------------------------------------
 
 
 def _measured(
-    parts: Iterable[tuple[int, int, int]], series: Sequence[Array], run: int
+    parts: Iterable[tuple[int, int, int]],
+    series: Sequence[Array],
+    correlations: Sequence[float],
 ) -> list[_Stretch]:
     """Measure each part (number of the series, start, end) that is long enough.
 
@@ -157,26 +122,60 @@ def _measured(
             by_length.setdefault(length, []).append(part)
     measured = []
     for length, alike in by_length.items():
-        orders = _orders(length, run)
-        for number, start, end in alike:
+        orders = _orders(length)
+        for part in alike:
+            number, start, end = part
             values = _fenced(series[number][start:end])
-            total = float(values @ values)
-            between = _between(values[orders])
-            shuffled = _clearness(between.max(axis=0), total, length)
-            split = int(between[:, 0].argmax())
-            within = max(total - float(between[split, 0]), 0.0) / (length - 2)
-            measured.append(
-                _Stretch(
-                    series=number,
-                    start=start,
-                    end=end,
-                    split=SHORTEST + split,
-                    observed=float(shuffled[0]),
-                    within=within + _FLOOR**2,
-                    shuffled=shuffled,
-                )
-            )
+            measured.append(_stretch(part, values, orders, correlations[number]))
     return measured
+
+
+def _stretch(
+    part: tuple[int, int, int], values: Array, orders: NDArray[np.intp], correlation: float
+) -> _Stretch:
+    number, start, end = part
+    n = len(values)
+    inflation = (1 + correlation) / (1 - correlation)
+    total: float | Array = float(values @ values)
+    if correlation:
+        sums = _reordered(values, orders, correlation)
+        total = np.einsum("ij,ij->j", sums, sums)
+    else:
+        sums = values[orders]
+    between = _between(sums)
+    shuffled = _clearness(between.max(axis=0), total, n, inflation)
+    split = int(between[:, 0].argmax())
+    within = max(float(values @ values) - float(between[split, 0]), 0.0) / (n - 2)
+    return _Stretch(
+        series=number,
+        start=start,
+        end=end,
+        split=SHORTEST + split,
+        observed=float(shuffled[0]),
+        within=within + _FLOOR**2,
+        inflation=inflation,
+        shuffled=shuffled,
+    )
+
+
+def _reordered(values: Array, orders: NDArray[np.intp], correlation: float) -> Array:
+    """The series, by column, that what is new in each value would have made in other orders.
+
+    Correlated values cannot be exchanged for each other, but what each adds to its share of the one
+    before can. A new series is made of it in the new order, as correlated as the old one was.
+    The first value has none before it: it is new as a whole, and larger than the others by the
+    factor that goes in and out here.
+    """
+    larger = 1 / math.sqrt(1 - correlation**2)
+    new = values.copy()
+    new[1:] -= correlation * values[:-1]
+    new[0] /= larger
+    made: Array = new[orders]
+    made[0] *= larger
+    for i in range(1, len(made)):
+        made[i] += correlation * made[i - 1]
+    made -= made.mean(axis=0)
+    return made
 
 
 def _parts(divided: Iterable[_Stretch]) -> Iterable[tuple[int, int, int]]:
@@ -210,24 +209,22 @@ def _between(sums: Array) -> Array:
     return between
 
 
-def _clearness(between: Array, total: float, n: int) -> Array:
-    """The logarithm of the likelihood ratio of a change to none, twice: comparable over lengths."""
+def _clearness(between: Array, total: float | Array, n: int, inflation: float) -> Array:
+    """The logarithm of the likelihood ratio of a change to none, twice: comparable over lengths.
+
+    Dividing by the inflation makes it comparable over correlations, so that the wide swings of one
+    series do not hide what changed in another.
+    """
     within = np.maximum(total - between, 0) / (n - 2) + _FLOOR**2
-    clearness: Array = (n - 2) * np.log1p(between / within / (n - 2))
+    clearness: Array = (n - 2) * np.log1p(between / within / inflation / (n - 2))
     return clearness
 
 
-def _orders(n: int, run: int) -> NDArray[np.intp]:
-    """Columns of positions, the first in true order.
-
-    Runs are shuffled as wholes. The oldest values, which do not fill one, stay where they are.
-    """
-    runs, rest = divmod(n, run)
-    rows = np.tile(np.arange(runs, dtype=np.intp), (SHUFFLES, 1))
-    rows[1:] = np.random.default_rng((n, run)).permuted(rows[1:], axis=1)
-    inside = (rows[:, :, np.newaxis] * run + np.arange(run)).reshape(SHUFFLES, -1)
-    oldest = np.tile(np.arange(rest), (SHUFFLES, 1))
-    return np.ascontiguousarray(np.concatenate([oldest, rest + inside], axis=1).T)
+def _orders(n: int) -> NDArray[np.intp]:
+    """Columns of positions, the first in true order."""
+    rows = np.tile(np.arange(n, dtype=np.intp), (SHUFFLES, 1))
+    rows[1:] = np.random.default_rng((n, 1)).permuted(rows[1:], axis=1)
+    return np.ascontiguousarray(rows.T)
 
 
 # ---- all stretches ------------------------------------------------------------------------------
@@ -264,7 +261,7 @@ def _placed(values: Array, changes: list[Change]) -> list[Change]:
 
 
 def _note_visible(
-    found: list[Searched], stretches: Sequence[_Stretch], series: Sequence[Array], run: int
+    found: list[Searched], stretches: Sequence[_Stretch], series: Sequence[Array]
 ) -> None:
     """Say of each series which step in the middle of its last stretch would have been found."""
     if not stretches:
@@ -273,6 +270,6 @@ def _note_visible(
     critical = float(maxima[SHUFFLES - 1 - math.floor(LEVEL * SHUFFLES)])
     for stretch in stretches:
         n = stretch.end - stretch.start
-        if stretch.end == len(series[stretch.series]) and n // run >= FEWEST:
-            squared = (n - 2) * math.expm1(critical / (n - 2))
+        if stretch.end == len(series[stretch.series]):
+            squared = (n - 2) * math.expm1(critical / (n - 2)) * stretch.inflation
             found[stretch.series].visible = math.sqrt(squared * stretch.within * 4 / n)
