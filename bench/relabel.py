@@ -33,8 +33,8 @@ _CHUNK = 1_000
 class Family:
     """What relabelling says of several cells measured in the same blocks, one entry for each cell.
 
-    p: chance, were there no difference anywhere, of any of the cells' looking at least so
-    different. distance: by how much (log units) the new values would have to move further apart
+    p: chance, were no difference larger than the limit, of any of the cells' looking at least so
+    far beyond it. distance: by how much (log units) the new values would have to move further apart
     from the old for p to come down to the level, negative where it is there already, infinite
     where so few blocks can never show anything.
     """
@@ -43,7 +43,9 @@ class Family:
     distance: Array
 
 
-def family(values: Array, old: int, level: Fraction = LEVEL, seed: int = 0) -> Family:
+def family(
+    values: Array, old: int, level: Fraction = LEVEL, seed: int = 0, *, limit: float = 0.0
+) -> Family:
     """Compare the first `old` rows of `values` with the others: rows are blocks, columns cells.
 
     Values are on a log scale. The statistic of a cell is Yuen's (1974): the difference of the two
@@ -56,12 +58,19 @@ def family(values: Array, old: int, level: Fraction = LEVEL, seed: int = 0) -> F
     Whole blocks are relabelled, all cells together, so whatever ties cells of a block to each
     other is kept, and p-values are adjusted by Westfall and Young's step-down maxT procedure:
     when the blocks of both sessions are alike, the chance of any p at or below 5 % is at most 5 %.
+    Differences up to `limit` (log units, either way) do not count: the new values of each cell are
+    first moved that far towards the old, and what is left of the difference must be exceptional.
+    It is held against differences of either sign, so that the choice of the direction is paid for.
     All labelings are used up to MAX_LABELINGS, else that many drawn with `seed`, the true one
     among them.
     """
     labelings = _labelings(len(values), old, seed)
+    gap, _ = _yuen(values, labelings[:1], old)
+    direction = np.copysign(1, gap[0])
+    values = values.copy()
+    values[old:] -= direction * limit
     gap, error = _yuen(values, labelings[:1], old)
-    observed = (np.abs(gap) / error)[0]
+    observed = direction * (gap / error)[0]
     order = np.argsort(-observed, kind="stable")
     maxima = np.concatenate(
         [
@@ -74,8 +83,12 @@ def family(values: Array, old: int, level: Fraction = LEVEL, seed: int = 0) -> F
     p, distance = np.empty_like(observed), np.empty_like(observed)
     p[order] = np.maximum.accumulate(reached.mean(axis=0))
     allowed = math.floor(level * len(labelings))
+    steps = np.sort(maxima, axis=0)[len(labelings) - 1 - allowed]
+    # What moves far enough takes the first step that shows nothing, however late its own was.
+    shown = np.count_nonzero(p <= float(level))
+    steps[shown:] = steps[shown:].max(initial=0)
     critical = np.empty_like(observed)
-    critical[order] = np.sort(maxima, axis=0)[len(labelings) - 1 - allowed]
+    critical[order] = steps
     distance[:] = (critical - observed) * error[0]
     if smallest_p(old, len(values) - old) > level:
         distance[:] = math.inf

@@ -27,7 +27,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One cell compared. `old` and `new` are medians of block values, in `unit`.
 
     ratio: new over old, Hodges and Lehmann's estimate; low, high: its 95 % interval, None where
-    there are too few blocks for one. p: adjusted over all cells of the comparison. visible: the
+    there are too few blocks for one. p: of no change larger than the margin, adjusted over all
+    cells of the comparison. visible: the
     smallest change, as a fraction, that would have given a verdict; None: no change would.
     reason: why there is no verdict, else empty.
     """
@@ -92,7 +93,8 @@ def _judge_jointly(pairs: Sequence[Pair], share: Fraction, margin: float) -> dic
     level = LEVEL * share
     old = [_logs(pair.old) for pair in pairs]
     new = [_logs(pair.new) for pair in pairs]
-    found = family(np.array([o + n for o, n in zip(old, new, strict=True)]).T, len(old[0]), level)
+    values = np.array([o + n for o, n in zip(old, new, strict=True)]).T
+    found = family(values, len(old[0]), level, limit=math.log1p(margin))
     rows = {}
     for pair, o, n, p, distance in zip(pairs, old, new, found.p, found.distance, strict=True):
         change = shift(o, n)
@@ -124,7 +126,11 @@ def _logs(series: Series) -> list[float]:
 
 
 def _verdict(metric: str, change: Shift, p: float, margin: float) -> Verdict:
-    """Only what is no accident and lies with its whole interval outside the margin has one."""
+    """Only what is beyond the margin by no accident, and so is its whole interval, has one.
+
+    p alone pays for the number of cells. The interval is what the reader sees: it must not
+    contradict the verdict.
+    """
     limit = math.log1p(margin)
     if p > LEVEL or (-limit <= change.high and change.low <= limit):
         return "cannot tell"
@@ -136,7 +142,7 @@ def _visible(change: Shift, distance: float, margin: float) -> float | None:
     """The smallest change that would have been seen with blocks that scatter as these do.
 
     It must take the end of the interval which is nearer to no change out of the margin, and
-    bring the adjusted p-value down to the level.
+    bring the adjusted p-value, which is of the margin as well, down to the level.
     """
     side = change.estimate - change.low if change.estimate > 0 else change.high - change.estimate
     needed = max(math.log1p(margin) + side, abs(change.estimate) + distance)

@@ -53,8 +53,8 @@ def make(sources: Sources) -> Section | None:
         from bench.compare import MARGIN  # noqa: PLC0415
 
         lead = (
-            f"{old} is the old set. A verdict needs a change that is no accident, all cells "
-            f"taken together, and whose whole interval lies outside the margin of {MARGIN:.0%}. "
+            f"{old} is the old set. A verdict needs a change that is beyond the margin of "
+            f"{MARGIN:.0%} by no accident, all cells taken together, and its whole interval too. "
             "All else is “cannot tell”, which is not “no change”: “visible” is the smallest change "
             "that would have had a verdict."
         )
