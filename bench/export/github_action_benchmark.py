@@ -41,6 +41,7 @@ def _entry(cell: CellSummary) -> dict[str, str | float]:
         "extra": f"median of {cell.blocks} blocks, {cell.min:.6g} to {cell.max:.6g}",
     }
     if cell.low is not None and cell.high is not None:
-        # Shown as "value (± range)": the further end, so that it never looks surer than it is.
-        entry["range"] = f"{max(cell.high - cell.median, cell.median - cell.low):.3g}"
+        # The further end, so that it never looks surer than it is. The action scales what has a
+        # sign and at least two characters (hence #), and prints all else as it stands.
+        entry["range"] = f"± {max(cell.high - cell.median, cell.median - cell.low):#.3g}"
     return entry
