@@ -121,11 +121,13 @@ def compare(
     margin: float = MARGIN,
     *,
     family: Family | None = None,
+    null: float | None = None,
     changed: bool = False,
 ) -> Comparison:
     """Compare `new` with `old`. margin: changes of times up to this fraction do not matter.
 
-    family: how the timed cells are divided for the correction, by default not at all.
+    family: how the timed cells are divided for the correction, by default not at all. null: see
+    `bench.verdict.judge`.
     changed: also compare what a scenario's file says otherwise now, and list that as a difference.
 
     Raises UsageError if a set is unfinished or they have nothing comparable in common.
@@ -153,7 +155,7 @@ def compare(
         raise UsageError(f"{old.path} and {new.path} are not comparable: {'; '.join(reasons)}")
     pairs = [Pair(cell, before[cell], after[cell]) for cell in kept]
     timed = [pair for pair in pairs if pair.cell.metric not in TOLERANCES]
-    rows, judged = _judged(timed, family or (lambda _: ("", margin)))
+    rows, judged = _judged(timed, family or (lambda _: ("", margin)), null)
     return Comparison(
         old=str(old.path),
         new=str(new.path),
@@ -183,7 +185,7 @@ def compare(
     )
 
 
-def _judged(pairs: list[Pair], family: Family) -> tuple[list[Row], list[str]]:
+def _judged(pairs: list[Pair], family: Family, null: float | None) -> tuple[list[Row], list[str]]:
     """Judge each family by itself; rows in the order of `pairs`."""
     families: dict[tuple[str, float], list[Pair]] = {}
     for pair in pairs:
@@ -191,7 +193,7 @@ def _judged(pairs: list[Pair], family: Family) -> tuple[list[Row], list[str]]:
     rows: dict[Cell, Row] = {}
     notes: list[str] = []
     for (_, margin), members in families.items():
-        found, said = judge(members, margin)
+        found, said = judge(members, margin, null)
         rows |= {pair.cell: row for pair, row in zip(members, found, strict=True)}
         notes += said
     return [rows[pair.cell] for pair in pairs], notes

@@ -27,9 +27,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One cell compared. `old` and `new` are medians of block values, in `unit`.
 
     ratio: new over old, Hodges and Lehmann's estimate; low, high: its 95 % interval, None where
-    there are too few blocks for one. p: of no change larger than the margin, adjusted over all
-    cells of the comparison. visible: the
-    smallest change, as a fraction, that would have given a verdict; None: no change would.
+    there are too few blocks for one. p: of no change larger than the margin (or what else was
+    taken for none), adjusted over all cells of the comparison. visible: the smallest change, as a
+    fraction, that would have given a verdict; None: no change would.
     reason: why there is no verdict, else empty.
     """
 
@@ -58,13 +58,19 @@ class Pair(NamedTuple):
     new: Series
 
 
-def judge(pairs: Sequence[Pair], margin: float) -> tuple[list[Row], list[str]]:
+def judge(
+    pairs: Sequence[Pair], margin: float, null: float | None = None
+) -> tuple[list[Row], list[str]]:
     """Judge all cells as one family; return a row for each, in order, and notes for the reader.
+
+    null: the largest change that the corrected test, whose p-value is reported, takes for none; the
+    margin unless told otherwise.
 
     Cells that miss blocks which others have cannot be relabelled with them. Each is tested by
     itself, with Bonferroni's correction over them, and the allowed error is divided between the
     two groups, so that together they still keep to it.
     """
+    null = margin if null is None else null
     old_blocks = max((len(pair.old.blocks) for pair in pairs), default=0)
     new_blocks = max((len(pair.new.blocks) for pair in pairs), default=0)
     whole = [
@@ -77,24 +83,26 @@ def judge(pairs: Sequence[Pair], margin: float) -> tuple[list[Row], list[str]]:
     missing = [pair for pair in pairs if pair not in whole]
     joint = _JOINT_SHARE if missing else Fraction(1)
     if whole:
-        rows |= _judge_jointly(whole, joint, margin)
+        rows |= _judge_jointly(whole, joint, margin, null)
     if missing:
         notes.append(
             f"cells that miss blocks which others have ({len(missing)} of {len(pairs)}) are each "
             "tested by themselves, with Bonferroni's correction and a fifth of the allowed error"
         )
         for pair in missing:
-            rows |= _judge_jointly([pair], (1 - joint) / len(missing), margin)
+            rows |= _judge_jointly([pair], (1 - joint) / len(missing), margin, null)
     return [rows[pair.cell] for pair in pairs], notes
 
 
-def _judge_jointly(pairs: Sequence[Pair], share: Fraction, margin: float) -> dict[Cell, Row]:
+def _judge_jointly(
+    pairs: Sequence[Pair], share: Fraction, margin: float, null: float
+) -> dict[Cell, Row]:
     """Compare cells that have the same blocks; `share` of the allowed error is theirs."""
     level = LEVEL * share
     old = [_logs(pair.old) for pair in pairs]
     new = [_logs(pair.new) for pair in pairs]
     values = np.array([o + n for o, n in zip(old, new, strict=True)]).T
-    found = family(values, len(old[0]), level, limit=math.log1p(margin))
+    found = family(values, len(old[0]), level, limit=math.log1p(null))
     rows = {}
     for pair, o, n, p, distance in zip(pairs, old, new, found.p, found.distance, strict=True):
         change = shift(o, n)
@@ -126,7 +134,7 @@ def _logs(series: Series) -> list[float]:
 
 
 def _verdict(metric: str, change: Shift, p: float, margin: float) -> Verdict:
-    """Only what is beyond the margin by no accident, and so is its whole interval, has one.
+    """Only what is no accident, and has its whole interval outside the margin, has one.
 
     p alone pays for the number of cells. The interval is what the reader sees: it must not
     contradict the verdict.
@@ -142,7 +150,7 @@ def _visible(change: Shift, distance: float, margin: float) -> float | None:
     """The smallest change that would have been seen with blocks that scatter as these do.
 
     It must take the end of the interval which is nearer to no change out of the margin, and
-    bring the adjusted p-value, which is of the margin as well, down to the level.
+    bring the adjusted p-value down to the level.
     """
     side = change.estimate - change.low if change.estimate > 0 else change.high - change.estimate
     needed = max(math.log1p(margin) + side, abs(change.estimate) + distance)
