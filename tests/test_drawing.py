@@ -203,8 +203,11 @@ def test_show_draws_to_a_file(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["--drawing", "a.pdf"], "a.pdf: a drawing is an .svg or a .png file; expected one of"),
-        (["--drawing", "nowhere/a.svg"], "nowhere/a.svg: cannot be written: No such file"),
-        (["--drawing", "a.svg", "--commands"], "--drawing takes nothing but -p; leave out --comm"),
+        (["--drawing", "nowhere/a.svg"], "nowhere/a.svg: cannot be written: there is no folder"),
+        (
+            ["--drawing", "a.svg", "--commands"],
+            "takes nothing but --force, -p; leave out --commands",
+        ),
     ],
 )
 def test_a_drawing_that_cannot_be_is_refused_in_one_line(

@@ -117,4 +117,4 @@ def test_the_command_prints_or_writes_and_refuses_in_one_line(
     CliRunner().invoke(command, ["bencher", str(results.path), "-o", str(file)])
     assert file.read_text() == shown.stdout == EXPORTS["bencher"](results)
     refused = CliRunner().invoke(command, ["bencher", str(results.path), "-o", str(tmp_path)])
-    assert "cannot be written: Is a directory" in str(refused.exception)
+    assert "is a folder; name a file with -o" in str(refused.exception)

@@ -79,9 +79,10 @@ def test_on_github_it_annotates_summarises_and_exports(
 def test_what_cannot_be_written_keeps_nothing_from_being_said(
     baseline: Path, tmp_path: Path
 ) -> None:
-    done = gate("--baseline", baseline, "-o", tmp_path / "new", "--markdown", tmp_path)
+    done = gate("--baseline", baseline, "-o", tmp_path / "new", "--markdown", "/proc/gate.md")
     assert done.returncode == 2
-    assert done.stderr.endswith(f"{tmp_path}: cannot be written: Is a directory\n")
+    words = "cannot be written: No such file or directory; name another place with --markdown\n"
+    assert done.stderr.endswith(f"/proc/gate.md: {words}")
     assert "\nGate " in done.stdout
 
 
@@ -107,8 +108,9 @@ def test_where_the_tracer_is_missing_it_says_what_is_not_observed(
         (("--baseline", "x", "--budget", "inf"), "inf is not a finite number"),
         (
             ("--baseline", "x", "--markdown", "no/gate.md"),
-            "no/gate.md: cannot be written: there is",
+            "no/gate.md: cannot be written: there is no folder no; name another place with --mark",
         ),
+        (("--baseline", "x", "--markdown", "/"), "/: is a folder; name a file with --markdown"),
         (("--baseline", "x", "--export", "bencher=no/b"), "no/b: cannot be written: there is"),
         (("--baseline", "x", "--export", "csv=a"), "expected FORMAT=FILE, FORMAT one of github"),
     ],

@@ -103,7 +103,8 @@ def test_a_report_of_ours_is_overwritten_and_nothing_else_is(run: Path, tmp_path
     (tmp_path / "page.html").write_text("<title>my own</title>")
     said = refusal("ladder", "-o", "page.html", cwd=tmp_path)
     assert said == (
-        "page.html: exists and is no report of vnetbench; name another file, or add --force"
+        "page.html: exists and was not written by vnetbench; name another file with -o, or add "
+        "--force"
     )
     assert (tmp_path / "page.html").read_text() == "<title>my own</title>"
     report("ladder", "-o", "page.html", "--force", cwd=tmp_path)
@@ -115,23 +116,23 @@ def test_a_sets_own_files_are_not_overwritten(run: Path, tmp_path: Path, kind: s
     stored = {"csv": run / "samples.csv", "json": run / "summary.json"}[kind]
     before = stored.read_bytes()
     said = refusal("ladder", "--format", kind, "-o", stored.relative_to(tmp_path), cwd=tmp_path)
-    assert "exists and is no report of vnetbench" in said
+    assert "is in the result set ladder, where only pages and pictures of ours are written" in said
     assert stored.read_bytes() == before
 
 
 def test_what_is_no_file_is_never_replaced(run: Path, tmp_path: Path) -> None:
     assert refusal("ladder", "-o", "/dev/full", "--force", cwd=tmp_path) == (
-        "/dev/full: is not a regular file; name a file with -o, or - for standard output"
+        "/dev/full: is not a regular file; name a file with -o"
     )
     assert Path("/dev/full").is_char_device()
-    assert "No such file" in refusal("ladder", "-o", "nowhere/x.html", cwd=tmp_path)
+    assert "there is no folder nowhere" in refusal("ladder", "-o", "nowhere/x.html", cwd=tmp_path)
 
 
 FULL_DISK = """
 import subprocess, sys
 from pathlib import Path
 from bench.errors import UsageError
-from bench.report.files import save
+from bench.saving import save
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(disk)], check=True)
 page = b'<meta name="generator" content="vnetbench 0">'
@@ -223,7 +224,7 @@ def test_figures_are_svg_and_png_files_that_are_known_again(made: Path, tmp_path
         assert path.read_bytes().startswith(begin)
     Image.open(tmp_path / "new/lines.png").verify()
     (tmp_path / "new/lines.png").write_bytes(b"\x89PNG of somebody else's")
-    with pytest.raises(UsageError, match="exists and is no report of vnetbench"):
+    with pytest.raises(UsageError, match="exists and was not written by vnetbench"):
         files.save_pictures([lines], tmp_path / "new", "png")
     with pytest.raises(UsageError, match=r"no figure curves; it has .*lines"):
         files.select(found, ["curves"])
@@ -308,3 +309,19 @@ def test_the_name_of_a_variant_is_kept_in_every_format(run: Path, tmp_path: Path
     done = report("ladder", "--format", "json", cwd=tmp_path)
     names = {cell["variant"] for cell in json.loads(done.out)["sets"][0]["cells"]}
     assert EVIL in names
+
+
+def test_a_text_goes_into_a_file_of_whatever_ending(run: Path, tmp_path: Path) -> None:
+    done = report(run, "--format", "md", "-o", "appendix.txt", cwd=tmp_path)
+    assert done.out == "Report: appendix.txt\n"
+    assert (tmp_path / "appendix.txt").read_text().startswith("<!-- made by vnetbench report -->")
+    (tmp_path / "v1.2").mkdir()
+    assert report(run, "--format", "md", "-o", "v1.2", cwd=tmp_path).out == (
+        "Report: v1.2/report.md\n"
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(run: Path, tmp_path: Path) -> None:
+    assert refusal(run, "--format", "md", "-o", "/proc/x/y", cwd=tmp_path) == (
+        "/proc/x/y: cannot be made: No such file or directory; name another place with -o"
+    )

@@ -7,10 +7,12 @@ from pathlib import Path
 import click
 
 from bench.cli.completers import result_sets
-from bench.cli.options import examples
-from bench.errors import UsageError
+from bench.cli.options import examples, force_option
 from bench.export import EXPORTS
 from bench.results import load
+from bench.saving import save
+
+_STDOUT = Path("-")
 
 
 @click.command(
@@ -26,22 +28,16 @@ from bench.results import load
 @click.option(
     "-o", "file", metavar="FILE", type=click.Path(path_type=Path), help="[standard output]"
 )
-def export(format_: str, results: Path, file: Path | None) -> None:
+@force_option("FILE")
+def export(format_: str, results: Path, file: Path | None, force: bool) -> None:
     """Write result set DIR in the FORMAT of another tool; docs/ci.md describes each.
 
     FORMAT is one of github-action-benchmark-smaller, github-action-benchmark-bigger (that tool
-    takes either direction in a file of its own), bencher, openmetrics.
+    takes either direction in a file of its own), bencher, openmetrics. A FILE that vnetbench wrote
+    is overwritten, any other is not, and no file of a result set ever is.
     """
     text = EXPORTS[format_](load(results))
-    if file is None:
+    if file in (None, _STDOUT):
         click.echo(text, nl=False)
     else:
-        write(file, text)
-
-
-def write(file: Path, text: str) -> None:
-    """Put `text` in a file that the user named. Raises UsageError."""
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
+        save(file, text.encode(), force=force)

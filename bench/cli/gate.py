@@ -14,7 +14,6 @@ import click
 
 from bench import run as runner
 from bench.cli.completers import one_of, result_sets
-from bench.cli.export import write
 from bench.cli.measuring import carry_out, default_folder
 from bench.cli.options import (
     Finite,
@@ -34,6 +33,7 @@ from bench.gate.rules import MARGIN
 from bench.probes import PROBES
 from bench.process import Send, spawn
 from bench.results import ResultSet, ResultWriter, Run, beside, load
+from bench.saving import check, save
 from bench.topology import enter_user_namespace_if_needed
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def gate(
         raise UsageError("--ledger-only is --probe ledger; give one of them")
     if as_json and markdown == _STDOUT:
         raise UsageError("--json and --markdown - both print; give the Markdown a file")
-    _refuse_homeless([*([markdown] if markdown else []), *(file for _, file in exports)])
+    _check_files(markdown, [file for _, file in exports])
     folder = folder or default_folder("gate")
     if _again(folder).exists():
         raise UsageError(f"{_again(folder)}: exists, and is never overwritten; name another")
@@ -162,15 +162,16 @@ def gate(
     decision = decide(before, now, again, margin / 100, unconfirmed=unconfirmed)
     _Report(decision, markdown, as_json).give(os.environ)
     for format_, file in exports:
-        write(file, EXPORTS[format_](now))
+        save(file, EXPORTS[format_](now).encode(), option="--export")
     context.exit(decision.exit_code)
 
 
-def _refuse_homeless(files: list[Path]) -> None:
+def _check_files(markdown: Path | None, exports: list[Path]) -> None:
     """Say before anything is measured that a file cannot be where it was asked for."""
-    for file in files:
-        if file != _STDOUT and not file.absolute().parent.is_dir():
-            raise UsageError(f"{file}: cannot be written: there is no folder {file.parent}")
+    if markdown not in (None, _STDOUT):
+        check(markdown, option="--markdown")
+    for file in exports:
+        check(file, option="--export")
 
 
 @dataclass(frozen=True)
@@ -273,7 +274,7 @@ class _Report:
                 click.echo(line, err=self.as_json or on_screen)
         # Last: where a file cannot be written, all has been said nevertheless.
         if self.markdown is not None and not on_screen:
-            write(self.markdown, text)
+            save(self.markdown, text.encode(), option="--markdown")
         if summary := environment.get("GITHUB_STEP_SUMMARY"):
             _append(Path(summary), text)
 

@@ -108,6 +108,13 @@ seed_option = click.option(
 )
 
 
+def force_option(what: str) -> Callable[[_Command], _Command]:
+    """Insisting on a file; what: its name in the help."""
+    return click.option(
+        "--force", is_flag=True, help=f"Overwrite {what} even if vnetbench did not write it."
+    )
+
+
 def _folder(*names: str, help_: str) -> Callable[[_Command], _Command]:
     return click.option(
         *names,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bench.cli.completers import result_sets
-from bench.cli.options import examples, refuse_beside
+from bench.cli.options import examples, force_option, refuse_beside
 from bench.errors import UsageError
 from bench.results import load
+from bench.saving import save
 
 if TYPE_CHECKING:
     from bench.report.model import Report
@@ -49,14 +50,15 @@ _SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
     metavar="PATH",
     type=click.Path(path_type=Path),
     help="Where it goes, - for standard output [html: report.html, in RUN if that is one; "
-    "md, csv, json: standard output]. Of md a folder also gets the figures.",
+    "md, csv, json: standard output]. A PATH without an ending is a folder to md, svg and png; "
+    "of md it also gets the figures.",
 )
 @click.option(
     "--format", "given", type=click.Choice(FORMATS), help="[that of PATH's ending, or html]"
 )
 @click.option("--figure", "figures", multiple=True, metavar="NAME", help="Of svg, png only this.")
 @click.option("--list", "listing", is_flag=True, help="Say what figures and tables there are.")
-@click.option("--force", is_flag=True, help="Overwrite PATH even if no report wrote it.")
+@force_option("PATH")
 @click.option("--open", "opening", is_flag=True, help="Open the page in a browser.")
 def report(
     runs: tuple[Path, ...],
@@ -70,8 +72,8 @@ def report(
     """Make a report of result sets: one HTML file that needs no network.
 
     RUN is the folder of a result set; without one it is the newest in results/. Several stand side
-    by side, and each after the first is compared with the first. A report of ours is overwritten,
-    anything else is not.
+    by side, and each after the first is compared with the first. What vnetbench wrote is
+    overwritten, anything else is not, and no file of a result set ever is.
     """
     format_ = given or _format_of(place, figures)
     if listing:
@@ -129,6 +131,11 @@ def _list(found: Report) -> None:
             click.echo(f"{kind:8}{block.name:32}{block.title}")
 
 
+def _is_file(place: Path) -> bool:
+    """Whether a place that may be a folder is a file: it is one, or would be by its name."""
+    return place.is_file() or (bool(place.suffix) and not place.is_dir())
+
+
 # ---- one function a format ----------------------------------------------------------------------
 
 
@@ -142,7 +149,7 @@ def _save_page(found: Report, place: Path | None, *, force: bool, opening: bool)
         place = found.sets[0].path / _NAME if len(found.sets) == 1 else Path(_NAME)
     elif place.is_dir():
         place /= _NAME
-    _save(place, page(found).encode(), force=force)
+    save(place, page(found).encode(), force=force)
     if opening and not _opened(place):
         click.echo("There is no browser here; open it where there is one.", err=True)
     click.echo(f"Report: {place}")
@@ -160,8 +167,8 @@ def _save_text(found: Report, place: Path | None, *, force: bool) -> None:
 
     if place is None or place == _STDOUT:
         click.echo(markdown.text(found, linked=False), nl=False)
-    elif place.suffix.lower() == ".md" and not place.is_dir():
-        _save(place, markdown.text(found, linked=False).encode(), force=force)
+    elif _is_file(place):
+        save(place, markdown.text(found, linked=False).encode(), force=force)
         click.echo(f"Report: {place}")
     else:
         click.echo(f"Report: {files.save_text(found, place, force=force)}")
@@ -171,17 +178,17 @@ def _save_figures(
     found: Report, kind: Literal["svg", "png"], names: Sequence[str], place: Path | None, *,
     force: bool,
 ) -> None:  # fmt: skip
-    from bench.report import files  # noqa: PLC0415
+    from bench.report import files, theme  # noqa: PLC0415
 
     chosen = files.select(found, names)
-    if place == _STDOUT or (place and place.suffix.lower() == f".{kind}" and not place.is_dir()):
+    if place is not None and (place == _STDOUT or _is_file(place)):
         if len(chosen) != 1:
             raise UsageError(f"{place}: holds one figure; name it with --figure, or name a folder")
-        data = files.drawn(chosen[0], kind)
+        data = theme.drawn(chosen[0], kind)
         if place == _STDOUT:
             click.echo(data, nl=False)
             return
-        paths = [files.save(place, data, force=force)]
+        paths = [save(place, data, force=force)]
     else:
         paths = files.save_pictures(chosen, place or Path(), kind, force=force)
     for path in paths:
@@ -197,11 +204,5 @@ def _save_data(
     if place is None or place == _STDOUT:
         click.echo(text, nl=False)
         return
-    _save(place, text.encode(), force=force)
+    save(place, text.encode(), force=force)
     click.echo(f"Data: {place}")
-
-
-def _save(place: Path, content: bytes, *, force: bool) -> None:
-    from bench.report.files import save  # noqa: PLC0415
-
-    save(place, content, force=force)

@@ -15,6 +15,7 @@ from bench.cli.measuring import telling
 from bench.cli.options import (
     ARMS,
     examples,
+    force_option,
     json_option,
     override_option,
     print_json,
@@ -133,6 +134,7 @@ def _tried(files: list[Path]) -> list[Listed]:
     type=click.Path(path_type=Path),
     help="Draw it, with the way of a packet, to FILE.svg or FILE.png.",
 )
+@force_option("FILE")
 @json_option
 @override_option
 def show(
@@ -140,6 +142,7 @@ def show(
     commands: bool,
     arm: str,
     drawing: Path | None,
+    force: bool,
     as_json: bool,
     overrides: tuple[str, ...],
 ) -> None:
@@ -152,11 +155,11 @@ def show(
     if len(found) > 1:
         raise UsageError("show: give one value for each parameter; there is one drawing")
     if drawing is not None:
-        refuse_beside("drawing", "name", "overrides")
+        refuse_beside("drawing", "name", "force", "overrides")
         # Imported here: matplotlib would slow every other command down.
         from bench.drawing.picture import save  # noqa: PLC0415
 
-        save(found[0], drawing)
+        save(found[0], drawing, option="--drawing", force=force)
     elif as_json:
         print_json(_document(found[0], Arm(arm)))
     elif commands:

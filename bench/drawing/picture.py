@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from bench import saving
 from bench.drawing import words
 from bench.drawing.figure import figure_of
 from bench.drawing.plan import Plan, plan_of
 from bench.drawing.way import way_of
 from bench.errors import UsageError
-from bench.files import replace_file
 from bench.report import theme
 from bench.report.model import Picture
 from bench.report.naming import slug
@@ -28,16 +28,14 @@ def picture_of(name: str, scenario: Scenario, plan: Plan | None = None) -> Pictu
     )
 
 
-def save(variant: Variant, file: Path) -> None:
-    """Draw a variant to a file, as what its suffix says. Raises UsageError in one line."""
+def save(variant: Variant, file: Path, *, option: str, force: bool) -> None:
+    """Draw a variant to a file, as what its suffix says.
+
+    option, force: as of `bench.saving.save`. Raises UsageError in one line.
+    """
     if file.suffix not in (".svg", ".png"):
         raise UsageError(f"{file}: a drawing is an .svg or a .png file; expected one of the two")
+    saving.check(file, option=option, force=force)
     picture = picture_of(variant.name, variant.scenario)
-    if file.suffix == ".png":
-        data = theme.png(picture)
-    else:
-        data = theme.svg(picture, themed=False).encode()
-    try:
-        replace_file(file, data)
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
+    data = theme.drawn(picture, "png" if file.suffix == ".png" else "svg")
+    saving.save(file, data, option=option, force=force)

@@ -19,8 +19,6 @@ from bench.report.model import Picture, Report, Stored, Table, Words
 
 ROOM = 1_000_000
 """Characters that the files of a report may take in a page; what is more is only named there."""
-MARK = '<meta name="generator" content="vnetbench'
-"""By this a file is known to be a page of ours."""
 _LONG = 20
 """Rows of a table from which on it can be filtered."""
 _TALL = 40

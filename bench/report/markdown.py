@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 
 from bench.report.model import Block, Picture, Report, Section, Stored, Table, Words
+from bench.saving import TEXT
 
-MARK = "<!-- made by vnetbench report -->"
-"""By this a file is known to be ours."""
 _SPECIAL = re.compile(r"[\\`*\[\]<|~&$]|(?<![^\W_])_|_(?![^\W_])")
 """What could mean something within a line; an underscore within a word does not."""
 _AT_START = re.compile(r"^(\s*)([#+\-=>:]|\d+(?=[.)]))")
@@ -20,7 +19,7 @@ def text(report: Report, *, linked: bool) -> str:
 
     linked: pictures are links to `NAME.svg` beside it; else what they show is said in words.
     """
-    lines = [MARK, f"# {_plain(report.title)}", ""]
+    lines = [TEXT, f"# {_plain(report.title)}", ""]
     for section in report.sections:
         lines += _section(section, linked)
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -11,10 +11,11 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.report.markup import TIP, dressed
 from bench.report.model import Picture
+from bench.saving import SOFTWARE
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -44,8 +45,6 @@ INKS: dict[str, tuple[str, str]] = {
 `paper`, `fill`, `user` and `kernel` keep a contrast of 4.5:1 against `paper` and `fill`; `text`,
 `dim`, `good` and `bad` against the last two as well."""
 
-SOFTWARE = "made by vnetbench report"
-"""By this a picture's file is known to be ours."""
 SERIES = 9
 """As many as the ladder has rungs."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
@@ -157,6 +156,14 @@ def png(picture: Picture, dots_per_inch: int = 150) -> bytes:
             metadata={"Software": SOFTWARE},
         )  # fmt: skip
     return buffer.getvalue()
+
+
+def drawn(picture: Picture, kind: Literal["svg", "png"]) -> bytes:
+    """A picture as a file of its own."""
+    if kind == "png":
+        return png(picture)
+    header, _, rest = svg(picture, themed=False).encode().partition(b"\n")
+    return b"\n".join((header, b"<!-- %b -->" % SOFTWARE.encode(), rest))
 
 
 def tip(artist: Artist, text: str) -> None:
