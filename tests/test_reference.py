@@ -13,6 +13,7 @@ from bench.environment import Environment, fingerprint
 from bench.errors import UsageError
 from bench.export import EXPORTS
 from bench.metrics import METRICS
+from bench.report import newest
 from bench.report.build import build, pictures, tables
 from bench.report.theme import svg
 from bench.results import load
@@ -42,6 +43,7 @@ def test_the_kept_sets_are_the_ones_that_the_documentation_names() -> None:
 def test_a_kept_set_is_complete_and_small(path: Path) -> None:
     results = load(path)
     assert results.run.status == "complete"
+    assert (path / newest.KEPT).exists() == (path != OLD)
     assert results.samples
     assert sum(file.stat().st_size for file in path.rglob("*")) < LARGEST
 

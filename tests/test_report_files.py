@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 from capabilities import require_root_namespaces
+from keep import keep
 from PIL import Image
 from program import vnetbench
 from reports import EVIL, a_set, everything
@@ -92,9 +93,22 @@ def test_without_a_run_it_is_of_the_newest_one(made: Path, tmp_path: Path) -> No
 
 def test_without_a_run_and_without_results_it_says_what_to_do(tmp_path: Path) -> None:
     said = refusal(cwd=tmp_path)
-    assert said == (
-        "results: holds no finished result set; measure one with vnetbench run, or name one"
+    assert said == "results: no runs here: make bench (or vnetbench run) first, or name one"
+
+
+def test_a_set_that_is_kept_with_the_project_is_none_of_ones_own(
+    made: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    keep(made, results / "reference")
+    assert refusal(cwd=tmp_path) == (
+        "results: no runs here: make bench (or vnetbench run) first, or name one of "
+        "results/reference"
     )
+    assert not (results / "reference/report.html").exists()
+    assert report("results/reference", "--list", cwd=tmp_path).out
+    own = write_set(results / "own", a_run(started="2020-01-01T00:00:00Z", blocks=2), noisy(1))
+    assert newest(results) == own.path
 
 
 def test_a_report_of_ours_is_overwritten_and_nothing_else_is(run: Path, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from steps import ROOT
 RUN = "run.json"
 WHOLE = ("samples.csv", "summary.json", "why.json", "claims.json")
 FOLDERS = ("delay_*", "ledger")
+KEPT = "KEPT"
+"""The file by which `vnetbench report` knows that nobody measured a set here."""
 LARGEST = 1_500_000
 """Bytes; tests/test_reference.py holds every kept set to it."""
 
@@ -53,6 +55,7 @@ def keep(source: Path, target: Path) -> int:
     for name in needed(source):
         (temporary / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(source / name, temporary / name)
+    (temporary / KEPT).write_text("Kept with the project, see ../README.md.\n", encoding="utf-8")
     total = sum(file.stat().st_size for file in temporary.rglob("*") if file.is_file())
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)

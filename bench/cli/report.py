@@ -71,9 +71,9 @@ def report(
 ) -> None:
     """Make a report of result sets: one HTML file that needs no network.
 
-    RUN is the folder of a result set; without one it is the newest in results/. Several stand side
-    by side, and each after the first is compared with the first. What vnetbench wrote is
-    overwritten, anything else is not, and no file of a result set ever is.
+    RUN is the folder of a result set; without one it is the newest of your own in results/.
+    Several stand side by side, and each after the first is compared with the first. What vnetbench
+    wrote is overwritten, anything else is not, and no file of a result set ever is.
     """
     format_ = given or _format_of(place, figures)
     if listing:
