@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from bench import environment
 from bench import run as runner
 from bench.cli.streams import messages, shows_progress
+from bench.errors import NOT_MEASURED, SUCCESS
 from bench.interrupts import undisturbed
 from bench.quality.words import warning
 from bench.results import ResultWriter, Run
@@ -50,6 +51,11 @@ def carry_out(
         if not interrupted:
             writer.curtail()
         return writer.finish("interrupted" if interrupted else "complete"), interrupted
+
+
+def ended(writer: ResultWriter) -> int:
+    """The exit status of a run that came to its end: whatever failed or was skipped counts."""
+    return NOT_MEASURED if writer.run.failures else SUCCESS
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.text import Text
 from bench import forwarders, peers
 from bench import run as runner
 from bench.cli.completers import scenarios
-from bench.cli.measuring import carry_out, default_folder, resumed
+from bench.cli.measuring import carry_out, default_folder, ended, resumed
 from bench.cli.options import (
     ARMS,
     blocks_option,
@@ -29,7 +29,7 @@ from bench.cli.options import (
 )
 from bench.cli.streams import messages, output
 from bench.cli.tables import print_lines, table_of
-from bench.errors import INTERRUPTED, NOT_MEASURED, UsageError
+from bench.errors import INTERRUPTED, UsageError
 from bench.metrics import METRICS
 from bench.probes import PROBES
 from bench.quality.rule import REPEATS
@@ -76,6 +76,8 @@ def peers_(
     list`) whose scenario has the same hosts, devices, MTUs and links, with each of its ciphers. One
     that is not installed is skipped with its reason; `make peers` installs what the distribution
     has.
+
+    Exit status 3: some of it failed or was skipped; the reasons stand below the table.
     """
     if source is not None:
         refuse_beside("source")
@@ -122,8 +124,7 @@ def _measure(chosen: dict[str, Variant], writer: ResultWriter, as_json: bool) ->
         text = f"interrupted; go on with: vnetbench peers --resume {folder}"
         console.print(text, soft_wrap=True, markup=False)
         sys.exit(INTERRUPTED)
-    if any(not failure.missing for failure in writer.run.failures):
-        sys.exit(NOT_MEASURED)
+    sys.exit(ended(writer))
 
 
 def _print(results: ResultSet, as_json: bool) -> None:

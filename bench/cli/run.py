@@ -13,7 +13,7 @@ from bench import run as runner
 from bench.ab.model import PROFILE as AB
 from bench.cli.completers import result_sets
 from bench.cli.completers import scenarios as complete_scenarios
-from bench.cli.measuring import carry_out, default_folder, resumed
+from bench.cli.measuring import carry_out, default_folder, ended, resumed
 from bench.cli.options import (
     ARMS,
     blocks_option,
@@ -30,7 +30,7 @@ from bench.cli.options import (
 )
 from bench.cli.streams import messages, output
 from bench.cli.tables import render_summary
-from bench.errors import INTERRUPTED, NOT_MEASURED, UsageError
+from bench.errors import INTERRUPTED, UsageError
 from bench.peers import PROFILE as PEERS
 from bench.probes import PROBES
 from bench.quality.rule import REPEATS
@@ -159,5 +159,4 @@ def _measure(chosen: dict[str, Variant], writer: ResultWriter, as_json: bool) ->
         text = f"interrupted; go on with: vnetbench run --resume {folder}"
         console.print(text, soft_wrap=True, markup=False)
         sys.exit(INTERRUPTED)
-    if writer.run.failures:
-        sys.exit(NOT_MEASURED)
+    sys.exit(ended(writer))

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from bench.cli.completers import scenarios
-from bench.cli.measuring import carry_out, default_folder, keeping, resumed, telling
+from bench.cli.measuring import carry_out, default_folder, ended, keeping, resumed, telling
 from bench.cli.options import (
     ARMS,
     examples,
@@ -23,7 +23,7 @@ from bench.cli.options import (
     source_option,
 )
 from bench.cli.streams import messages, output
-from bench.errors import INTERRUPTED, NOT_MEASURED, UsageError
+from bench.errors import INTERRUPTED, UsageError
 from bench.files import replace_file
 from bench.remaining import Remaining
 from bench.results import ResultWriter, load, load_unfinished
@@ -93,6 +93,8 @@ def why(
     a variant as tables name it: "flannel-udp[batch=16]". Every cause is counted and has its price
     measured (how much slower is the path with one more of it?); what the pump's techniques win back
     is measured as well. docs/attribution.md says how.
+
+    Exit status 3: some of it failed or was skipped, and the answer says what it lacks.
     """
     for name, given in (("claims", claims), ("source", source), ("resume", resume)):
         if given:
@@ -165,8 +167,7 @@ def _measure(chosen: Design, writer: ResultWriter, as_json: bool) -> None:
         console.print(text, soft_wrap=True, markup=False)
         context.exit(INTERRUPTED)
     _report(load(folder), chosen, as_json)
-    if any(not failure.missing for failure in writer.run.failures):
-        context.exit(NOT_MEASURED)
+    context.exit(ended(writer))
 
 
 def _report(results: ResultSet, chosen: Design, as_json: bool) -> None:
