@@ -235,7 +235,8 @@ def test_the_memory_is_what_free_says(found: dict[str, dict[str, str]]) -> None:
 @contextmanager
 def burning() -> Iterator[int]:
     """A program that is not the doctor's and takes a CPU; before most others, where we may."""
-    with subprocess.Popen([sys.executable, "-Sc", BURN]) as burner:
+    words = [sys.executable, "-Sc", BURN]
+    with subprocess.Popen(words, start_new_session=True) as burner:
         try:
             if os.geteuid() == 0:
                 os.setpriority(os.PRIO_PROCESS, burner.pid, os.nice(0) - AHEAD)

@@ -17,7 +17,7 @@ from bench.cli.doctor_table import render
 from bench.doctor import abilities, noise
 from bench.doctor.examine import Examination, run
 from bench.doctor.model import Finding, Here, Status, Watched, cpus
-from bench.quality.figures import busiest
+from bench.quality.figures import around, busiest
 from bench.quality.proc import Process, parse_process
 from bench.quality.rule import DISTURBANCES
 from bench.quality.snapshot import Snapshot, snapshot
@@ -128,6 +128,44 @@ def test_a_program_may_call_itself_anything_and_upsets_no_terminal(name: str, pi
     assert found.found.isprintable()
     assert f"({pid}) 350%" in found.found
     assert found.mend.split()[:2] == ["kill", "-STOP"] or found.mend.startswith("sudo kill -STOP")
+
+
+DOCTOR, SHELL, SSHD, INIT, JOB, STRANGER, DOCKERD = 100, 90, 80, 1, 95, 50, 60
+
+
+def busy_together(*pids: int) -> str:
+    """What the doctor offers where these are busy."""
+    everybody = (
+        Process(INIT, 1, 0, 0, False, name="bash", session=INIT),
+        Process(SSHD, 1, INIT, 0, False, name="terminal", session=SSHD),
+        Process(SHELL, 1, SSHD, 0, False, name="zsh", session=SHELL),
+        Process(DOCTOR, 1, SHELL, 0, False, name="vnetbench", session=SHELL),
+        Process(JOB, 1, SHELL, 0, False, name="tee", session=SHELL),
+        Process(STRANGER, 1, INIT, 0, False, name="burn", session=STRANGER),
+        Process(DOCKERD, 1, INIT, 0, False, name="dockerd", session=DOCKERD),
+    )
+    used = tuple(replace(one, own=90 if one.pid in pids else 0) for one in everybody)
+    before = replace(NOW, ticks_per_second=100, processes=everybody, pid=DOCTOR)
+    after = replace(before, seconds=before.seconds + 1, processes=used)
+    return judge(
+        "other_load", watched(before=before, after=after, figures={**WELL, "other_load": 0.5})
+    ).mend
+
+
+@pytest.mark.parametrize("pid", [INIT, SSHD, SHELL, JOB, DOCKERD])
+def test_what_carries_a_session_is_named_and_never_in_the_command(pid: int) -> None:
+    alone = busy_together(pid)
+    assert "kill" not in alone
+    assert f"({pid})" in alone
+    command, _, rest = busy_together(pid, STRANGER).partition(" (")
+    assert command.removeprefix("sudo ").split() == ["kill", "-STOP", str(STRANGER)]
+    assert f"({pid}), on which sessions depend" in rest
+
+
+def test_parents_that_are_each_others_are_looked_at_once() -> None:
+    """As where a number was given away anew while the list was read."""
+    two = (Process(5, 1, 6, 0, False), Process(6, 1, 5, 0, False))
+    assert around(replace(NOW, processes=two, pid=5)) == {5, 6}
 
 
 # ---- on a terminal ------------------------------------------------------------------------------

@@ -87,14 +87,16 @@ def test_only_interrupts_of_devices_count_and_only_on_our_processors() -> None:
     ticks=st.lists(st.integers(0, 2**40), min_size=4, max_size=4),
     start=st.integers(0, 2**40),
     parent=st.integers(0, 2**22),
+    session=st.integers(0, 2**22),
 )
 def test_a_process_is_read_whatever_it_calls_itself(
-    name: str, ticks: list[int], start: int, parent: int
+    name: str, ticks: list[int], start: int, parent: int, session: int
 ) -> None:
-    rest = [parent, 1, 1, 0, -1, 0x200000, *[5] * 4, *ticks, 20, 0, 1, 0, start, 7, 8]
+    rest = [parent, 1, session, 0, -1, 0x200000, *[5] * 4, *ticks, 20, 0, 1, 0, start, 7, 8]
     text = f"123 ({name}) S {' '.join(map(str, rest))}"
     own = sum(ticks[:2])
-    assert parse_process(text) == Process(123, start, parent, sum(ticks), True, own, name)
+    expected = Process(123, start, parent, sum(ticks), True, own, name, session)
+    assert parse_process(text) == expected
 
 
 @patient

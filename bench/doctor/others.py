@@ -7,12 +7,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.doctor.model import Check, Here, Seen, cpus, noisy, ok, unknown
-from bench.quality.figures import busiest
+from bench.quality.figures import around, busiest
 from bench.quality.proc import Process, throttling_files
 from bench.quality.rule import DISTURBANCES
 from bench.readers import memory, read_text
 from bench.units import format_value
 
+_INIT = 1
+_CARRIERS = (
+    *("systemd", "dbus-", "init", "login", "sshd", "mosh-server", "tmux", "screen", "SCREEN"),
+    *("dockerd", "docker-", "containerd", "conmon", "podman", "crio", "kubelet", "lxc", "libvirtd"),
+    *("Xorg", "Xwayland", "gnome-", "kwin_", "plasmashell", "sway", "weston", "konsole", "xterm"),
+)
+"""How programs are called on which other people's sessions and containers depend, or one's own in
+a way that no list of ancestors shows: the client of a tmux, say."""
 _TOP = 3
 """How many of the busiest programs are named."""
 _BUSY = 0.01
@@ -35,7 +43,7 @@ def _load(here: Here) -> Seen:
         found = f"{found}: {', '.join(names)}"
     if share <= DISTURBANCES["other_load"].limit:
         return ok(found)
-    return noisy(found, _pause([process for process, _ in busy]))
+    return noisy(found, _pause([process for process, _ in busy], around(watched.after)))
 
 
 def _shown(process: Process) -> str:
@@ -43,13 +51,27 @@ def _shown(process: Process) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in process.name)
 
 
-def _pause(processes: list[Process]) -> str:
-    """A command that can be taken back, or where to look if they cannot be seen."""
+def _pause(processes: list[Process], around_us: set[int]) -> str:
+    """A command that can be taken back, or where to look if they cannot be seen.
+
+    around_us: PIDs that it leaves out, as it does what carries other people's sessions.
+    """
     if not processes:
         return "top (what is not seen here is outside of this container: look on its host)"
-    pids = " ".join(str(process.pid) for process in processes)
-    sudo = "" if all(map(_ours, processes)) else "sudo "
-    return f"{sudo}kill -STOP {pids} (they go on with kill -CONT), or wait for their end"
+    spared = [one for one in processes if one.pid in around_us or _carries(one)]
+    others = [one for one in processes if one not in spared]
+    names = ", ".join(f"{_shown(one)} ({one.pid})" for one in spared)
+    if not others:
+        return f"wait until they rest; stopped, they would stop this session or others: {names}"
+    pids = " ".join(str(one.pid) for one in others)
+    sudo = "" if all(map(_ours, others)) else "sudo "
+    command = f"{sudo}kill -STOP {pids} (they go on with kill -CONT), or wait for their end"
+    return f"{command}; not {names}, on which sessions depend" if spared else command
+
+
+def _carries(process: Process) -> bool:
+    """Whether sessions, containers or the system itself would stand still with it."""
+    return process.pid == _INIT or process.name.startswith(_CARRIERS)
 
 
 def _ours(process: Process) -> bool:

@@ -121,5 +121,18 @@ def tree(moment: Snapshot) -> set[tuple[int, int]]:
     return found
 
 
+def around(moment: Snapshot) -> set[int]:
+    """The PIDs of ourselves, of all whom we descend from, and of the others of our session."""
+    by_pid = {process.pid: process for process in moment.processes}
+    me = by_pid.get(moment.pid)
+    session = me.session if me else 0
+    found = {process.pid for process in moment.processes if session and process.session == session}
+    one = me
+    while one is not None:  # up to one whose parent is not seen
+        found.add(one.pid)
+        one = by_pid.pop(one.parent, None)  # each once, whatever the numbers say
+    return found
+
+
 def _key(process: Process) -> tuple[int, int]:
     return process.pid, process.start

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from bench.environment import CpuTimes
 
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD
-_PPID, _FLAGS, _TIMES, _OWN, _START = 1, 6, slice(11, 15), slice(11, 13), 19
+_PPID, _SESSION, _FLAGS, _TIMES, _OWN, _START = 1, 3, 6, slice(11, 15), slice(11, 13), 19
 """Where proc(5) has them in /proc/<pid>/stat, counted from what follows the name."""
 _OF_THE_KERNEL = re.compile(r"timer|\bipi\b", re.IGNORECASE)
 """Numbered interrupts that no device raises: on some machines these have numbers, too."""
@@ -25,7 +25,8 @@ class Process:
     """One process: who it is, and the clock ticks it has used, with those of its dead children.
 
     start: when it began, which tells it from an earlier one of the same number. own: its ticks
-    without those of its children. name: whatever it calls itself.
+    without those of its children. name: whatever it calls itself. session: the PID of its leader,
+    or 0: not known, or in another PID namespace.
     """
 
     pid: int
@@ -35,6 +36,7 @@ class Process:
     kernel: bool
     own: int = 0
     name: str = ""
+    session: int = 0
 
 
 def parse_process(text: str) -> Process | None:
@@ -51,6 +53,7 @@ def parse_process(text: str) -> Process | None:
             kernel=bool(int(words[_FLAGS]) & _KERNEL_THREAD),
             own=sum(map(int, words[_OWN])),
             name=name,
+            session=int(words[_SESSION]),
         )
     except (ValueError, IndexError):
         return None
