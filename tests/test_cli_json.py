@@ -19,6 +19,9 @@ from test_peers import a_set
 from bench import peers, summary
 from bench.cli import cli
 from bench.cli.scenarios import Listed
+from bench.doctor import model as doctor
+from bench.doctor import offloads
+from bench.doctor.examine import Examination
 from bench.ledger import Ledger
 from bench.ledger.model import Check, Load, Overhead
 from bench.results import CellSummary
@@ -30,13 +33,14 @@ WITHOUT = {
     "pump": "prints its counters as JSON in any case",
     "shell": "is for a person",
     "completion": "prints a script for a shell",
-    "report": "has --format json",
 }
 STRUCTS = {
     "run": (summary.Document, summary.Measured, summary.NotMeasured),
     "peers": (peers.Document, peers.Row, peers.Entry, peers.NotMeasured),
     "list": (Listed,),
     "ledger": (Ledger, Load, Check, Overhead),
+    "doctor": (Examination, doctor.Finding),
+    "doctor --offloads": (offloads.Document, offloads.Finding),
     "why": (
         *(why.Answer, why.Estimate, why.Price, why.Share, why.Gap),
         *(why.Effect, why.Interaction, why.Ablation, why.Bridge, Verdict),
@@ -171,3 +175,35 @@ def test_a_history_is_one_document(tmp_path: Path) -> None:
     ended = here("trend", tmp_path, "--json")
     assert len(json.loads(ended.out)["sets"]) == 2
     assert ended.err == ""
+
+
+def test_a_report_names_the_files_that_it_wrote(tmp_path: Path) -> None:
+    two_sets(tmp_path)
+    for more, kind, files in (
+        ((), "html", ["report.html"]),
+        (("-o", tmp_path / "a.csv"), "csv", [str(tmp_path / "a.csv")]),
+        (("--format", "md", "-o", tmp_path / "b"), "md", [str(tmp_path / "b/report.md")]),
+    ):
+        ended = here("report", tmp_path / "old", *more, "--json")
+        document = json.loads(ended.out)
+        assert ended.err == ""
+        assert (document["format"], document["kind"]) == (1, kind)
+        found = [Path(file) for file in document["files"]]
+        assert [tmp_path / "old" / file for file in files] == found
+        assert all(file.is_file() for file in found)
+    assert undocumented("report", set(document)) == []
+    line = complaint("report", tmp_path / "old", "--format", "csv", "--json")
+    assert line == "--json names the files that were written; name one with -o"
+
+
+def test_what_a_report_has_is_one_document(tmp_path: Path) -> None:
+    two_sets(tmp_path)
+    ended = here("report", tmp_path / "old", "--list", "--json")
+    document = json.loads(ended.out)
+    listed = here("report", tmp_path / "old", "--list").out.splitlines()
+    assert {block["name"] for block in document["tables"]} == {
+        line.split()[1] for line in listed if line.startswith("table")
+    }
+    assert document["tables"]
+    assert document["figures"]
+    assert undocumented("report", {*document, *document["tables"][0]}) == []

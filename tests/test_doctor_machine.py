@@ -75,6 +75,11 @@ def output(*command: str) -> str:
 # ---- the document -------------------------------------------------------------------------------
 
 
+def test_it_has_a_format_and_says_of_which_kernel_it_is(document: dict[str, Any]) -> None:
+    assert document.keys() == {"format", "kernel", "can_measure", "noise"}
+    assert (document["format"], document["kernel"]) == (1, os.uname().release)
+
+
 def test_each_finding_says_what_where_and_why_and_each_lack_what_mends_it(
     found: dict[str, dict[str, str]],
 ) -> None:

@@ -1,6 +1,7 @@
 """The doctor finds this machine's offloads well, and says so of none that harms data."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
@@ -36,7 +37,9 @@ def hub(fault: str) -> AbstractContextManager[Live]:
 @pytest.mark.usefixtures("tuns")
 def test_the_offloads_of_this_machine_are_well() -> None:
     done = vnetbench("doctor", "--offloads", "--json")
-    found = json.loads(done.stdout)["offloads"]
+    document = json.loads(done.stdout)
+    assert (document["format"], document["kernel"]) == (1, os.uname().release)
+    found = document["offloads"]
     assert {each["status"] for each in found} <= {"ok", "skipped"}, done.stdout
     assert done.exit_code == 0
     assert [each["offload"] for each in found] == [

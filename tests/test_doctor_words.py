@@ -199,7 +199,7 @@ def rendered(found: Examination, width: int, *, terminal: bool) -> str:
 def test_on_a_narrow_terminal_every_word_is_there_and_commands_can_be_copied(
     findings: list[Finding], width: int
 ) -> None:
-    said = rendered(Examination(tuple(findings), ()), width, terminal=True)
+    said = rendered(Examination(can_measure=tuple(findings), noise=()), width, terminal=True)
     joined = "".join(said.split())
     for finding in findings:
         assert all(word in joined for word in finding.what.split() + finding.found.split())
@@ -214,7 +214,7 @@ def test_tables_fit_the_terminal(width: int) -> None:
         Finding(check.id, check.what, Status.UNKNOWN, figure, check.source, check.why, "")
         for check in (*abilities.checks(), *noise.checks())
     )
-    said = rendered(Examination(findings, findings), width, terminal=True)
+    said = rendered(Examination(can_measure=findings, noise=findings), width, terminal=True)
     assert all(len(line) <= width for line in said.splitlines())
     assert said.count("unknown") >= 2 * len(findings)
 
@@ -223,7 +223,9 @@ def test_what_one_command_mends_is_one_entry() -> None:
     def lack(name: str) -> Finding:
         return Finding(name, name, Status.MISSING, "no", "PATH", "why not", "make peers")
 
-    said = rendered(Examination((lack("fastd"), lack("socat")), ()), 80, terminal=False)
+    said = rendered(
+        Examination(can_measure=(lack("fastd"), lack("socat")), noise=()), 80, terminal=False
+    )
     assert said.count("→ make peers") == 1
     assert "missing: fastd, socat: why not" in said
 

@@ -259,7 +259,7 @@ def test_the_list_names_every_table(run: Path, tmp_path: Path) -> None:
         (["ladder", "--open", "-o", "-"], "--open goes with a page in a file"),
         (
             ["ladder", "--list", "-o", "f", "--force"],
-            "--list takes no other option; leave out -o, --force",
+            "--list takes nothing but --json; leave out -o, --force",
         ),
         (["ladder", "--format", "svg"], "--format svg needs a folder; name one with -o"),
         (["ladder", "--figure", "x", "-o", "f"], "no figure x; it has "),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from bench.cli.doctor_table import render
 from bench.cli.measuring import telling
@@ -52,7 +50,7 @@ def _examine(as_json: bool) -> int:
         tell("looking at this machine for some seconds …")
         found = examine(Here(confined=_confined()))
     if as_json:
-        print_json({"kernel": platform.release(), **msgspec.to_builtins(found)})
+        print_json(found)
     else:
         render(found, output())
     return exit_code(found.can_measure)
@@ -78,7 +76,7 @@ def _offloads(as_json: bool) -> int:
         if not as_json:
             click.echo(_line(finding))
     if as_json:
-        print_json({"kernel": platform.release(), "offloads": findings})
+        print_json(offloads.Document(offloads=tuple(findings)))
     return offloads.exit_code(findings)
 
 

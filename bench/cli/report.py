@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from bench.cli.completers import result_sets
-from bench.cli.options import examples, force_option, refuse_beside
+from bench.cli.options import examples, force_option, json_option, print_json, refuse_beside
 from bench.errors import UsageError
 from bench.results import load
 from bench.saving import save
 
 if TYPE_CHECKING:
-    from bench.report.model import Report
+    from bench.report.model import Picture, Report, Table
     from bench.results import ResultSet
 
 Format = Literal["html", "md", "svg", "png", "csv", "json"]
@@ -25,6 +25,15 @@ FORMATS: tuple[Format, ...] = ("html", "md", "svg", "png", "csv", "json")
 _RESULTS = Path("results")
 _NAME = "report.html"
 _STDOUT = Path("-")
+_WORDS: dict[Format, str] = {
+    "html": "Report",
+    "md": "Report",
+    "svg": "Figure",
+    "png": "Figure",
+    "csv": "Data",
+    "json": "Data",
+}
+"""What the files of a format are called."""
 _SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 """Variables without which a browser would have nowhere to open a window."""
 
@@ -60,6 +69,7 @@ _SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 @click.option("--list", "listing", is_flag=True, help="Say what figures and tables there are.")
 @force_option("PATH")
 @click.option("--open", "opening", is_flag=True, help="Open the page in a browser.")
+@json_option
 def report(
     runs: tuple[Path, ...],
     place: Path | None,
@@ -68,6 +78,7 @@ def report(
     listing: bool,
     force: bool,
     opening: bool,
+    as_json: bool,
 ) -> None:
     """Make a report of result sets: one HTML file that needs no network.
 
@@ -77,23 +88,48 @@ def report(
     """
     format_ = given or _format_of(place, figures)
     if listing:
-        refuse_beside("listing", "runs")
+        refuse_beside("listing", "runs", "as_json")
     _refuse_useless(format_, place, figures, opening=opening)
+    if as_json and not listing and _is_printed(format_, place):
+        raise UsageError("--json names the files that were written; name one with -o")
     sets = _load(runs)
-    if format_ in ("csv", "json"):
-        _save_data(sets, format_, place, force=force)
+    if listing:
+        _list(_built(sets), as_json)
         return
+    files = _written(sets, format_, figures, place, force=force)
+    if opening and not _opened(files[0]):
+        click.echo("There is no browser here; open it where there is one.", err=True)
+    if as_json:
+        print_json({"format": 1, "kind": format_, "files": [str(file) for file in files]})
+        return
+    for file in files:
+        click.echo(f"{_WORDS[format_]}: {file}")
+
+
+def _written(
+    sets: list[ResultSet],
+    format_: Format,
+    figures: Sequence[str],
+    place: Path | None,
+    *,
+    force: bool,
+) -> list[Path]:
+    """Write what was asked for; returns the files, the text's alone of one with its pictures."""
+    match format_:
+        case "csv" | "json":
+            return _save_data(sets, format_, place, force=force)
+        case "html":
+            return _save_page(_built(sets), place, force=force)
+        case "md":
+            return _save_text(_built(sets), place, force=force)
+        case _:
+            return _save_figures(_built(sets), format_, figures, place, force=force)
+
+
+def _built(sets: Sequence[ResultSet]) -> Report:
     from bench.report.build import build  # noqa: PLC0415 - it needs numpy
 
-    found = build(sets)
-    if listing:
-        _list(found)
-    elif format_ == "html":
-        _save_page(found, place, force=force, opening=opening)
-    elif format_ == "md":
-        _save_text(found, place, force=force)
-    elif format_ in ("svg", "png"):
-        _save_figures(found, format_, figures, place, force=force)
+    return build(sets)
 
 
 def _format_of(place: Path | None, figures: Sequence[str]) -> Format:
@@ -115,6 +151,11 @@ def _refuse_useless(
         raise UsageError(f"--format {format_} needs a folder; name one with -o")
 
 
+def _is_printed(format_: Format, place: Path | None) -> bool:
+    """Whether it goes to standard output."""
+    return place == _STDOUT or (place is None and format_ in ("md", "csv", "json"))
+
+
 def _load(runs: Sequence[Path]) -> list[ResultSet]:
     from bench.report.newest import newest  # noqa: PLC0415
 
@@ -123,11 +164,22 @@ def _load(runs: Sequence[Path]) -> list[ResultSet]:
     return [load(path) for path in runs or (newest(_RESULTS),)]
 
 
-def _list(found: Report) -> None:
+def _list(found: Report, as_json: bool) -> None:
     from bench.report.build import pictures, tables  # noqa: PLC0415
 
-    for kind, blocks in (("figure", pictures(found)), ("table", tables(found))):
-        for block in blocks:
+    blocks: dict[str, Sequence[Picture | Table]] = {
+        "figure": pictures(found),
+        "table": tables(found),
+    }
+    if as_json:
+        named = {
+            f"{kind}s": [{"name": block.name, "title": block.title} for block in of_kind]
+            for kind, of_kind in blocks.items()
+        }
+        print_json({"format": 1, **named})
+        return
+    for kind, of_kind in blocks.items():
+        for block in of_kind:
             click.echo(f"{kind:8}{block.name:32}{block.title}")
 
 
@@ -136,23 +188,20 @@ def _is_file(place: Path) -> bool:
     return place.is_file() or (bool(place.suffix) and not place.is_dir())
 
 
-# ---- one function a format ----------------------------------------------------------------------
+# ---- one function a format: writes, or prints and returns no file -------------------------------
 
 
-def _save_page(found: Report, place: Path | None, *, force: bool, opening: bool) -> None:
+def _save_page(found: Report, place: Path | None, *, force: bool) -> list[Path]:
     from bench.report.html import page  # noqa: PLC0415
 
     if place == _STDOUT:
         click.echo(page(found), nl=False)
-        return
+        return []
     if place is None:
         place = found.sets[0].path / _NAME if len(found.sets) == 1 else Path(_NAME)
     elif place.is_dir():
         place /= _NAME
-    save(place, page(found).encode(), force=force)
-    if opening and not _opened(place):
-        click.echo("There is no browser here; open it where there is one.", err=True)
-    click.echo(f"Report: {place}")
+    return [save(place, page(found).encode(), force=force)]
 
 
 def _opened(page: Path) -> bool:
@@ -162,47 +211,42 @@ def _opened(page: Path) -> bool:
     return webbrowser.open(page.absolute().as_uri())
 
 
-def _save_text(found: Report, place: Path | None, *, force: bool) -> None:
+def _save_text(found: Report, place: Path | None, *, force: bool) -> list[Path]:
     from bench.report import files, markdown  # noqa: PLC0415
 
     if place is None or place == _STDOUT:
         click.echo(markdown.text(found, linked=False), nl=False)
-    elif _is_file(place):
-        save(place, markdown.text(found, linked=False).encode(), force=force)
-        click.echo(f"Report: {place}")
-    else:
-        click.echo(f"Report: {files.save_text(found, place, force=force)}")
+        return []
+    if _is_file(place):
+        return [save(place, markdown.text(found, linked=False).encode(), force=force)]
+    return [files.save_text(found, place, force=force)]
 
 
 def _save_figures(
     found: Report, kind: Literal["svg", "png"], names: Sequence[str], place: Path | None, *,
     force: bool,
-) -> None:  # fmt: skip
+) -> list[Path]:  # fmt: skip
     from bench.report import files, theme  # noqa: PLC0415
 
     chosen = files.select(found, names)
-    if place is not None and (place == _STDOUT or _is_file(place)):
-        if len(chosen) != 1:
-            raise UsageError(f"{place}: holds one figure; name it with --figure, or name a folder")
-        data = theme.drawn(chosen[0], kind)
-        if place == _STDOUT:
-            click.echo(data, nl=False)
-            return
-        paths = [save(place, data, force=force)]
-    else:
-        paths = files.save_pictures(chosen, place or Path(), kind, force=force)
-    for path in paths:
-        click.echo(f"Figure: {path}")
+    if place is None or not (place == _STDOUT or _is_file(place)):
+        return files.save_pictures(chosen, place or Path(), kind, force=force)
+    if len(chosen) != 1:
+        raise UsageError(f"{place}: holds one figure; name it with --figure, or name a folder")
+    data = theme.drawn(chosen[0], kind)
+    if place == _STDOUT:
+        click.echo(data, nl=False)
+        return []
+    return [save(place, data, force=force)]
 
 
 def _save_data(
     sets: Sequence[ResultSet], format_: Literal["csv", "json"], place: Path | None, *, force: bool
-) -> None:
+) -> list[Path]:
     from bench.report import data  # noqa: PLC0415
 
     text = data.csv(sets) if format_ == "csv" else data.json(sets)
     if place is None or place == _STDOUT:
         click.echo(text, nl=False)
-        return
-    save(place, text.encode(), force=force)
-    click.echo(f"Data: {place}")
+        return []
+    return [save(place, text.encode(), force=force)]

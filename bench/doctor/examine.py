@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.doctor import abilities, noise
 from bench.doctor.model import Check, Finding, Here, Seen, Status, unknown
@@ -14,10 +15,15 @@ NAMESPACES = "namespaces"
 """The check without which nothing can be measured."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Examination:
-    """All that was found: what can be measured, and what makes the machine noisy."""
+    """All that was found, as `doctor --json` prints it.
 
+    kernel: its release. can_measure, noise: what can be measured, and what makes the machine noisy.
+    """
+
+    format: int = 1
+    kernel: str = field(default_factory=platform.release)
     can_measure: tuple[Finding, ...]
     noise: tuple[Finding, ...]
 
@@ -26,7 +32,7 @@ def examine(here: Here) -> Examination:
     """Look at everything; takes some seconds, one of them of all that the processors have."""
     can_measure = run(abilities.checks(), here)
     seen = Here(here.root, here.folder, here.confined, watch())
-    return Examination(can_measure, run(noise.checks(), seen))
+    return Examination(can_measure=can_measure, noise=run(noise.checks(), seen))
 
 
 def run(checks: Iterable[Check], here: Here) -> tuple[Finding, ...]:

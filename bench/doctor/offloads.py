@@ -7,9 +7,10 @@ each chosen for the offload that it cannot do without, and every byte of it is c
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bench import forwarders, integrity
@@ -86,6 +87,15 @@ class Finding:
     path: str
     status: Status
     details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """What `doctor --offloads --json` prints. kernel: its release."""
+
+    format: int = 1
+    kernel: str = field(default_factory=platform.release)
+    offloads: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
