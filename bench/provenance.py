@@ -20,6 +20,11 @@ def revision() -> str | None:
     return revision_of(Path(bench.__file__).parent.parent)
 
 
+def in_checkout() -> bool:
+    """Whether this runs from a checkout, in which there is a Makefile to set things up with."""
+    return (Path(bench.__file__).parent.parent / "Makefile").is_file()
+
+
 def compiler() -> str:
     """The compiler that built the extension, and its version: "gcc 12.2.0".
 

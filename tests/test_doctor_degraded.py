@@ -13,6 +13,10 @@ from looking import look
 from nobody import as_nobody, as_nobody_confined, require_ordinary_user
 from program import environment
 
+from bench.doctor import tools
+from bench.doctor.examine import run
+from bench.doctor.model import Here, Status
+
 pytestmark = [pytest.mark.usefixtures("tuns"), pytest.mark.slow]
 
 DOCTOR = ("-m", "bench", "doctor", "--json")
@@ -104,6 +108,24 @@ def test_without_iperf3_and_its_library_goodput_is_missing_and_all_else_is_there
     assert found["device_veth"]["status"] == "ok"
     assert found["tracer"]["mend"].startswith("sudo apt-get install bpftrace")
     assert {found[id_]["mend"] for id_ in found if id_.startswith("program_")} == {"make peers"}
+
+
+def test_where_there_is_no_checkout_no_make_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    mends = {
+        checkout: {
+            found.id: found.mend
+            for found in run(tools.checks(), Here(checkout=checkout))
+            if found.status is Status.MISSING
+        }
+        for checkout in (True, False)
+    }
+    assert "make peers" in mends[True].values()
+    assert mends[True].keys() == mends[False].keys()
+    assert not [mend for mend in mends[False].values() if "make " in mend]
+    assert mends[False]["program_socat"] == "sudo apt-get install socat"
+    assert mends[False]["etcd"] == "sudo apt-get install etcd-server"
+    assert mends[False]["guests"].startswith("sudo apt-get install ")
 
 
 def test_where_no_namespaces_can_be_made_the_tables_still_stand_and_the_status_is_3() -> None:

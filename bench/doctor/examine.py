@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.doctor import abilities, noise
 from bench.doctor.model import Check, Finding, Here, Seen, Status, unknown
@@ -31,7 +31,7 @@ class Examination:
 def examine(here: Here) -> Examination:
     """Look at everything; takes some seconds, one of them of all that the processors have."""
     can_measure = run(abilities.checks(), here)
-    seen = Here(here.root, here.folder, here.confined, watch())
+    seen = replace(here, watched=watch())
     return Examination(can_measure=can_measure, noise=run(noise.checks(), seen))
 
 

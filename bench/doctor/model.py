@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.errors import CannotMeasure
+from bench.provenance import in_checkout
 from bench.quality.snapshot import Snapshot
 from bench.readers import ROOT, hypervisor, read_text
 
@@ -86,13 +87,15 @@ class Here:
     """The machine as the checks see it.
 
     root: stands for "/". folder: where result sets would go. confined: why no namespaces can be
-    made here, or None. watched: what was seen of it, if anybody looked.
+    made here, or None. watched: what was seen of it, if anybody looked. checkout: whether vnetbench
+    runs from one.
     """
 
     root: Path = ROOT
     folder: Path = Path()
     confined: str | None = None
     watched: Watched | None = None
+    checkout: bool = field(default_factory=in_checkout)
 
     def text(self, name: str) -> str | None:
         """The file `name`, given without its leading "/"."""
@@ -117,6 +120,10 @@ class Here:
     def virtual(self) -> bool:
         """Whether this is known to be a virtual machine."""
         return hypervisor(self.root) not in (None, "none")
+
+    def make(self, target: str, otherwise: str) -> str:
+        """A target of the checkout's Makefile, or what to do where there is none."""
+        return f"make {target}" if self.checkout else otherwise
 
     def command_or_host(self, command: str, asked: str) -> str:
         """The command, or in a virtual machine what to ask the host's operator for."""

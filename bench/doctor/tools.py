@@ -20,7 +20,9 @@ from bench.probes import PROBES, tcp_goodput
 from bench.readers import privilege
 
 _KVM = Path("/dev/kvm")
-_PEERS = "make peers"
+_APT = "sudo apt-get install"
+_GUESTS = f"{_APT} qemu-system-x86 busybox-static iperf3 linux-image-cloud-amd64"
+_AGAIN = "install vnetbench again with pip, from its source"
 _ROOM = 200 << 20
 """Bytes that must be free: a result set of the ladder has some megabytes, one of `why` tens."""
 
@@ -41,17 +43,17 @@ def checks() -> Iterable[Check]:
 # ---- probes -------------------------------------------------------------------------------------
 
 
-def _probes(_: Here) -> Seen:
+def _probes(here: Here) -> Seen:
     reasons = {name: reason for name, p in PROBES.items() if (reason := p.missing())}
     if not reasons:
         return ok(", ".join(PROBES))
     found = f"not {', '.join(reasons)}: {'; '.join(dict.fromkeys(reasons.values()))}"
-    return missing(found, "make setup")
+    return missing(found, here.make("setup", f"{_APT} libiperf0, or {_AGAIN}"))
 
 
 def _iperf(_: Here) -> Seen:
     if reason := tcp_goodput.missing():
-        return missing(reason, "sudo apt-get install libiperf0")
+        return missing(reason, f"{_APT} libiperf0")
     if tcp_goodput.chosen() is tcp_goodput.LIBRARY:
         return ok("the library loads")
     return ok(f"by the command {shutil.which('iperf3')}; the library does not load")
@@ -60,12 +62,12 @@ def _iperf(_: Here) -> Seen:
 # ---- the tracer ---------------------------------------------------------------------------------
 
 
-def _tracer(_: Here) -> Seen:
+def _tracer(here: Here) -> Seen:
     reason = trace.missing()
     if reason is None:
         return ok("can trace")
     mends = {
-        "installed": "sudo apt-get install bpftrace (or: make setup-trace)",
+        "installed": f"{_APT} bpftrace" + (" (or: make setup-trace)" if here.checkout else ""),
         "root": "sudo vnetbench ledger … (and why, as root)",
         "BTF": "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, as Debian's and Ubuntu's own have",
         "container": "docker run --privileged --pid=host (or run it outside of the container)",
@@ -90,10 +92,10 @@ def _tracepoints(_: Here) -> Seen:
 # ---- programs and guests ------------------------------------------------------------------------
 
 
-def _program(name: str, _: Here) -> Seen:
+def _program(name: str, here: Here) -> Seen:
     tool = programs.tool(name)
     if reason := tool.missing():
-        return missing(_without_mend(reason), _PEERS)
+        return missing(_without_mend(reason), here.make("peers", f"{_APT} {tool.package}"))
     return ok(tool.installed_version())
 
 
@@ -102,22 +104,23 @@ def _without_mend(reason: str) -> str:
     return re.sub(r"; `make peers`.*", "", reason)
 
 
-def _etcd(_: Here) -> Seen:
+def _etcd(here: Here) -> Seen:
     if reason := server.missing():
-        return missing(_without_mend(reason), _PEERS)
+        return missing(_without_mend(reason), here.make("peers", f"{_APT} etcd-server"))
     return ok(server.version())
 
 
-def _guests(_: Here) -> Seen:
+def _guests(here: Here) -> Seen:
     if reason := image.missing():
         if "static C library" in reason:
-            mend = "sudo apt-get install libc6-dev && make clean setup"
+            again = " && make clean setup" if here.checkout else f", and {_AGAIN}"
+            mend = f"{_APT} libc6-dev{again}"
             return missing(reason.partition(",")[0], mend)
-        return missing(_without_mend(reason), _PEERS)
+        return missing(_without_mend(reason), here.make("peers", _GUESTS))
     try:
         return ok(f"QEMU {qemu.version()}, {image.find_kernel().image.name}")
     except CannotMeasure as error:
-        return missing(_without_mend(str(error)), _PEERS)
+        return missing(_without_mend(str(error)), here.make("peers", _GUESTS))
 
 
 def _kvm(here: Here) -> Seen:
