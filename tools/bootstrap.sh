@@ -13,7 +13,7 @@ new_enough() {
 if [ -n "${PYTHON:-}" ]; then
 	candidates=$PYTHON
 else
-	candidates=".venv/bin/python python3 python3.14 python3.13 python3.12 python3.11"
+	candidates=".venv/bin/python python3 python3.13 python3.12 python3.11"
 fi
 
 for python in $candidates; do

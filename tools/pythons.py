@@ -4,7 +4,7 @@ Each in a clone of this checkout, with what was changed here, under build/python
 `tools/bootstrap.sh` as a user with that Python would set it up. A second time is quick. What is
 not on the machine is named and skipped.
 """
-# ruff: noqa: S603, S607, T201 (this is a program that runs programs and talks)
+# ruff: noqa: S603, T201 (this is a program that runs programs and talks)
 
 import argparse
 import json
@@ -18,7 +18,8 @@ from pathlib import Path
 
 from steps import ROOT
 
-SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
+SUPPORTED = ("3.11", "3.12", "3.13")
+"""Those that these tests have been seen to pass with; newer ones are not refused."""
 PLACE = ROOT / "build" / "pythons"
 ASK = """
 import json, os, platform, sys
@@ -99,41 +100,58 @@ def lay_out(folder: Path) -> None:
             shutil.copy2(here, there)
 
 
-def test(interpreter: Interpreter, arguments: list[str]) -> bool:
-    """Set up and run the tests with it; whether all of them passed."""
-    folder = interpreter.folder
-    lay_out(folder)
-    environment = {**os.environ, "PYTHON": str(interpreter.path)}
-    set_up = subprocess.run(
-        ["tools/bootstrap.sh", "--test"], check=False, cwd=folder, env=environment
+def others(found: list[Interpreter]) -> list[Interpreter]:
+    """Of each version but that of this checkout's .venv, which `make test` runs, the newest."""
+    asked = subprocess.run(
+        [ROOT / ".venv/bin/python", "-ISc", ASK], check=False, capture_output=True, text=True
     )
-    if set_up.returncode != 0:
-        return False
+    ours = ".".join(json.loads(asked.stdout)[0].split(".")[:2]) if asked.returncode == 0 else ""
+    return list({one.minor: one for one in found if one.minor != ours}.values())
+
+
+def set_up(interpreter: Interpreter) -> bool:
+    """Make a clone with it; whether that worked."""
+    lay_out(interpreter.folder)
+    environment = {**os.environ, "PYTHON": str(interpreter.path)}
+    words = ["tools/bootstrap.sh", "--test"]
+    done = subprocess.run(words, check=False, cwd=interpreter.folder, env=environment)
+    return done.returncode == 0
+
+
+def test(interpreter: Interpreter, arguments: list[str]) -> bool:
+    """Run the tests with it where it is set up; whether all of them passed."""
     words = [".venv/bin/pytest", "-q", "-m", "not slow and not peers", *arguments]
-    return subprocess.run(words, check=False, cwd=folder).returncode == 0
+    return subprocess.run(words, check=False, cwd=interpreter.folder).returncode == 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the tests with every Python there is.")
     parser.add_argument("--only", metavar="X.Y[.Z]", help="just this one")
+    parser.add_argument(
+        "--others", action="store_true", help="each version once, without that of .venv"
+    )
+    parser.add_argument("--set-up", action="store_true", help="prepare the tests, and no more")
     parser.add_argument("--list", action="store_true", help="say which there are, and no more")
     asked, arguments = parser.parse_known_args()
     found = interpreters()
     chosen = [i for i in found if asked.only in (None, i.minor, i.version)]
+    if asked.others:
+        chosen = others(chosen)
     lines = []
     failed = False
     for interpreter in chosen:
         words = f"Python {interpreter.version:8} {interpreter.path}"
         if not asked.list:
             print(f"\n=== {words}", flush=True)
-            passed = test(interpreter, arguments)
-            failed |= not passed
-            words = f"{'passed' if passed else 'FAILED':8} {words}"
+            well = set_up(interpreter) and (asked.set_up or test(interpreter, arguments))
+            failed |= not well
+            done = "set up" if asked.set_up else "passed"
+            words = f"{done if well else 'FAILED':8} {words}"
         lines.append(words)
     there = {interpreter.minor for interpreter in found}
     lines += [f"skipped  Python {m}: not on this machine" for m in SUPPORTED if m not in there]
     print("\n".join(lines))
-    return 1 if failed or not chosen else 0
+    return 1 if failed or not (chosen or asked.others) else 0
 
 
 if __name__ == "__main__":
