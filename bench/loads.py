@@ -29,6 +29,20 @@ def whose(run: Run, variant: str) -> str:
     return next(iter(run.variants)) if run.asked.one_for_all else variant
 
 
+def base_of(run: Run, variant: str, arm: str, probe: str) -> float | None:
+    """The packet rate, in packet/s, that the trials of a probe of delay went by.
+
+    None where there were none, or where the set is older than its condition.
+    """
+    return run.variants[variant].conditions.get(arm, {}).get(probe, {}).get(BASE_RATE)
+
+
+def load_of(run: Run, variant: str, arm: str, probe: str) -> float | None:
+    """Datagrams a second that were due in those trials; None as in `base_of`."""
+    base = base_of(run, variant, arm, probe)
+    return None if base is None else base * int(probe.removeprefix("delay_")) / 100
+
+
 def find(name: str, search: Search, tries: int) -> Measurement:
     """Search until nothing disturbs it, so often at most; the last one counts. name: of the load.
 

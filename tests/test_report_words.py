@@ -101,6 +101,87 @@ def test_one_metric_stands_for_a_probe_that_gives_many() -> None:
     assert abouts(headline.make(sources([results]))) == ["Delay at 50 %, p50, native"]
 
 
+def delays_of(loads: dict[str, float], left_out: str = "") -> ResultSet:
+    """Delays at half of a base rate; a path whose name is `left_out` gave none."""
+    run = a_run(tuple(loads), ("native",), ("delay_50",), blocks=1)
+    records = {
+        name: replace(record, conditions={"native": {"delay_50": {"base_rate": 2 * loads[name]}}})
+        for name, record in run.variants.items()
+    }
+    values = {name: number * 1e-5 for number, name in enumerate(loads, 1)}
+    return imagine(
+        "a",
+        replace(run, variants=records),
+        lambda t: {} if t.variant == left_out else {"delay_50_p50": values[t.variant]},
+    )
+
+
+def test_no_path_is_called_fastest_where_a_planned_one_has_no_value() -> None:
+    run = a_run(tuple(GBIT), ("native",), ("tcp_goodput",), blocks=2)
+    results = imagine(
+        "a", run, lambda t: {} if t.variant == "veth" else {"tcp_goodput": GBIT[t.variant]}
+    )
+    assert texts(headline.make(sources([results]))) == [
+        "bridge has 19.0 Gbit/s and flannel-udp has 500 Mbit/s. "
+        "Not ranked: these are 2 of 3 paths (left out: veth)."
+    ]
+
+
+def test_a_single_path_that_is_left_of_several_is_said_to_be_one_of_them() -> None:
+    [text] = texts(headline.make(sources([delays_of({"veth": 1e4, "vxlan": 1e4}, "veth")])))
+    assert text == (
+        "vxlan at 10.0 kpps has 20.0 µs (one block). "
+        "Not ranked: this is 1 of 2 paths (left out: veth)."
+    )
+
+
+def test_an_arm_in_which_no_path_has_a_value_is_said_to_have_none() -> None:
+    run = a_run(("veth", "vxlan"), ("native", "parity"), ("rtt",))
+    results = imagine("a", run, lambda t: {"rtt": 1e-5} if t.arm == "native" else {})
+    assert texts(headline.make(sources([results])))[1] == "none of 2 paths has a value."
+
+
+def test_delays_of_paths_under_loads_of_their_own_are_not_ranked() -> None:
+    [text] = texts(headline.make(sources([delays_of({"veth": 2e5, "vxlan": 1e5})])))
+    assert text == (
+        "veth at 200 kpps has 10.0 µs (one block) and vxlan at 100 kpps has 20.0 µs (one block). "
+        "Not ranked: each path has a load of its own."
+    )
+
+
+def test_delays_under_one_load_are_ranked() -> None:
+    [text] = texts(headline.make(sources([delays_of({"veth": 1e5, "vxlan": 1.005e5})])))
+    assert text.startswith("veth is fastest with 10.0 µs")
+
+
+def test_delays_whose_loads_are_not_known_are_not_ranked() -> None:
+    run = a_run(("veth", "vxlan"), ("native",), ("delay_50",))
+    results = imagine("a", run, lambda t: {"delay_50_p50": 1e-5 * len(t.variant)})
+    [text] = texts(headline.make(sources([results])))
+    assert "fastest" not in text
+    assert text.endswith("Not ranked: the set does not say at which load.")
+
+
+def test_of_more_paths_than_are_on_the_ladder_the_span_is_said() -> None:
+    loads = {f"path-{number}": 1e4 * number for number in range(1, 21)}
+    [text] = texts(headline.make(sources([delays_of(loads)])))
+    assert text == "20 paths have 10.0 to 200 µs. Not ranked: each path has a load of its own."
+
+
+def test_a_figure_of_fewer_blocks_than_were_planned_says_of_how_many() -> None:
+    run = a_run(("veth", "vxlan"), ("native",), ("rtt",), blocks=3)
+    seconds = {"veth": 10e-6, "vxlan": 30e-6}
+    results = imagine(
+        "a",
+        run,
+        lambda t: {} if (t.variant, t.block) == ("veth", 1) else {"rtt": seconds[t.variant]},
+    )
+    assert texts(headline.make(sources([results]))) == [
+        "veth is fastest with 10.0 µs (2 of 3 blocks); vxlan is slowest with 30.0 µs, "
+        "a factor of 3.0."
+    ]
+
+
 def test_of_several_runs_the_verdicts_are_counted() -> None:
     sets = [measured(name="old"), measured(name="new", factor=0.5), measured(name="same")]
     section = headline.make(sources(sets))

@@ -7,22 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.metrics import METRICS
+from bench.report.ends import ends
 from bench.report.model import Block, Section, Words
 from bench.report.naming import path_name
 from bench.report.sources import Sources
-from bench.report.words import listed, value
-from bench.results import CellSummary, ResultSet, summarise
-from bench.units import capitalised, counted, format_range, significant
+from bench.results import ResultSet, summarise
+from bench.units import counted
 from bench.why.experiment import PROFILE
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
-
-_RATES = {"bit/s", "packet/s"}
-_CLOSE = 1.1
-_NAMED = 3
-"""As many paths are named that cannot be told from the fastest one."""
 
 
 def make(sources: Sources) -> Section:
@@ -98,80 +92,13 @@ def _notices(results: ResultSet) -> Iterator[str]:
 
 
 def _measured(results: ResultSet) -> Iterator[tuple[str, str]]:
-    """For the first metric of each probe, in each arm: what, and a sentence."""
+    """What is said of the figures of a set: what each is about, and a sentence."""
     run = results.run
     if run.asked.profile == PROFILE and len(run.asked.scenarios) > 1:
         slow, fast, *_ = map(path_name, run.asked.scenarios)
         yield "Why", f"this set tells what makes {slow} slower than {fast}, cause by cause."
         return
-    summaries = summarise(results)
-    for metric in _first_metrics(results):
-        for arm in dict.fromkeys((*run.asked.arms, *(s.arm for s in summaries))):
-            found = [s for s in summaries if (s.metric, s.arm) == (metric, arm)]
-            if found:
-                title = METRICS[metric].title
-                yield f"{capitalised(title)}, {arm}", _ends(metric, found)
-
-
-def _first_metrics(results: ResultSet) -> Iterator[str]:
-    """One metric of each probe, the first of those that it gave, in the order of all metrics."""
-    given: dict[str, list[str]] = {}
-    for cell, series in results.series().items():
-        if cell.metric in METRICS:
-            given.setdefault(series.probe, []).append(cell.metric)
-    order = list(METRICS)
-    first = {min(metrics, key=order.index) for metrics in given.values()}
-    yield from sorted(first, key=order.index)
-
-
-def _ends(metric: str, found: Sequence[CellSummary]) -> str:
-    """The best and the worst path, with how far apart they are."""
-    higher = METRICS[metric].better == "higher"
-    ordered = sorted(found, key=lambda s: s.median, reverse=higher)
-    best, worst = ordered[0], ordered[-1]
-    if len(found) == 1:
-        return f"{best.variant} has {_figure(best, ())}."
-    if best.median == worst.median:
-        return f"all {len(found)} paths have {value(best.median, best.unit)}."
-    first, last = _superlatives(metric)
-    low, high = sorted((best.median, worst.median))
-    factor = f", a factor of {_times(high / low)}" if low > 0 else ""
-    return (
-        f"{best.variant} {first} {_figure(best, found)}; "
-        f"{worst.variant} {last} {_figure(worst, found)}{factor}."
-    )
-
-
-def _times(ratio: float) -> str:
-    """More digits where fewer would say that there is no difference."""
-    return significant(ratio, 2 if ratio >= _CLOSE else 3)
-
-
-def _superlatives(metric: str) -> tuple[str, str]:
-    entry = METRICS[metric]
-    if entry.unit in _RATES or (entry.unit == "s" and not metric.startswith("cpu")):
-        return "is fastest with", "is slowest with"
-    least = "fewest" if entry.unit == "1/packet" else "least"
-    words = (f"has the {least},", "has the most,")
-    return words if entry.better == "lower" else (words[1], words[0])
-
-
-def _figure(summary: CellSummary, all_: Sequence[CellSummary]) -> str:
-    """A median with its interval, where it has one, and whose intervals overlap with that."""
-    low, high = summary.ends
-    others = [
-        other.variant
-        for other in all_
-        if other.variant != summary.variant and other.ends[0] <= high and low <= other.ends[1]
-    ]
-    said = ["one block"] if summary.blocks == 1 else []
-    if low < high:
-        said.append(format_range(low, high, summary.unit, value))
-    if others:
-        named = listed(others) if len(others) <= _NAMED else f"{len(others)} others"
-        said.append(f"overlapping {named}")
-    behind = f" ({', '.join(said)})" if said else ""
-    return f"{value(summary.median, summary.unit)}{behind}"
+    yield from ends(results)
 
 
 # ---- several sets -------------------------------------------------------------------------------
