@@ -28,7 +28,7 @@ class Metric:
 
 
 DELAY_LOADS = (10, 50, 90)
-"""Loads at which delay is measured, in per cent of the packet rate."""
+"""Loads at which delay is measured, in per cent of the base rate (`bench.probes.delay`)."""
 DELAY_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -205,7 +205,7 @@ METRICS: dict[str, Metric] = {
                 title=f"Delay at {load} %, {percentile}",
                 description=f"{percentile} of the one-way delay of 64-byte UDP datagrams, from "
                 "when each was due until the receiving program had it; open loop, at "
-                f"{load} % of the packet rate",
+                f"{load} % of the base rate, a packet rate found by a search of its own",
             )
             for load in DELAY_LOADS
             for percentile in DELAY_PERCENTILES

@@ -17,7 +17,7 @@ from bench.native.delay import Arrived, bucket_of
 from bench.native.traffic import Sent, Tally
 from bench.percentiles import SLICES, Counts
 from bench.probes import Measurement
-from bench.probes.delay import judge
+from bench.probes.delay import BASE_RATE, judge
 from bench.probes.paced import Found, Offer
 from bench.report import theme
 from bench.report.model import Field, Picture, Section, Table
@@ -90,6 +90,7 @@ def delayed(
             and not percentile.left_out
         },
         raw={f"delay_{load_}": msgspec.json.encode(kept)},
+        conditions={BASE_RATE: kept.base_rate},
     )
 
 

@@ -174,7 +174,7 @@ def test_each_load_has_a_percentile_plot_and_a_table(tmp_path: Path) -> None:
         assert {"0 %", "50 %", "90 %", "99 %", "99.9 %"} <= set(written)
         assert {"veth at 10.0 kpps", "vxlan at 10.0 kpps"} <= set(written)
         assert crowded(picture) == []
-        assert "vxlan at 10.0 kpps: p50" in picture.text
+        assert "vxlan at 10.0 kpps (50 % of 20.0 kpps): p50" in picture.text
 
 
 def test_the_table_has_the_medians_of_blocks(tmp_path: Path) -> None:
@@ -306,13 +306,49 @@ def test_the_load_is_said_to_be_a_share_of_what(tmp_path: Path) -> None:
         notes = made(section_of.make(sources(sets))).notes
         found = {
             word
-            for word, text in (
-                ("own", "each path's own packet rate"),
-                ("all", "goes for all paths"),
-            )
+            for word, text in (("own", "each path's own"), ("all", "goes for all paths"))
             if any(text in note for note in notes)
         }
         assert found == said
+        assert any("found by a search of its own" in note for note in notes)
+
+
+def test_the_rate_of_which_a_load_is_a_share_is_named_with_its_figure(tmp_path: Path) -> None:
+    section = made(section_of.make(sources([loaded(tmp_path / "a")])))
+    assert [p.title for p in pictures_of(section)] == [
+        "One-way delay at 10 % of the base rate, native",
+        "One-way delay at 50 % of the base rate, native",
+    ]
+    assert "vxlan at 10.0 kpps (50 % of 20.0 kpps): p50" in pictures_of(section)[1].text
+    field = row_of(tables_of(section)[1], "vxlan")["base rate"]
+    assert (field.text, field.value) == ("20.0 kpps", 20_000.0)
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(12_500.0, "60 % more"), (40_000.0, "50 % less"), (18_000.0, None)]
+)
+def test_a_base_rate_far_from_the_packet_rate_of_its_run_is_said_to_be(
+    tmp_path: Path, rate: float, said: str | None
+) -> None:
+    run = a_run(("veth",), ("native",), ("packet_rate_64", "delay_50", "delay_90"), blocks=2)
+
+    def measure(trial: PlannedTrial) -> Measurement:
+        if trial.probe == "packet_rate_64":
+            return Measurement({"packet_rate_64_loss_0.1": [rate]})
+        return delayed(int(trial.probe.removeprefix("delay_")), exponential(trial.trial))
+
+    section = made(section_of.make(sources([write_measured(tmp_path / "a", run, measure)])))
+    found = [note for note in section.notes if "that this run measured" in note]
+    shares = [round(load * 20_000 / rate) for load in (50, 90)]
+    assert found == (
+        [
+            f"veth, native: the base rate of 20.0 kpps is {said} than the packet rate that this "
+            f"run measured ({format_value(rate, 'packet/s')}, 64 B, up to 0.1 % lost): "
+            f"50 and 90 % of it are {shares[0]} and {shares[1]} % of that."
+        ]
+        if said
+        else []
+    )
 
 
 def test_a_set_without_delays_or_round_trips_has_no_such_section(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """`delay_10`, `delay_50`, `delay_90`: one-way delay under a load that does not wait for the path.
 
-When each datagram is due is fixed beforehand, at so many per cent of the path's packet rate, and
+When each datagram is due is fixed beforehand, at so many per cent of the path's base rate, and
 its delay counts from there, not from when the sender got round to it: a path that stalls does not
 thereby spare the datagrams that it would have delayed (coordinated omission). The delay from the
 actual sending is kept beside it; the difference is what a sender that waits would have left out.
 
-The packet rate is found once for each variant and arm of a run, before the first trial; it is a
-condition of the figures (`Measurement.conditions`), and every trial goes by it.
+The base rate is a packet rate that is searched once for each variant and arm of a run, before
+the first trial; it is a condition of the figures (`Measurement.conditions`), and every trial goes
+by it.
 
 A percentile is left out, with the reason, where it would not be the path's: too few datagrams lie
 beyond it, too many were lost, or too many were sent late because the sender could not keep up.
@@ -33,8 +34,8 @@ from bench.probes.paced import PATIENCE, RESTS, Found, Offer, offer
 
 BASE_RATE = "base_rate"
 """The condition: datagrams a second of which a load is so many per cent."""
-_LOSS = 0.001
-"""Share of the datagrams that may be lost at the packet rate."""
+LOSS = 0.001
+"""Share of the datagrams that may be lost at the packet rate of which a load is a share."""
 _SEARCH: dict[str, Any] = {
     "first": 0.125,
     "final": 0.125,
@@ -110,8 +111,8 @@ def base_rate(path: Path) -> tuple[float, tuple[str, ...]]:
     # Imported here: the search uses other probes.
     from bench.search import Options, search_rates  # noqa: PLC0415
 
-    result = search_rates(path, PAYLOAD, Options(**_SEARCH, goals=(_LOSS,)))
-    rate = result.of(_LOSS).rate
+    result = search_rates(path, PAYLOAD, Options(**_SEARCH, goals=(LOSS,)))
+    rate = result.of(LOSS).rate
     if rate is None:
         raise CannotMeasure("delay: no packet rate was found of which to take a share")
     return float(round(rate)), tuple(f"{path.name}: {text}" for text in result.warnings())
@@ -123,7 +124,7 @@ def sender_limit(path: Path) -> float:
 
 
 def find_load(path: Path, settings: Mapping[str, Any]) -> Measurement:
-    """The packet rate of `path`, and no more than the sender can hand over: a condition.
+    """The base rate of `path`: its packet rate, and no more than the sender can hand over.
 
     Raises CannotMeasure.
     """
@@ -137,9 +138,9 @@ def find_load(path: Path, settings: Mapping[str, Any]) -> Measurement:
 
 
 def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
-    """Measure the delay at `load` per cent of the packet rate of `path`.
+    """Measure the delay at `load` per cent of the base rate of `path`.
 
-    settings: `seconds`; `poisson` or equal distances; `rate` (the packet rate; 0: what `find_load`
+    settings: `seconds`; `poisson` or equal distances; `rate` (the base rate; 0: what `find_load`
     found); `sleeps` (the sender leaves its CPU to others between two datagrams).
     Raises CannotMeasure.
     """

@@ -45,8 +45,8 @@ Curve = tuple[Point, ...]
 class Delays:
     """What a path's trials at one load come to.
 
-    load: datagrams a second that were due, the median over trials. trials: that curves are of;
-    gave_up: how many are not in them, as their senders did.
+    load: datagrams a second that were due; base: of which that is a share; both the median over
+    trials. trials: that curves are of; gave_up: how many are not in them, as their senders did.
     reach: the share up to which curves go, and why not further. intended: from when datagrams were
     due; actual: from when they were handed over.
     omitted: percentile → seconds by which the latter is less, the median over trials.
@@ -54,6 +54,7 @@ class Delays:
     """
 
     load: float
+    base: float
     trials: int
     gave_up: int
     reach: float
@@ -123,6 +124,7 @@ def _pooled(found: Sequence[Delay]) -> Delays:
     intended = _curve([one.intended for one in used], total, shares)
     return Delays(
         load=statistics.median(one.load for one in found),
+        base=statistics.median(one.base_rate for one in found),
         trials=len(used),
         gave_up=len(found) - len(used),
         reach=max(0.0, limits[why]),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.conditions import alike
+from bench.loads import load_of
 from bench.metrics import METRICS
 from bench.report.words import listed, value
 from bench.results import CellSummary, ResultSet, Run, summarise
@@ -80,9 +81,6 @@ def _first_metrics(results: ResultSet) -> Iterator[tuple[str, str]]:
 def _loads(run: Run, probe: str, arm: str) -> Mapping[str, float | None]:
     if not probe.startswith("delay_"):
         return {}
-    # Imported here: the probes need more than a report does.
-    from bench.loads import load_of  # noqa: PLC0415
-
     return {variant: load_of(run, variant, arm, probe) for variant in run.variants}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bench.metrics import DELAY_LOADS, DELAY_PERCENTILES, delay_id
 from bench.report import curves, rows
 from bench.report.axes import beyond, show_percentiles, show_values, span_of
+from bench.report.bases import base_notes
 from bench.report.cells import (
     Metric,
     absence,
@@ -118,7 +119,7 @@ def _entry(
 
 
 def _under_load(load: int, arm: str, paths: Sequence[_Path]) -> Iterator[Picture | Table]:
-    title = f"One-way delay at {load} % of the packet rate, {arm}"
+    title = f"One-way delay at {load} % of the base rate, {arm}"
     name = slug("delay", str(load), arm)
     drawn = [path for path in paths if path.delays and path.delays.intended]
     if 0 < len(drawn) <= curves.MOST:
@@ -209,8 +210,9 @@ def _told(path: _Path) -> str:
         for name, point in _named(kept).items()
     ]
     load = format_value(kept.load, "packet/s")
+    of_base = f"{100 * kept.load / kept.base:.0f} % of {format_value(kept.base, 'packet/s')}"
     reach = f"{100 * kept.reach:.6g} % ({kept.why})"
-    return f"{path.label} at {load}: {', '.join(said)}; drawn up to {reach}"
+    return f"{path.label} at {load} ({of_base}): {', '.join(said)}; drawn up to {reach}"
 
 
 def _chart(title: str, paths: Sequence[_Path]) -> Chart:
@@ -252,7 +254,10 @@ def _table(name: str, title: str, paths: Sequence[_Path]) -> Table:
     several = len({path.set for path in paths}) > 1
     summaries = [e.summary for path in paths for e in path.entries.values() if e and e.summary]
     kind = interval_title(summaries)
-    columns = [Column("path"), *([Column("set")] if several else []), Column("load", number=True)]
+    columns = [
+        *(Column("path"), *([Column("set")] if several else [])),
+        *(Column("load", number=True), Column("base rate", number=True)),
+    ]
     for percentile in DELAY_PERCENTILES:
         columns += [Column(percentile, number=True), Column(f"{percentile}: {kind}", number=True)]
     columns.append(Column("p99: hidden from a sender that waits", number=True))
@@ -261,13 +266,13 @@ def _table(name: str, title: str, paths: Sequence[_Path]) -> Table:
 
 def _fields(path: _Path, kind: str, several: bool) -> tuple[Field, ...]:
     kept = path.delays
-    load = Field("")
-    hidden = Field("")
+    load = base = hidden = Field("")
     if kept is not None:
         load = Field(format_value(kept.load, "packet/s"), kept.load)
+        base = Field(format_value(kept.base, "packet/s"), kept.base)
         if "p99" in kept.omitted:
             hidden = Field(format_value(kept.omitted["p99"], "s"), kept.omitted["p99"])
-    fields = [Field(path.variant), *([Field(path.set)] if several else []), load]
+    fields = [Field(path.variant), *([Field(path.set)] if several else []), load, base]
     for percentile, entry in path.entries.items():
         if entry is not None and entry.summary is not None:
             fields += [value_field(entry), interval_field(entry, kind)]
@@ -291,11 +296,7 @@ def _reading(sources: Sources) -> Iterator[str]:
         "beyond, or where datagrams were lost; they are dotted where senders were late, so that "
         "the path itself takes less. Figures in tables are medians over blocks."
     )
-    shared = {results.run.asked.one_for_all for results in sources.sets}
-    if False in shared:
-        yield "The load is a share of each path's own packet rate."
-    if True in shared:
-        yield "One load that goes for all paths is a share of the first one's packet rate."
+    yield from base_notes(sources)
 
 
 def _notes(load: int, paths: Sequence[_Path]) -> Iterator[str]:
