@@ -94,7 +94,7 @@ def _ablation_table(ablations: list[Ablation]) -> Table:
         if found.interactions
     ]
     texts = [
-        f"{found.arm}: {' + '.join(pair.factors)} {written.time_and_half(pair.saved)}"
+        f"{found.arm}: {' + '.join(pair.factors)} {written.time_and_interval(pair.saved)}"
         for found, pair in zip(ablations, strongest, strict=False)
     ]
     table.caption = Text(
@@ -108,8 +108,8 @@ def _ablation_table(ablations: list[Ablation]) -> Table:
 def _effect(effect: Effect) -> list[str]:
     """The cells of one technique in one arm."""
     return [
-        written.time_and_half(effect.saved),
-        written.time_and_half(effect.predicted) + _mark(effect),
+        written.time_and_interval(effect.saved),
+        written.time_and_interval(effect.predicted) + _mark(effect),
         written.time(effect.alone),
         written.time(effect.last),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.units import format_value, significant
+from bench.units import format_value, scale_of, significant
 from bench.why.model import Estimate
 
 _FEW = 0.001
@@ -21,12 +21,14 @@ def time(estimate: Estimate) -> str:
     return format_value(estimate.value, "s", 3)
 
 
-def time_and_half(estimate: Estimate) -> str:
-    """A time with half of its interval."""
+def time_and_interval(estimate: Estimate) -> str:
+    """A time with both ends of its interval, which need not lie alike about it."""
     if estimate.low is None or estimate.high is None:
         return time(estimate)
-    half = (estimate.high - estimate.low) / 2
-    return f"{time(estimate)} ±{format_value(half, 's', 2)}"
+    written = [format_value(each, "s", 3) for each in (estimate.value, estimate.low, estimate.high)]
+    if len({scale_of(each, "s") for each in (estimate.value, estimate.low, estimate.high)}) == 1:
+        written[1:] = (each.partition(" ")[0] for each in written[1:])
+    return f"{written[0]} [{', '.join(written[1:])}]"
 
 
 def share(estimate: Estimate | None) -> str:
@@ -35,8 +37,13 @@ def share(estimate: Estimate | None) -> str:
         return ""
     if estimate.low is None or estimate.high is None:
         return percent(estimate.value)
-    low, high = (percent(end).removesuffix("%") for end in (estimate.low, estimate.high))
-    return f"{percent(estimate.value)} [{low}, {high}]"
+    return f"{percent(estimate.value)} [{_end(estimate.low)}, {_end(estimate.high)}]"
+
+
+def _end(share: float) -> str:
+    """In whole per cent, but as fine as it takes where that would hide on which side of 0 it is."""
+    whole = percent(share).removesuffix("%")
+    return significant(100 * share, 1) if whole == "0" and share else whole
 
 
 def percent(value: float) -> str:

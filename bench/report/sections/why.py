@@ -95,7 +95,7 @@ def _notes(answer: Answer) -> Iterator[str]:
             yield (
                 f"{MEASURES[found.measure]}, {found.arm}: the strongest interaction is that of "
                 f"“{'” and “'.join(titles[id_] for id_ in pair.factors)}”, which save "
-                f"{written.time_and_half(pair.saved)} together beyond what each saves alone"
+                f"{written.time_and_interval(pair.saved)} together beyond what each saves alone"
             )
     yield from answer.notes
 
@@ -214,7 +214,7 @@ def _of_gap(saved: float, found: Ablation) -> Field:
 
 
 def _time(estimate: Estimate) -> Field:
-    return Field(written.time_and_half(estimate), estimate.value)
+    return Field(written.time_and_interval(estimate), estimate.value)
 
 
 def _dash() -> Field:
