@@ -214,6 +214,9 @@ def test_a_figure_is_downloaded_as_svg_on_light_paper(browser: Browser, file: Pa
     assert "var(" not in text
     assert theme.ink("paper") in text
     assert theme.ink(0) in text
+    family = re.search(r"font-family: ([^;]*)", root.get("style", ""))
+    assert family is not None, "the page's own font is not there outside of the page"
+    assert family[1].split(", ") == [*theme.FAMILIES, "sans-serif"]
 
 
 # ---- for everybody ------------------------------------------------------------------------------

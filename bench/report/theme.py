@@ -47,6 +47,8 @@ INKS: dict[str, tuple[str, str]] = {
 
 SERIES = 9
 """As many as the ladder has rungs."""
+FAMILIES = ("DejaVu Sans", "Verdana", "Arial")
+"""Fonts of a picture that is a file of its own, the best first; a page has its own."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 """A series is told by its marker and its label, too, never by colour alone."""
 
@@ -83,7 +85,7 @@ def _style() -> dict[str, Any]:
     return {
         "svg.fonttype": "none",
         "font.family": "sans-serif",
-        "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+        "font.sans-serif": FAMILIES,
         "font.size": 9,
         "text.parse_math": False,
         "axes.titlesize": 9,

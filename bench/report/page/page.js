@@ -99,14 +99,15 @@
   };
 
   // On light paper whatever the page looks like, with its colours written out: programs that open
-  // SVG know no variables.
+  // SVG know no variables. Its texts have the page's font, which is not there outside of the page.
   const svg = (figure) => {
     const light = document.body.appendChild(document.createElement("span"));
     light.className = "light";
     const colours = getComputedStyle(light);
     const copy = figure.querySelector("svg").cloneNode(true);
     copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    copy.setAttribute("style", "background: var(--ink-paper)");
+    copy.setAttribute("style",
+      "background: var(--ink-paper); font-family: DejaVu Sans, Verdana, Arial, sans-serif");
     const text = new XMLSerializer().serializeToString(copy)
       .replace(/var\((--ink-\w+)\)/g, (_, each) => colours.getPropertyValue(each).trim());
     light.remove();
