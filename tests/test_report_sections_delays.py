@@ -1,13 +1,15 @@
-"""What the section on delays says: pooled percentiles, what is left out, and round-trip times."""
+"""What the section on delays says: pooled percentiles, loads, and what is left out."""
 
 import dataclasses
 import random
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.lines import Line2D
 from msgspec.structs import replace
 from reporting import (
     crowded,
@@ -26,7 +28,9 @@ from bench.native.delay import bucket_of
 from bench.percentiles import quantile, quantiles, share_within, within
 from bench.probes import Measurement
 from bench.probes.delay import Delay
+from bench.report import theme
 from bench.report.distribution import delays
+from bench.report.model import Picture
 from bench.report.sections import delays as section_of
 from bench.results import PlannedTrial, ResultSet, summarise
 from bench.units import format_value
@@ -124,6 +128,59 @@ def test_a_curve_is_dotted_where_senders_were_late(tmp_path: Path) -> None:
     assert "p90 " in pictures_of(section)[0].text
     assert "p99 at most" in pictures_of(section)[0].text
     assert any("p99 in 1 of 3 trials (the sender was late" in note for note in section.notes)
+
+
+def markers_in(picture: Picture) -> list[tuple[str, bool, int]]:
+    """The marker of each line that has one: which, whether it is hollow, at how many points."""
+    with theme.drawing():
+        (axis,) = picture.draw().axes
+    return [
+        (
+            str(line.get_marker()),
+            line.get_markerfacecolor() != line.get_color(),
+            len(np.asarray(line.get_xdata())),
+        )
+        for line in axis.lines
+        if line.get_marker() not in (None, "None", "")
+    ]
+
+
+def test_paths_whose_senders_were_all_late_are_told_apart_by_hollow_markers(tmp_path: Path) -> None:
+    run = a_run(("veth", "vxlan"), ("native",), ("delay_50",), blocks=1)
+    results = write_measured(
+        tmp_path / "a", run, lambda t: delayed(50, exponential(t.trial), late=2000)
+    )
+    (picture,) = pictures_of(made(section_of.make(sources([results]))))
+    assert markers_in(picture) == [(theme.MARKERS[0], True, 3), (theme.MARKERS[1], True, 3)]
+    assert crowded(picture) == []
+
+
+def test_markers_are_hollow_only_where_senders_were_late(tmp_path: Path) -> None:
+    late = delayed(50, exponential(1), late=100)
+    results = one_path(tmp_path / "a", late, *(delayed(50, exponential(n)) for n in (2, 3)))
+    (picture,) = pictures_of(made(section_of.make(sources([results]))))
+    assert markers_in(picture) == [("o", False, 2), ("o", True, 2)]
+
+
+def test_the_legend_shows_that_hollow_markers_are_of_late_senders(tmp_path: Path) -> None:
+    late = delayed(50, exponential(1), late=2000)
+    (picture,) = pictures_of(made(section_of.make(sources([one_path(tmp_path / "a", late)]))))
+    with theme.drawing():
+        (legend,) = picture.draw().legends
+    handles = dict(
+        zip((text.get_text() for text in legend.get_texts()), legend.legend_handles, strict=True)
+    )
+    shown = handles["at most (senders late)"]
+    assert isinstance(shown, Line2D)
+    assert shown.get_marker() == "o"
+    assert shown.get_markerfacecolor() == theme.ink("paper")
+
+
+def test_a_curve_that_ends_below_all_percentiles_has_its_marker_at_its_end(tmp_path: Path) -> None:
+    lossy = delayed(50, exponential(1, count=1600), lost=2400)
+    (picture,) = pictures_of(made(section_of.make(sources([one_path(tmp_path / "a", lossy)]))))
+    assert markers_in(picture) == [("o", False, 1)]
+    assert "(50 % of 20.0 kpps): no percentile; drawn up to 40 %" in picture.text
 
 
 def test_a_curve_without_late_senders_has_nothing_dotted(tmp_path: Path) -> None:
@@ -265,37 +322,7 @@ def test_delays_of_two_sets_lie_over_each_other(tmp_path: Path) -> None:
     assert {row[1].text for row in tables_of(section)[0].rows} == {"a", "b"}
 
 
-# ---- round-trip times ---------------------------------------------------------------------------
-
-
-def test_round_trips_are_shown_as_they_lie_and_called_a_closed_loop(tmp_path: Path) -> None:
-    section = made(section_of.make(sources([write_set(tmp_path / "a", a_run(blocks=6), noisy(1))])))
-    assert [p.name for p in pictures_of(section)] == ["round-trips-native", "round-trips-parity"]
-    assert all("closed loop" in picture.title for picture in pictures_of(section))
-    assert any("closed loop" in note for note in section.notes)
-    for picture in pictures_of(section):
-        assert {"veth", "vxlan", "0 %", "100 %"} <= set(texts_in(picture))
-        assert crowded(picture) == []
-        assert "half of 18 values" in picture.text
-
-
-def test_round_trips_of_many_paths_are_rows(tmp_path: Path) -> None:
-    names = tuple(f"path-{n}" for n in range(30))
-    run = a_run(names, ("native",), ("rtt",), blocks=2)
-    results = write_set(tmp_path / "a", run, lambda _: [1e-5, 2e-5, 3e-5])
-    (picture,) = pictures_of(made(section_of.make(sources([results]))))
-    assert [text for text in texts_in(picture) if text.startswith("path-")] == list(names)
-    assert texts_in(picture).count("20.0 µs") >= 30
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 100])
-def test_half_of_the_round_trips_take_no_longer_than_is_said(tmp_path: Path, count: int) -> None:
-    run = a_run(("veth",), ("native",), ("rtt",), blocks=1)
-    values = [n * 1e-6 for n in range(1, count + 1)]
-    results = write_set(tmp_path / "a", run, lambda _: values)
-    (picture,) = pictures_of(made(section_of.make(sources([results]))))
-    middle = format_value(values[(count + 1) // 2 - 1], "s")
-    assert f"half of {count} values up to {middle}." in picture.text
+# ---- loads ---------------------------------------------------------------------------------------
 
 
 def test_the_load_is_said_to_be_a_share_of_what(tmp_path: Path) -> None:

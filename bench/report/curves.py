@@ -35,13 +35,15 @@ Point = tuple[float, float]
 class Line:
     """One path's line, in the units of its axes.
 
-    points: a part ends where the next is not a number. marked: where its marker stands. dashed,
-    dotted: further lines of the same path. intervals: x, low and high of each interval.
+    points: a part ends where the next is not a number. marked: where its marker stands; hollow:
+    where it does for points of `dotted`. dashed, dotted: further lines of the same path.
+    intervals: x, low and high of each interval.
     """
 
     label: str
     points: tuple[Point, ...]
     marked: tuple[Point, ...] = ()
+    hollow: tuple[Point, ...] = ()
     dashed: tuple[Point, ...] = ()
     dotted: tuple[Point, ...] = ()
     intervals: tuple[tuple[float, float, float], ...] = ()
@@ -96,13 +98,13 @@ def draw(panels: Sequence[Panel], *, dashed: str = "", dotted: str = "") -> Figu
     labels = [in_lines(line.label) for line in panels[0].lines]
     lines_of = [line for panel in panels for line in panel.lines]
     handles = [_handle(number, label) for number, label in enumerate(labels)]
-    for words, style, found in (
-        (dashed, _DASHED, any(line.dashed for line in lines_of)),
-        (dotted, _DOTTED, any(line.dotted for line in lines_of)),
-    ):
-        if words and found:
-            labels.append(words)
-            handles.append(_plain(words, style))
+    if dashed and any(line.dashed for line in lines_of):
+        labels.append(dashed)
+        handles.append(_plain(dashed, _DASHED))
+    if dotted and any(line.dotted for line in lines_of):
+        labels.append(dotted)
+        hollow = any(line.hollow for line in lines_of)
+        handles.append(_plain(dotted, _DOTTED, MARKERS[0] if hollow else "none"))
     columns = _columns([part for label in labels for part in label.split("\n")])
     lines = math.ceil(sum(label.count("\n") + 1 for label in labels) / columns) + 1
     figure = theme.new_figure(_WIDTH, _HEIGHT + 0.18 * lines)
@@ -129,7 +131,10 @@ def _draw_line(axis: Axes, number: int, line: Line) -> None:
             color=colour,
             linewidth=1.0,
         )
-    axis.plot(*_split(line.marked), linestyle="none", **_looks(number))
+    for marked, inside in ((line.marked, colour), (line.hollow, ink("paper"))):
+        if marked:
+            looks = {**_looks(number), "markerfacecolor": inside}
+            axis.plot(*_split(marked), linestyle="none", **looks)
 
 
 def _split(points: Sequence[Point]) -> tuple[list[float], list[float]]:
@@ -151,10 +156,12 @@ def _handle(number: int, label: str) -> object:
     return Line2D([], [], **_looks(number), linewidth=1.5, label=label)
 
 
-def _plain(label: str, style: Any) -> object:
+def _plain(label: str, style: Any, marker: str = "none") -> object:
+    """What a further line is; with a marker, what is hollow is that, too."""
     from matplotlib.lines import Line2D  # noqa: PLC0415
 
-    return Line2D([], [], color=ink("dim"), linewidth=1.2, linestyle=style, label=label)
+    looks = {**_looks(0), "color": ink("dim"), "marker": marker, "markerfacecolor": ink("paper")}
+    return Line2D([], [], **looks, linewidth=1.2, linestyle=style, label=label)
 
 
 def _columns(labels: Sequence[str]) -> int:

@@ -169,10 +169,13 @@ def _line(label: str, kept: Delays) -> Line:
             dotted += [_place(point), _GAP]
         (solid if point.fit else dotted).append(_place(point))
         before = point
+    # A line is never without a marker: colours alone tell nothing to some.
+    marked = list(_named(kept).values()) or kept.intended[-1:]
     return Line(
         label=f"{label} at {format_value(kept.load, 'packet/s')}",
         points=tuple(solid),
-        marked=tuple(_place(point) for point in _named(kept).values() if point.fit),
+        marked=tuple(_place(point) for point in marked if point.fit),
+        hollow=tuple(_place(point) for point in marked if not point.fit),
         dashed=tuple(map(_place, kept.actual)) if _differs(kept) else (),
         dotted=tuple(dotted),
     )
@@ -211,8 +214,9 @@ def _told(path: _Path) -> str:
     ]
     load = format_value(kept.load, "packet/s")
     of_base = f"{100 * kept.load / kept.base:.0f} % of {format_value(kept.base, 'packet/s')}"
+    told = ", ".join(said) or "no percentile"
     reach = f"{100 * kept.reach:.6g} % ({kept.why})"
-    return f"{path.label} at {load} ({of_base}): {', '.join(said)}; drawn up to {reach}"
+    return f"{path.label} at {load} ({of_base}): {told}; drawn up to {reach}"
 
 
 def _chart(title: str, paths: Sequence[_Path]) -> Chart:
