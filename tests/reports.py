@@ -66,12 +66,22 @@ def many_rows(count: int = 60) -> Table:
             Field(f"row {(7 * number) % count}"),
             Field(f"{number * 250} kbit/s", number * 250e3, "good" if number % 2 else "bad"),
             Field(f'{number}, "{"even" if number % 2 == 0 else "odd"}"', tone="dim"),
+            _interval(number * 250e3, 1e3 * (1 + 7 * number % count)),
         )
         for number in range(count)
     )
-    missing = (Field("row without"), Field("failed", tone="bad"), Field(""))
-    columns = (Column("name"), Column("rate", number=True), Column("what"))
+    missing = (Field("row without"), Field("failed", tone="bad"), Field(""), Field(""))
+    columns = (
+        *(Column("name"), Column("rate", number=True)),
+        *(Column("what"), Column("interval", number=True)),
+    )
     return Table("many", "Many rows", columns, (*rows[:30], missing, *rows[30:]))
+
+
+def _interval(middle: float, width: float) -> Field:
+    """One that is sorted by its width, which is none of the numbers that it is of."""
+    low, high = middle - width / 4, middle + 3 * width / 4
+    return Field(f"{low:g} to {high:g} bit/s", sort=width, ends=(low, high))
 
 
 def _draw() -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import socket
 from collections.abc import Iterator
@@ -168,7 +169,7 @@ def test_a_table_is_sorted_by_its_texts_from_the_keyboard(seen: Seen, key: str) 
     assert found[:3] == ["row 0", "row 1", "row 2"]
     assert found[-1] == "row without"
     sorts = seen.page.locator("#table-many thead th").all()
-    assert [s.get_attribute("aria-sort") for s in sorts] == ["ascending", "none", "none"]
+    assert [s.get_attribute("aria-sort") for s in sorts] == ["ascending", *3 * ["none"]]
 
 
 def test_a_filter_leaves_the_rows_that_have_all_its_words(seen: Seen) -> None:
@@ -192,9 +193,21 @@ def test_a_table_is_downloaded_as_it_is_shown_with_its_figures_as_numbers(seen: 
     seen.page.locator("#table-many input").fill("odd")
     text = saved(seen, "#table-many [data-csv]").decode()
     header, first, *rest = text.splitlines()
-    assert header == "name,rate,rate (number),what"
-    assert first == 'row 7,250 kbit/s,250000,"1, ""odd"""'
+    assert header == "name,rate,rate (number),what,interval,interval (low),interval (high)"
+    assert first == 'row 7,250 kbit/s,250000,"1, ""odd""",248000 to 256000 bit/s,248000,256000'
     assert len(rest) == 29
+
+
+def test_an_interval_is_sorted_by_its_width_and_downloaded_as_its_ends(seen: Seen) -> None:
+    seen.page.locator("#table-many thead button").nth(3).click()
+    rows = list(csv.DictReader(saved(seen, "#table-many [data-csv]").decode().splitlines()))
+    *with_interval, without = rows
+    ends = [(float(row["interval (low)"]), float(row["interval (high)"])) for row in with_interval]
+    widths = [high - low for low, high in ends]
+    assert widths == sorted(widths)
+    assert len(set(widths)) == len(widths) == 60
+    assert without["name"] == "row without"
+    assert (without["interval (low)"], without["interval (high)"]) == ("", "")
 
 
 @pytest.mark.parametrize(("number", "name"), [(1, "old"), (2, "new")])

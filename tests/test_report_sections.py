@@ -60,6 +60,8 @@ def test_the_table_has_the_medians_their_intervals_and_ratios_to_the_first(tmp_p
         assert row["parity"].value == cell.median
         assert cell.low is not None
         assert format_value(cell.low, "bit/s").split()[0] in row["parity: 95 % interval"].text
+        assert row["parity: 95 % interval"].value is None, "its width is no figure"
+        assert row["parity: 95 % interval"].ends == (cell.low, cell.high)
         assert row["parity: ratio"].text == format_times(cell.median / first.median)
     assert row_of(goodput, "vxlan")["native: ratio"].text == "0.50x"
 
@@ -314,6 +316,7 @@ def test_verdicts_are_those_of_compare_with_their_tones(tmp_path: Path) -> None:
         fields = {c.title: f for c, f in zip(table.columns, line, strict=True)}
         assert fields["verdict"].text == row.verdict
         assert fields["new / old"].value == row.ratio
+        assert fields["95 % interval"].ends == (row.low, row.high)
         assert fields["verdict"].tone == {"slower": "bad", "faster": "good"}[row.verdict]
     assert "4 faster, 4 slower, 0 cannot tell" in pictures_of(section)[0].text
 

@@ -56,6 +56,7 @@ def test_goodput_is_the_rate_times_the_bits_of_the_payload(tmp_path: Path) -> No
         assert row[f"{size} B: packet rate"].value == pytest.approx(1.035e6)
         assert row[f"{size} B: goodput"].value == pytest.approx(1.035e6 * size * 8)
     assert row["64 B: 95 % interval"].text == "1.01 to 1.06 Mpps"
+    assert row["64 B: 95 % interval"].ends == pytest.approx((1.01e6, 1.06e6))
 
 
 def test_sizes_have_one_picture_of_goodput_and_packet_rate(tmp_path: Path) -> None:

@@ -6,19 +6,21 @@ from pathlib import Path
 import msgspec
 import pytest
 from made_up import World, flannel_and_vxlan, results_of
-from reporting import sources
+from reporting import ROOT, sources
 from sets import a_run, noisy, write_set
 
 from bench.report import theme
 from bench.report.model import Picture, Section, Table, Words
 from bench.report.sections import why
-from bench.results import ResultSet
+from bench.results import ResultSet, load
 from bench.why.answer import answer
 from bench.why.causes import CAUSES
 from bench.why.model import Answer, Estimate
 from bench.why.picture import NAMES, draw
 from bench.why.sentences import sentences
 from bench.why.stored import ANSWER, answer_of
+
+SERIAL = ("serial", "native", "vxlan")
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,20 @@ def test_it_begins_with_the_sentences_of_the_command(stored: ResultSet, found: A
     first = made(stored).blocks[0]
     assert isinstance(first, Words)
     assert first.texts == tuple(sentences(found))
+
+
+def test_times_and_shares_have_the_ends_of_their_intervals_as_numbers() -> None:
+    kept = load(ROOT / "results/reference-why")
+    [gap] = [g for g in answer_of(kept).gaps if (g.measure, g.arm, g.fast) == SERIAL]
+    table = tables(made(kept))["why-serial-vxlan-flannel-udp"]
+    [row] = [row for row in table.rows if row[0].text == "not explained"]
+    at = [column.title for column in table.columns].index("native")
+    assert (row[at].value, row[at].ends) == (gap.residual.value, ends(gap.residual))
+    assert row[at + 1].ends == ends(gap.residual_share)
+
+
+def ends(estimate: Estimate) -> tuple[float | None, float | None]:
+    return estimate.low, estimate.high
 
 
 def test_a_table_leads_from_one_time_to_the_other(stored: ResultSet, found: Answer) -> None:

@@ -127,13 +127,17 @@ def interval_field(entry: Entry | None, title: str) -> Field:
     """The interval, sorted by its width; `title` is that of its column."""
     if entry is None or entry.summary is None:
         return Field("")
-    summary = entry.summary
+    odd = title not in (EXACT, RANGE) and entry.summary.low is None
+    return ends_field(entry.summary, " (range)" if odd else "")
+
+
+def ends_field(summary: CellSummary, remark: str = "") -> Field:
+    """Both ends of what was measured, sorted by how far they are apart."""
     if summary.blocks == 1:
-        return Field("one block", 0.0, "dim")
+        return Field("one block", tone="dim", sort=0.0)
     low, high = summary.ends
-    odd = title not in (EXACT, RANGE) and summary.low is None
-    text = format_range(low, high, summary.unit)
-    return Field(f"{text} (range)" if odd else text, high - low)
+    text = f"{format_range(low, high, summary.unit)}{remark}"
+    return Field(text, ends=(low, high), sort=high - low)
 
 
 def ratio_field(entry: Entry | None) -> Field:

@@ -47,11 +47,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a table: what is read, and what it is sorted by (None: the text)."""
+    """One field of a table: what is read, and the same as numbers, in SI units, for programs.
+
+    value: the figure. ends: those of its interval, low and high. sort: what the field is sorted by
+    where that is not its value; without either it is sorted by the text.
+    """
 
     text: str
     value: float | None = None
     tone: Tone = ""
+    ends: tuple[float, float] | None = None
+    sort: float | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@
     if (!orders.has(table)) orders.set(table, [...table.tBodies[0].rows]);
     return orders.get(table);
   };
-  const numberIn = (cell) => ("v" in cell.dataset ? Number(cell.dataset.v) : NaN);
+  const numberIn = (cell) => Number(cell.dataset.sort ?? cell.dataset.v ?? NaN);
   const NEXT = { none: "ascending", ascending: "descending", descending: "none" };
 
   // What has no number stands last, whichever way numbers are sorted.
@@ -45,7 +45,7 @@
     let rows = [...rowsOf(table)];
     if (order !== "none") {
       const column = heading.cellIndex;
-      const numbers = rows.some((row) => "v" in row.cells[column].dataset);
+      const numbers = rows.some((row) => !Number.isNaN(numberIn(row.cells[column])));
       rows.sort(compare(column, numbers, order === "ascending" ? 1 : -1));
     }
     table.tBodies[0].append(...rows);
@@ -80,21 +80,21 @@
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
   // What is shown, in the order shown. A column whose figures have units has them as plain numbers
-  // beside it, too, in SI units.
+  // beside it, too, in SI units; one of intervals has both ends.
+  const NUMBERS = { v: "number", low: "low", high: "high" };
   const csv = (table) => {
     const headings = [...table.tHead.rows[0].cells];
     const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
-    const plain = headings.map((_, i) => rows.some((row) => {
+    const beside = headings.map((_, i) => Object.keys(NUMBERS).filter((key) => rows.some((row) => {
       const cell = row.cells[i];
-      return "v" in cell.dataset && cell.dataset.v !== cell.textContent;
-    }));
-    const line = (cells, text, number) => cells
-      .flatMap((cell, i) => (plain[i] ? [text(cell), number(cell)] : [text(cell)]))
+      return key in cell.dataset && cell.dataset[key] !== cell.textContent;
+    })));
+    const line = (cells, number) => cells
+      .flatMap((cell, i) => [cell.textContent.trim(), ...beside[i].map((key) => number(cell, key))])
       .map(quoted).join(",");
-    const text = (cell) => cell.textContent.trim();
     return [
-      line(headings, text, (cell) => `${text(cell)} (number)`),
-      ...rows.map((row) => line([...row.cells], text, (cell) => cell.dataset.v ?? "")),
+      line(headings, (cell, key) => `${cell.textContent.trim()} (${NUMBERS[key]})`),
+      ...rows.map((row) => line([...row.cells], (cell, key) => cell.dataset[key] ?? "")),
     ].map((each) => `${each}\n`).join("");
   };
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from bench.metrics import PACKET_RATES
 from bench.report import curves
 from bench.report.axes import show_at, show_values, span_of
-from bench.report.cells import interval_notes, interval_title
+from bench.report.cells import ends_field, interval_notes, interval_title
 from bench.report.curves import Line, Panel
 from bench.report.model import Column, Field, Picture, Section, Table
 from bench.report.naming import slug
 from bench.report.sources import Sources
 from bench.results import CellSummary, ResultSet, summarise
-from bench.units import format_range, format_value
+from bench.units import format_value
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -152,16 +152,9 @@ def _payload_fields(path: _Path, sizes: Sequence[float]) -> tuple[Field, ...]:
         fields += [
             Field(format_value(bits, "bit/s"), bits),
             Field(format_value(summary.median, summary.unit), summary.median),
-            _interval(summary),
+            ends_field(summary),
         ]
     return tuple(fields)
-
-
-def _interval(summary: CellSummary) -> Field:
-    if summary.blocks == 1:
-        return Field("one block", 0.0, "dim")
-    low, high = summary.ends
-    return Field(format_range(low, high, summary.unit), high - low)
 
 
 # ---- goodput by a parameter ---------------------------------------------------------------------
@@ -243,7 +236,7 @@ def _parameter_table(name: str, title: str, parameter: str, paths: Sequence[_Pat
             Field(path.label),
             Field(f"{at:g}", at),
             Field(format_value(summary.median, summary.unit), summary.median),
-            _interval(summary),
+            ends_field(summary),
         )
         for path in paths
         for at, summary in path.at.items()

@@ -139,13 +139,20 @@ def _timed(name: str, title: str, found: Sequence[Verdict]) -> Table:
             Field(format_value(row.old, row.unit), row.old),
             Field(format_value(row.new, row.unit), row.new),
             Field(format_ratio(row.ratio), row.ratio),
-            Field(format_interval(row.low, row.high), row.low),
+            _interval(row),
             Field(format_visible(row.visible), row.visible),
             Field(row.verdict, tone=_TONES[row.verdict]),
         )
         for row in found
     ]
     return Table(name, title, columns, tuple(lines))
+
+
+def _interval(row: Verdict) -> Field:
+    text = format_interval(row.low, row.high)
+    if row.low is None or row.high is None:
+        return Field(text)
+    return Field(text, ends=(row.low, row.high), sort=row.low)
 
 
 def _counted(name: str, title: str, found: Sequence[CountRow]) -> Table:

@@ -155,7 +155,7 @@ def _figures(found: Sequence[tuple[Estimate, Estimate] | None]) -> Iterator[Fiel
             yield from _dashes(2)
         else:
             yield _time(pair[0])
-            yield Field(written.share(pair[1]), pair[1].value)
+            yield _estimate(written.share(pair[1]), pair[1])
 
 
 # ---- techniques ---------------------------------------------------------------------------------
@@ -214,7 +214,14 @@ def _of_gap(saved: float, found: Ablation) -> Field:
 
 
 def _time(estimate: Estimate) -> Field:
-    return Field(written.time_and_interval(estimate), estimate.value)
+    return _estimate(written.time_and_interval(estimate), estimate)
+
+
+def _estimate(text: str, estimate: Estimate) -> Field:
+    """A figure with its interval, where it has one."""
+    if estimate.low is None or estimate.high is None:
+        return Field(text, estimate.value)
+    return Field(text, estimate.value, ends=(estimate.low, estimate.high))
 
 
 def _dash() -> Field:
