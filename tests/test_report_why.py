@@ -11,13 +11,13 @@ from sets import a_run, noisy, write_set
 
 from bench.report import theme
 from bench.report.model import Picture, Section, Table, Words
-from bench.report.sections import why
+from bench.report.sections import headline, why
 from bench.results import ResultSet, load
 from bench.why.answer import answer
 from bench.why.causes import CAUSES
 from bench.why.model import Answer, Estimate
 from bench.why.picture import NAMES, draw
-from bench.why.sentences import sentences
+from bench.why.sentences import in_short, sentences
 from bench.why.stored import ANSWER, answer_of
 
 SERIAL = ("serial", "native", "vxlan")
@@ -136,6 +136,26 @@ def test_where_too_little_was_measured_the_reason_is_said(
 
 
 # ---- what it says -------------------------------------------------------------------------------
+
+
+def test_the_page_begins_with_the_largest_causes_and_the_residual() -> None:
+    kept = load(ROOT / "results/reference-why")
+    first = headline.make(sources([kept]))
+    [block] = first.blocks
+    assert isinstance(block, Words)
+    assert list(zip(block.about, block.texts, strict=True)) == in_short(answer_of(kept))
+    [gap] = [g for g in answer_of(kept).gaps if (g.measure, g.arm, g.fast) == SERIAL]
+    [serial] = [t for a, t in zip(block.about, block.texts, strict=True) if "One packet" in a]
+    assert f"not explained: {gap.residual_share.value:.1%}" in serial
+    assert first.lead.endswith("In brackets: the 95 % interval.")
+
+
+def test_the_page_begins_with_why_there_is_no_answer(results: ResultSet, tmp_path: Path) -> None:
+    (tmp_path / ANSWER).write_bytes(b"{")
+    [block] = headline.make(sources([dataclasses.replace(results, path=tmp_path)])).blocks
+    assert isinstance(block, Words)
+    assert block.texts[0].startswith(f"no answer: {tmp_path.name}/{ANSWER}: is damaged")
+    assert str(tmp_path.parent) not in block.texts[0]
 
 
 def test_it_begins_with_the_sentences_of_the_command(stored: ResultSet, found: Answer) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.cli.why_table import render_answer
 from bench.why.causes import CAUSES
 from bench.why.model import Ablation, Answer, Bridge, Effect, Estimate, Gap, Interaction, Price
-from bench.why.sentences import sentences
+from bench.why.sentences import in_short, sentences
 
 STRADDLES = Estimate(0.3, -0.1, 0.7)
 ALONE = Estimate(0.3)
@@ -103,6 +103,42 @@ def test_of_a_gap_whose_sign_is_not_known_or_wrong_only_that_is_said(gap: Estima
     assert text == (
         "One packet at a time: it is not certain that flannel-udp is slower than vxlan."
     )
+
+
+# ---- in short -----------------------------------------------------------------------------------
+
+
+def test_in_short_has_the_three_largest_causes_and_the_residual() -> None:
+    shares = {"calls": 0.5, "wakeups": 0.2, "switches": 0.1, "polling": 0.07}
+    gap = a_gap(*(a_share(cause, about(share)) for cause, share in shares.items()))
+    assert in_short(an_answer(gap)) == [
+        (
+            "One packet at a time, native",
+            "of the 10.0 µs [9.00 µs, 11.0 µs] that flannel-udp takes longer than vxlan, 50.0% "
+            "[45.0%, 55.0%] are system calls, 20.0% [18.0%, 22.0%] are going to sleep and being "
+            "woken up and 10.0% [9.0%, 11.0%] are context switches; "
+            "not explained: 10.0% [9.0%, 11.0%].",
+        )
+    ]
+
+
+def test_in_short_says_where_no_cause_is_certain_and_where_the_gap_itself_is_not() -> None:
+    [(_, text)] = in_short(an_answer(a_gap(a_share("calls", STRADDLES))))
+    assert "no cause is 5% or more for certain; not explained: 10.0%" in text
+    [(_, text)] = in_short(an_answer(a_gap(gap=Estimate(1 * US))))
+    assert text == "it is not certain that flannel-udp is slower than vxlan."
+
+
+def test_in_short_is_of_the_two_paths_alone_and_begins_with_the_offload() -> None:
+    beside = msgspec.structs.replace(a_gap(), fast="host-gw")
+    found = in_short(an_answer(beside, a_gap(), bridges=[a_bridge(about(24), about(10))]))
+    assert [what for what, _ in found] == ["Segmentation offload", "One packet at a time, native"]
+    assert "over vxlan" in found[0][1]
+
+
+def test_in_short_concludes_nothing_from_counts_that_disagree() -> None:
+    found = an_answer(a_gap(), unsound=["vxlan: 1 is not 2"])
+    assert in_short(found) == [("Why", "nothing is concluded: vxlan: 1 is not 2.")]
 
 
 # ---- causes -------------------------------------------------------------------------------------

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.report.naming import set_names
 from bench.results import ResultSet
+from bench.why.experiment import PROFILE
+from bench.why.stored import answer_of
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
+    from bench.why.model import Answer
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Sources:
         """Whether anything is compared at all."""
         return any(not isinstance(found, UsageError) for found in self.comparisons)
 
+    @cached_property
+    def answers(self) -> tuple[Answer | UsageError | None, ...]:
+        """Of each set of `vnetbench why` its answer, or why it has none; None for other sets."""
+        return tuple(map(_answered, self.sets))
+
     def _compared(self) -> Iterator[Comparison | UsageError]:
         if not self.several:
             return
@@ -57,3 +65,12 @@ class Sources:
                 yield compare(first, other)
             except UsageError as error:
                 yield error
+
+
+def _answered(results: ResultSet) -> Answer | UsageError | None:
+    if results.run.asked.profile != PROFILE:
+        return None
+    try:
+        return answer_of(results)
+    except UsageError as error:
+        return error

@@ -25,6 +25,8 @@ from bench.why.design import MEASURES
 from bench.why.model import Ablation, Answer, Bridge, Estimate, Gap, Share
 
 _NAMED = 0.05
+_IN_SHORT = 3
+"""Causes that are named where there is room for one sentence."""
 _ANY_COPY = 0.05
 """Copies of a byte below which two paths have the same: what else arrives is counted as well."""
 _WORTH_SAYING = 0.1
@@ -35,14 +37,56 @@ def sentences(answer: Answer) -> list[str]:
     """What the figures say, most important first."""
     if answer.unsound:
         return [f"Nothing is concluded: {text}." for text in answer.unsound]
-    arms = {gap.arm for gap in answer.gaps}
-    arm = str(Arm.PARITY if arms == {Arm.PARITY} else Arm.NATIVE)
+    arm = _arm(answer)
     return [
         *(["Without segmentation offload on any device:"] if arm == Arm.PARITY else []),
         *(text for bridge in answer.bridges for text in _of_bridge(bridge)),
         *(text for gap in answer.gaps if gap.arm == arm for text in _of_gap(gap, answer)),
         *(text for found in answer.ablations if found.arm == arm for text in _of(found)),
     ]
+
+
+def in_short(answer: Answer) -> list[tuple[str, str]]:
+    """The same of the two paths alone, in a sentence or two on each thing: what on, and those.
+
+    Of each measure the largest causes and the residual.
+    """
+    if answer.unsound:
+        return [("Why", f"nothing is concluded: {text}.") for text in answer.unsound]
+    arm, fast = _arm(answer), answer.fast
+    bridges = [bridge for bridge in answer.bridges if bridge.fast == fast]
+    gaps = [gap for gap in answer.gaps if (gap.arm, gap.fast) == (arm, fast)]
+    return [
+        *(("Segmentation offload", text) for bridge in bridges for text in _of_bridge(bridge)),
+        *((f"{_what(gap.measure)}, {gap.arm}", _causes_in_short(gap)) for gap in gaps),
+    ]
+
+
+def _arm(answer: Answer) -> str:
+    """The arm that is talked about."""
+    arms = {gap.arm for gap in answer.gaps}
+    return str(Arm.PARITY if arms == {Arm.PARITY} else Arm.NATIVE)
+
+
+def _causes_in_short(gap: Gap) -> str:
+    if not _is_slower(gap):
+        return f"it is not certain that {gap.slow} is slower than {gap.fast}."
+    parts = _shares_told(gap)[:_IN_SHORT]
+    causes = _and(parts) if parts else f"no cause is {_NAMED:.0%} or more for certain"
+    return (
+        f"of the {_seconds(gap.gap)} that {gap.slow} takes longer than {gap.fast}, {causes}; "
+        f"not explained: {_percent(gap.residual_share)}."
+    )
+
+
+def _is_slower(gap: Gap) -> bool:
+    return gap.gap.certain and gap.gap.value > 0
+
+
+def _shares_told(gap: Gap) -> list[str]:
+    """The causes that are named, the largest first: of some size, and for certain."""
+    named = [s for s in gap.shares if abs(s.share.value) >= _NAMED and s.share.certain]
+    return [f"{_percent(s.share)} are {CAUSES[s.cause].noun}" for s in named]
 
 
 def _of_bridge(bridge: Bridge) -> Iterator[str]:
@@ -85,16 +129,15 @@ def _inverse(ratio: Estimate) -> Estimate:
 def _of_gap(gap: Gap, answer: Answer) -> Iterator[str]:
     """What the causes make of a gap; of those to paths beside the two only the frame."""
     what = _what(gap.measure)
-    if not gap.gap.certain or gap.gap.value <= 0:
+    if not _is_slower(gap):
         yield f"{what}: it is not certain that {gap.slow} is slower than {gap.fast}."
         return
     yield (
         f"{what}: {PAYLOAD} bytes take {_seconds(gap.slow_time)} over {gap.slow} and "
         f"{_seconds(gap.fast_time)} over {gap.fast}."
     )
-    named = [s for s in gap.shares if abs(s.share.value) >= _NAMED and s.share.certain]
-    if named and gap.fast == answer.fast:
-        parts = [f"{_percent(s.share)} are {CAUSES[s.cause].noun}" for s in named]
+    parts = _shares_told(gap)
+    if parts and gap.fast == answer.fast:
         yield f"Of these {_seconds(gap.gap)} more, {_and(parts)}."
     copies = next((share for share in gap.shares if share.cause == "copies"), None)
     if copies is not None and copies.slow - copies.fast >= _ANY_COPY * PAYLOAD:

@@ -9,25 +9,27 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.report.ends import ends
 from bench.report.model import Block, Section, Words
-from bench.report.naming import path_name
+from bench.report.naming import reason
 from bench.report.sources import Sources
 from bench.results import ResultSet, summarise
 from bench.units import counted
 from bench.why.experiment import PROFILE
+from bench.why.sentences import in_short
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
+    from bench.why.model import Answer
 
 
 def make(sources: Sources) -> Section:
     """The first section; there always is one."""
     blocks: list[Block] = []
-    for name, results in zip(sources.names, sources.sets, strict=True):
+    for name, results, answer in zip(sources.names, sources.sets, sources.answers, strict=True):
         title = name if sources.several else ""
         if notices := tuple(_notices(results)):
             blocks.append(Words(notices, title, tone="bad"))
             title = ""
-        if said := list(_measured(results)):
+        if said := list(_measured(results, name, answer)):
             about, texts = zip(*said, strict=True)
             blocks.append(Words(texts, title, about=about))
     if sources.several:
@@ -65,7 +67,13 @@ def _several(sources: Sources) -> str:
 
 
 def _spread(*sets: ResultSet) -> str:
-    """What stands in parentheses behind a figure."""
+    """What stands behind a figure: of `vnetbench why` in brackets, else in parentheses."""
+    plain = [results for results in sets if results.run.asked.profile != PROFILE]
+    said = ["In brackets: the 95 % interval."] if len(plain) < len(sets) else []
+    return " ".join([*([_in_parentheses(plain)] if plain else []), *said])
+
+
+def _in_parentheses(sets: Sequence[ResultSet]) -> str:
     exact = {s.low is not None for results in sets for s in summarise(results)}
     words = {
         frozenset({True}): "the 95 % interval of the median",
@@ -91,14 +99,16 @@ def _notices(results: ResultSet) -> Iterator[str]:
 # ---- what was measured --------------------------------------------------------------------------
 
 
-def _measured(results: ResultSet) -> Iterator[tuple[str, str]]:
+def _measured(
+    results: ResultSet, name: str, answer: Answer | UsageError | None
+) -> Iterator[tuple[str, str]]:
     """What is said of the figures of a set: what each is about, and a sentence."""
-    run = results.run
-    if run.asked.profile == PROFILE and len(run.asked.scenarios) > 1:
-        slow, fast, *_ = map(path_name, run.asked.scenarios)
-        yield "Why", f"this set tells what makes {slow} slower than {fast}, cause by cause."
-        return
-    yield from ends(results)
+    if answer is None:
+        yield from ends(results)
+    elif isinstance(answer, UsageError):
+        yield "Why", f"no answer: {reason(answer, results, name)}."
+    else:
+        yield from in_short(answer)
 
 
 # ---- several sets -------------------------------------------------------------------------------

@@ -13,11 +13,9 @@ from bench.report.sources import Sources
 from bench.units import capitalised, format_value
 from bench.why import written
 from bench.why.design import MEASURES
-from bench.why.experiment import PROFILE
 from bench.why.model import Ablation, Answer, Effect, Estimate, Gap, Share
 from bench.why.picture import techniques, waterfalls
 from bench.why.sentences import sentences
-from bench.why.stored import answer_of
 
 _LEAD = (
     f"Where the time of a packet of {PAYLOAD} bytes goes. Every cause is counted on both paths and "
@@ -29,17 +27,15 @@ _LEAD = (
 
 def make(sources: Sources) -> Section | None:
     """The answers of all sets that are of `vnetbench why`."""
-    named = zip(sources.names, sources.sets, strict=True)
-    asked = [(name, results) for name, results in named if results.run.asked.profile == PROFILE]
+    named = zip(sources.names, sources.sets, sources.answers, strict=True)
+    asked = [(name, results, found) for name, results, found in named if found is not None]
     if not asked:
         return None
     blocks: list[Block] = []
     notes: list[str] = []
-    for number, (name, results) in enumerate(asked, start=1):
-        try:
-            answer = answer_of(results)
-        except UsageError as error:
-            notes.append(f"{name}: no answer: {reason(error, results, name)}")
+    for number, (name, results, answer) in enumerate(asked, start=1):
+        if isinstance(answer, UsageError):
+            notes.append(f"{name}: no answer: {reason(answer, results, name)}")
             continue
         several = name if len(asked) > 1 else ""
         blocks += (_told_apart(block, number, several) for block in _blocks(answer))
