@@ -107,7 +107,6 @@ int main(int count, char **arguments)
 	test_pump();
 	test_pump_switches();
 	test_pump_trouble();
-	test_pump_switches();
 	test_pump_calls();
 	test_pump_offload();
 	test_traffic();

@@ -47,7 +47,6 @@ void test_forward(void);
 void test_pump(void);
 void test_pump_switches(void);
 void test_pump_trouble(void);
-void test_pump_switches(void);
 void test_pump_calls(void);
 void test_pump_offload(void);
 void test_traffic(void);
