@@ -12,7 +12,7 @@
 #include "rig.h"
 #include "vnetbench.h"
 
-enum { ID = 77, WAIT_NOT = MSG_DONTWAIT, ROOM = 65536 };
+enum { ID = 77, WAIT_NOT = MSG_DONTWAIT, ROOM = 65536, TRIES = 50 };
 
 static const struct vnb_stream FEW = {
 	.seed = 1, .id = ID, .size = 64, .batch = 4, .burst = 256, .count = 10,
@@ -183,32 +183,64 @@ static void refuses_what_cannot_be(void)
 	refuses(stream, "and one that is no number");
 }
 
-static void keeps_its_pace(void)
+/* Send, and return how long it took. */
+static double seconds_of(const struct vnb_stream *stream, struct vnb_sent *sent)
 {
-	struct vnb_stream stream = FEW;
 	struct pair pair = connected();
-	struct vnb_sent sent = {0};
 	double begin = test_now(), elapsed;
 
-	stream.count = 0, stream.rate = 20000, stream.seconds = 0.1;
-	CLAIM(vnb_send(pair.from, &stream, &sent, pair.stop_fd) == 0, "a stream ends in time");
+	memset(sent, 0, sizeof(*sent));
+	CLAIM(vnb_send(pair.from, stream, sent, pair.stop_fd) == 0, "a stream ends by itself");
 	elapsed = test_now() - begin;
-	CLAIM(elapsed >= 0.1 && elapsed < 0.2, "when its time is up");
-	/* Who is not let run in the last stretch ends without having looked at it. */
-	CLAIM(sent.packets + sent.forgone >= 1000 &&
-		      (double)(sent.packets + sent.forgone) <= 20000 * elapsed + 1,
-	      "and every datagram of the schedule was sent or forgone, and none before its time");
-	memset(&sent, 0, sizeof(sent));
-	stream.rate = 1000;
-	vnb_send(pair.from, &stream, &sent, pair.stop_fd);
-	CLAIM(sent.packets >= 90 && sent.packets <= 101, "a low rate is met");
-	CLAIM(sent.calls > sent.packets / 2, "by datagrams that go one by one");
-	memset(&sent, 0, sizeof(sent));
-	stream.rate = 1e9, stream.burst = 8, stream.batch = 8, stream.seconds = 0.01;
-	vnb_send(pair.from, &stream, &sent, pair.stop_fd);
-	CLAIM(sent.forgone > sent.packets, "what nobody could send is forgone and counted");
-	CLAIM(sent.packets <= sent.calls * 8, "and no batch is larger than the burst");
 	disconnect(&pair);
+	return elapsed;
+}
+
+/* Who is not let run in the last stretch ends without having looked at it: the best of some. */
+static void ends_when_its_time_is_up(void)
+{
+	struct vnb_stream stream = FEW;
+	struct vnb_sent sent;
+	bool in_time = false;
+
+	stream.count = 0, stream.rate = 20000, stream.seconds = 0.1;
+	for (int i = 0; i < TRIES && !in_time; i++) {
+		double elapsed = seconds_of(&stream, &sent);
+
+		CLAIM(elapsed >= 0.1, "a stream does not end before its time is up");
+		CLAIM((double)(sent.packets + sent.forgone) <= 20000 * elapsed + 1,
+		      "and no datagram of the schedule is sent or forgone before its time");
+		in_time = elapsed < 0.2 && sent.packets + sent.forgone >= 1900;
+	}
+	CLAIM(in_time, "but then, with every datagram of the schedule sent or forgone");
+}
+
+static void meets_a_low_rate(void)
+{
+	struct vnb_stream stream = FEW;
+	struct vnb_sent sent;
+	bool singly = false;
+
+	stream.count = 100, stream.rate = 1000;
+	for (int i = 0; i < TRIES && !singly; i++) {
+		double elapsed = seconds_of(&stream, &sent);
+
+		CLAIM(sent.packets == 100 && sent.forgone == 0, "at a low rate nothing is forgone");
+		CLAIM(elapsed >= 0.099, "the last datagram is not sent before its time");
+		singly = elapsed < 0.11 && sent.calls > sent.packets / 2;
+	}
+	CLAIM(singly, "but at it, as datagrams go one by one");
+}
+
+static void forgoes_what_nobody_could_send(void)
+{
+	struct vnb_stream stream = FEW;
+	struct vnb_sent sent;
+
+	stream.count = 800, stream.rate = 1e9, stream.burst = 8, stream.batch = 8;
+	seconds_of(&stream, &sent);
+	CLAIM(sent.forgone > sent.packets, "what nobody could send is forgone and counted");
+	CLAIM(sent.packets == 800 && sent.calls >= 100, "and no batch is larger than the burst");
 }
 
 struct run {
@@ -293,21 +325,25 @@ static void speaks_ipv6(void)
 /* Send for 50 ms where the witness is said to take `pace_ns` on a core of its own. */
 static struct vnb_pace witnessed(int64_t pace_ns)
 {
-	struct pair pair = connected();
 	struct vnb_stream stream = FEW;
-	struct vnb_sent sent = {0};
+	struct vnb_sent sent;
+	double elapsed;
 
 	stream.rate = 10000, stream.seconds = 0.05, stream.count = 0, stream.pace_ns = pace_ns;
-	NEED(vnb_send(pair.from, &stream, &sent, pair.stop_fd) == 0);
-	disconnect(&pair);
+	elapsed = seconds_of(&stream, &sent);
+	CLAIM((double)sent.pace.samples <= elapsed * 1000 + 1, "the core is looked at each millisecond");
 	return sent.pace;
 }
 
 static void tells_a_shared_core(void)
 {
-	struct vnb_pace unknown = witnessed(0), slower = witnessed(1), faster = witnessed(INT32_MAX);
+	struct vnb_pace slower = witnessed(1), faster = witnessed(INT32_MAX), unknown;
+	int tries = 0;
 
-	CLAIM(unknown.samples > 5 && unknown.samples <= 51, "the core is looked at each millisecond");
+	do /* who is not let run does not look */
+		unknown = witnessed(0);
+	while (unknown.samples <= 5 && ++tries < TRIES);
+	CLAIM(unknown.samples > 5, "and no less often, where there is a core");
 	CLAIM(unknown.least_ns > 10, "which takes some time");
 	CLAIM(unknown.slow == 0, "nothing is slow where nobody knows what is usual");
 	CLAIM(slower.slow == slower.samples, "all is, where the usual is less");
@@ -335,7 +371,9 @@ void test_generator(void)
 	payload_is_as_promised();
 	sends_what_was_asked_for();
 	refuses_what_cannot_be();
-	keeps_its_pace();
+	ends_when_its_time_is_up();
+	meets_a_low_rate();
+	forgoes_what_nobody_could_send();
 	stops_when_told(0, "a flood stops when told to");
 	stops_when_told(100, "so does a trickle");
 	takes_turns();
