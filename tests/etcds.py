@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -119,37 +119,39 @@ class Steady:
     def __init__(self, world: World) -> None:
         self._sender = world.socket("ctr-a", "10.244.1.2")
         self._sink = world.socket("ctr-b", "10.244.2.2", 9)
-        self._sink.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)  # SO_RCVBUFFORCE
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._send)
+        self._sink.settimeout(_STEP)
+        self._last, self._over = threading.Event(), threading.Event()
+        self._sending = threading.Thread(target=self._send)
+        self._receiving = threading.Thread(target=self._receive)
+        self._received = set[int]()
         self.sent, self.lost = 0, set[int]()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._receiving.start()
+        self._sending.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-        self.lost = set(range(self.sent)) - self._received()
+        self._last.set()
+        self._sending.join()
+        comes_true(lambda: len(self._received) == self.sent, 5)
+        self._over.set()
+        self._receiving.join()
+        self.lost = set(range(self.sent)) - self._received
         self._sender.close()
         self._sink.close()
 
     def _send(self) -> None:
-        while not self._end.is_set():
+        while not self._last.is_set():
             self._sender.sendto(struct.pack("!I", self.sent), ("10.244.2.2", 9))
             self.sent += 1
             time.sleep(_PACE)
 
-    def _received(self) -> set[int]:
-        found: set[int] = set()
-        self._sink.settimeout(1)
-        while len(found) < self.sent:
-            try:
-                found.add(struct.unpack("!I", self._sink.recv(4))[0])
-            except TimeoutError:
-                break
-        return found
+    def _receive(self) -> None:
+        """All the while: the sink's buffer holds no more than some seconds of it."""
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                self._received.add(struct.unpack("!I", self._sink.recv(4))[0])
 
 
 def etcd_processes(topology: Topology) -> list[int]:

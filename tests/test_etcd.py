@@ -187,6 +187,7 @@ def test_the_routes_stay_when_etcd_is_killed_and_when_it_comes_back(
         assert net.arrives("host-b", ELSEWHERE, PORT)
         net.etcd.put(KEY, LEASE)
         assert net.arrives()
+    assert net.says(4)
     assert len(net.said()) == 4, "a line each time that it is gone, or is empty"
 
 
