@@ -83,10 +83,13 @@ def test_a_bare_make_names_the_two_commands() -> None:
 
 def test_a_second_set_up_says_nothing_and_takes_less_than_two_seconds(ready: Path) -> None:
     run("make", "setup-test", cwd=ready)  # a source may have been edited since
-    start = time.monotonic()
-    second = run("make", "setup-test", cwd=ready)
-    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-    assert time.monotonic() - start < 2
+    took = []
+    for _ in range(3):  # the machine may be busy with something else
+        start = time.monotonic()
+        second = run("make", "setup-test", cwd=ready)
+        took.append(time.monotonic() - start)
+        assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+    assert min(took) < 2
 
 
 def test_no_python_at_all_is_said_in_one_line(copy: Path, tmp_path: Path) -> None:
