@@ -1,7 +1,6 @@
 """`vnetbench pump` with its switches, with routes that change, and over IPv6."""
 
 import os
-import re
 import select
 import signal
 import socket
@@ -32,6 +31,11 @@ def descriptors(pid: int, device: str) -> list[str]:
     """What the kernel says of each descriptor of the device that the process has."""
     entries = [entry.read_text() for entry in Path(f"/proc/{pid}/fdinfo").iterdir()]
     return [text for text in entries if f"iff:\t{device}\n" in text]
+
+
+def tasks(pid: int) -> list[str]:
+    """What the kernel says of each thread of the process."""
+    return [(task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
 
 
 def udp_ports(pid: int) -> list[str]:
@@ -71,9 +75,10 @@ def test_several_queues_are_as_many_descriptors_and_threads(
 ) -> None:
     options = (*USUAL, "--queues=3", f"--sockets={sockets}")
     with pumping(wire.ours, *options) as pump, stranger(wire):
-        assert len(descriptors(pump.pid, "flannel0")) == 3
+        # The device is held before its other queues are open and their threads run.
+        until(lambda: len(tasks(pump.pid)) >= 1 + 3, "there are the threads of the queues")
+        until(lambda: len(descriptors(pump.pid, "flannel0")) == 3, "each has its descriptor")
         assert udp_ports(pump.pid).count("010200C0:205D") == count
-        assert len(os.listdir(f"/proc/{pump.pid}/task")) >= 1 + 3
         for _ in range(4):
             inside_run(wire.ours, *ECHO, THEIRS, "2")
         pump.send_signal(signal.SIGTERM)
@@ -102,11 +107,7 @@ def test_a_queue_that_dies_takes_the_others_with_it(wire: Wire) -> None:
 def test_threads_run_on_the_cpus_they_are_given(wire: Wire) -> None:
     cpu = min(os.sched_getaffinity(0))
     with pumping(wire.ours, *USUAL, f"--cpu={cpu}") as pump:
-        tasks = Path(f"/proc/{pump.pid}/task").iterdir()
-        lists = [
-            re.findall(r"Cpus_allowed_list:\t(.*)", (t / "status").read_text())[0] for t in tasks
-        ]
-    assert str(cpu) in lists
+        until(lambda: f"Cpus_allowed_list:\t{cpu}\n" in "".join(tasks(pump.pid)), "one is there")
 
 
 def test_a_cpu_that_is_not_there_ends_it_with_a_clear_error(wire: Wire) -> None:
