@@ -1,5 +1,6 @@
 """The machine is the same before, while and after a scenario is up, however the program ends."""
 
+import gc
 import json
 import os
 import random
@@ -86,6 +87,7 @@ def children() -> set[int]:
 
 @pytest.mark.usefixtures("tuns")
 def test_scenarios_come_and_go_and_the_machine_notices_nothing() -> None:
+    gc.collect()  # lest what earlier tests left be closed between the two lists
     before, descriptors, mine = machine(), os.listdir("/proc/self/fd"), children()
     home = os.readlink("/proc/self/ns/net")
     for name in NAMES:
@@ -100,6 +102,7 @@ def test_scenarios_come_and_go_and_the_machine_notices_nothing() -> None:
 
 @pytest.mark.usefixtures("namespaces")
 def test_an_error_while_it_is_up_leaves_nothing_either() -> None:
+    gc.collect()  # lest what earlier tests left be closed between the two lists
     before, descriptors, mine = machine(), os.listdir("/proc/self/fd"), children()
     with pytest.raises(ZeroDivisionError):
         fail_inside("bridge")
