@@ -193,12 +193,12 @@ def test_a_set_from_before_there_were_records_is_read(tmp_path: Path) -> None:
 
 
 def test_a_canary_says_the_same_of_the_same_machine() -> None:
-    """Some two neighbours do: others use this machine as well."""
+    """Some two songs do: others use this machine as well."""
     songs = [canary.sing() for _ in range(4)]
     assert all(set(song) == set(CANARIES) for song in songs)
     for part in CANARIES:
         values = [song[part] for song in songs]
-        ratios = [max(a, b) / min(a, b) for a, b in itertools.pairwise(values)]
+        ratios = [max(a, b) / min(a, b) for a, b in itertools.combinations(values, 2)]
         assert min(ratios) < 1.3, (part, values)
 
 
