@@ -17,7 +17,7 @@ from bench.native import traffic
 from bench.native.traffic import Received, Sent, Sink, Stream, Tally
 from bench.probes.base import Path
 from bench.probes.flow import Connected, Direction, Flow, Order, flowing, forth, settle
-from bench.process import Send, spawn
+from bench.process import Child, Send, spawn
 
 # ---- when all that will arrive has arrived --------------------------------------------------
 
@@ -32,7 +32,7 @@ def tallies(sent: int, **received: int) -> tuple[Tally[Sent], Tally[Received]]:
 
 
 @contextmanager
-def receiving(tally: Tally[Received], every: float, unique: int) -> Iterator[None]:
+def receiving(tally: Tally[Received], every: float, unique: int) -> Iterator[Child]:
     """A receiver that counts a datagram after each pause; the first `unique` of them are new."""
 
     def task(_: Send) -> None:
@@ -41,8 +41,8 @@ def receiving(tally: Tally[Received], every: float, unique: int) -> Iterator[Non
             tally.pointer.packets += 1
             tally.pointer.unique += tally.pointer.unique < unique
 
-    with spawn("receiver", task):
-        yield
+    with spawn("receiver", task) as child:
+        yield child
 
 
 def seconds_of(*what: Tally[Sent] | Tally[Received], **how: object) -> float:
@@ -65,6 +65,36 @@ def test_what_comes_slowly_is_waited_for_to_the_last() -> None:
 
 def test_what_does_not_come_is_given_up_when_the_count_has_stood_still() -> None:
     assert 0.2 < seconds_of(*tallies(10, packets=9, unique=9), quiet=0.2, patience=5.0) < 2
+
+
+def test_a_time_in_which_nobody_could_run_is_no_silence() -> None:
+    """Both are stopped, as where a hypervisor gives their CPUs to others; the waiter runs first."""
+    sent, received = tallies(20)
+
+    def wait(send: Send) -> None:
+        waiting = False
+
+        def dropped(_: int) -> bool:
+            nonlocal waiting
+            if not waiting:
+                send({"waiting": True})
+            waiting = True
+            return False
+
+        settle(sent, received, quiet=1.0, dropped=dropped)
+        send({"unique": received.read().unique})
+
+    with receiving(received, 0.1, unique=20) as receiver, spawn("waiter", wait) as waiter:
+        assert waiter.receive(5) == {"waiting": True}
+        os.kill(receiver.pid, signal.SIGSTOP)
+        time.sleep(0.05)
+        os.kill(waiter.pid, signal.SIGSTOP)
+        time.sleep(1.5)
+        assert received.read().unique < 20
+        os.kill(waiter.pid, signal.SIGCONT)
+        time.sleep(0.05)
+        os.kill(receiver.pid, signal.SIGCONT)
+        assert waiter.receive(10) == {"unique": 20}
 
 
 def test_a_path_that_repeats_itself_for_ever_does_not_keep_us() -> None:
@@ -148,6 +178,7 @@ def test_a_receiver_that_dies_is_named_and_not_what_the_sender_made_of_it(
     with flowing(direction, give, take) as flow:
         flow.begin(id=1)
         os.kill(flow.receiver.child.pid, signal.SIGKILL)
+        flow.receiver.child.wait(5)
         with pytest.raises(CannotMeasure, match=r"^server: receiver: killed by signal 9$"):
             flow.send(0.1, id=1, count=100, turns=(), port=flow.port)
 
@@ -181,7 +212,11 @@ def test_nothing_is_left_of_a_flow_that_is_interrupted_or_broken(
         with flowing(direction, give, take, ahead=True) as flow:
             pids.extend(end.child.pid for end in (flow.sender, flow.receiver))
             flow.begin(id=1)
-            os.kill(os.getpid() if number == signal.SIGINT else flow.receiver.child.pid, number)
+            if number == signal.SIGINT:
+                os.kill(os.getpid(), number)
+            else:
+                os.kill(flow.receiver.child.pid, number)
+                flow.receiver.child.wait(5)
             flow.send(0.1, id=1, count=100, turns=(), port=flow.port)
 
     gc.collect()  # lest what earlier tests left be closed between the two lists

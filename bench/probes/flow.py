@@ -228,18 +228,23 @@ def settle(
     """Wait until all that was sent has arrived, or nothing is to be expected any more.
 
     That is so where the receiver's count has stood still for `quiet` seconds, or `patience` is
-    over, or `dropped` says of how many are missing that all of them are known to be lost.
+    over, or `dropped` says of how many are missing that all of them are known to be lost. A gap
+    between two glances adds at most five glances to the quiet: where we could not run, a forwarder
+    may not have run either.
     """
-    wanted, seen, begin = sent.read().packets, -1, time.monotonic()
-    news = looked = begin
+    wanted, seen, silent, begin = sent.read().packets, -1, 0.0, time.monotonic()
+    glanced = looked = begin
     while (missing := wanted - (there := received.read()).accounted) > 0:
         now = time.monotonic()
         if there.packets != seen:
-            seen, news = there.packets, now
-        elif now - max(news, looked) > _LOOK:
+            seen, silent, looked = there.packets, 0.0, now
+        else:
+            silent += min(now - glanced, 5 * _GLANCE)
+        if now - looked > _LOOK:
             if dropped(missing):
                 return
             looked = now
-        if now - news > quiet or now - begin > patience:
+        if silent > quiet or now - begin > patience:
             return
+        glanced = now
         time.sleep(_GLANCE)
