@@ -53,6 +53,24 @@ static int pong(const char *address, const char *port)
 	return vnb_pong(fd, eventfd(0, 0));
 }
 
+/* Warm the path up; `least` becomes the seconds of a round trip, roughly. Returns 0 or -errno. */
+static int calibrate(int fd, size_t size, double *least)
+{
+	double before, last = 0, seconds;
+	uint64_t rounds = 16;
+	int result;
+
+	for (*least = 0; (double)rounds * *least < CALIBRATION;) {
+		rounds *= 2;
+		if ((result = vnb_ping(fd, size, rounds, ROUND_TIMEOUT_MS, &seconds)) < 0)
+			return result;
+		before = last;
+		last = seconds / (double)rounds;
+		*least = before < last ? before : last; /* a stall shall not pass for round trips */
+	}
+	return 0;
+}
+
 /*
  * Measure round trips; `numbers` are the bytes of a datagram, the seconds that a value takes, and how
  * many values. Prints the round trips of each value, and then what each took per round trip, in
@@ -61,19 +79,16 @@ static int pong(const char *address, const char *port)
 static int ping(const char *address, const char *port, char *const numbers[])
 {
 	size_t size = strtoul(numbers[0], NULL, 10);
-	double goal = strtod(numbers[1], NULL), seconds = 0;
+	double goal = strtod(numbers[1], NULL), seconds;
 	unsigned long values = strtoul(numbers[2], NULL, 10);
-	uint64_t rounds = 16;
 	int fd = udp_socket(address, port, connect), result;
+	uint64_t rounds;
 
 	if (fd < 0)
 		return fd;
-	while (seconds < CALIBRATION) { /* which warms the path up */
-		rounds *= 2;
-		if ((result = vnb_ping(fd, size, rounds, ROUND_TIMEOUT_MS, &seconds)) < 0)
-			return result;
-	}
-	rounds = (uint64_t)(goal / (seconds / (double)rounds));
+	if ((result = calibrate(fd, size, &seconds)) < 0)
+		return result;
+	rounds = (uint64_t)(goal / seconds);
 	rounds = rounds > 0 ? rounds : 1;
 	printf("%llu\n", (unsigned long long)rounds);
 	while (values-- > 0) {
