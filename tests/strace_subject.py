@@ -10,8 +10,10 @@ import os
 import socket
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 from overlay import LEFT, PORT, RIGHT, inner_packet, quiet_namespace, side
 from pyroute2 import IPRoute
@@ -41,7 +43,8 @@ def main(direction: str, count: int, switches: dict[str, int]) -> None:
 
         stop = os.eventfd(0)
         sink = peer if direction == "out" else inner
-        stopper = threading.Thread(target=stop_after, args=(sink, count, stop))
+        pump = threading.get_native_id()
+        stopper = threading.Thread(target=stop_after, args=(sink, count, stop, pump))
         stopper.start()
         counters = native.Counters()
         hop = (IPv4Address("127.0.0.1"), peer.getsockname()[1])
@@ -57,7 +60,7 @@ def main(direction: str, count: int, switches: dict[str, int]) -> None:
         )
         stopper.join()
         tun, sock = left.device, tunnel.fileno()
-        report = {"tid": threading.get_native_id(), "tun": tun, "udp": sock, "stop": stop}
+        report = {"tid": pump, "tun": tun, "udp": sock, "stop": stop}
         sys.stdout.write(json.dumps({**report, "counters": counters.read()}))
 
 
@@ -65,10 +68,24 @@ def udp() -> socket.socket:
     return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
 
-def stop_after(sink: socket.socket, count: int, stop: int) -> None:
+def stop_after(sink: socket.socket, count: int, stop: int, pump: int) -> None:
+    """Stop the pump's thread when it has moved all and waits for more.
+
+    Stopped earlier, it would find out in the turn after the last packet if it looks then.
+    """
     for _ in range(count):
         sink.recv(2048)
+    await_sleep(pump)
     os.eventfd_write(stop, 1)
+
+
+def await_sleep(thread: int) -> None:
+    """Wait until a thread sleeps at 20 looks in a row; under strace it is "t" in each call."""
+    looks = 0
+    while looks < 20:
+        time.sleep(0.002)
+        state = Path(f"/proc/self/task/{thread}/stat").read_text().rpartition(")")[2].split()[0]
+        looks = looks + 1 if state == "S" else 0
 
 
 if __name__ == "__main__":
