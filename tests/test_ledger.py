@@ -18,7 +18,7 @@ from bench.errors import CannotMeasure
 from bench.forwarders import forwarding
 from bench.ledger import ITEMS, Ledger, Load, take, trace
 from bench.ledger.checks import CHECKS, agree
-from bench.ledger.evidence import Evidence
+from bench.ledger.evidence import MISSED_MOST, Evidence
 from bench.ledger.take import assemble, observe
 from bench.probes import PROBES, Path, prove
 from bench.quality.rule import REPEATS, judge
@@ -59,6 +59,18 @@ def observed(name: str, *overrides: str, load: Load = LOAD) -> Evidence:
             break
         warnings.warn(f"{name}: the tracer missed {missed:.2%}; {left} tries left", stacklevel=2)
     return evidence
+
+
+HIDDEN = {"wakeups", "segments_per_skb", "drops"}
+"""What is not observed where the tracer missed too much."""
+
+
+def complete(ledger: Ledger) -> Ledger:
+    """The ledger; skip where the tracer missed too much, which may hide some items and no more."""
+    if ledger.missed_share is not None and ledger.missed_share > MISSED_MOST:
+        assert ledger.reasons.keys() == HIDDEN
+        pytest.skip(ledger.reasons["wakeups"])
+    return ledger
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +123,7 @@ def test_where_there_are_pumps_their_calls_and_bytes_are_checked(
 
 
 def test_every_item_is_observed_and_its_parts_make_the_whole(ledgers: dict[str, Ledger]) -> None:
-    ledger = ledgers["flannel-udp"]
+    ledger = complete(ledgers["flannel-udp"])
     assert ledger.reasons == {}
     for id_, item in ITEMS.items():
         parts = ledger.by_host[id_].values()
@@ -320,7 +332,7 @@ def test_where_too_much_was_missed_only_what_a_process_does_itself_is_observed(
 ) -> None:
     flannel.trace().missed = flannel.trace().events // 100
     ledger = assemble(flannel, LOAD)
-    assert set(ledger.reasons) == {"wakeups", "segments_per_skb", "drops"}
+    assert set(ledger.reasons) == HIDDEN
     assert ledger.per_packet["copies"] == pytest.approx(6, rel=0.01)
     assert ledger.sources["device_hops"] == "device statistics"
 
@@ -357,7 +369,8 @@ def test_observing_has_a_price_that_is_measured() -> None:
 
 def test_the_generators_pauses_are_no_wakeups_of_the_path(ledgers: dict[str, Ledger]) -> None:
     """The sink is woken for each datagram, and nobody else."""
+    ledger = complete(ledgers["veth"])
     for item in ("wakeups", "switches"):
-        count = ledgers["veth"].per_packet[item]
+        count = ledger.per_packet[item]
         assert count is not None
         assert 0 < count < 1.1, item
