@@ -2,8 +2,12 @@
 
 What is counted and not timed (the ledger) scatters by next to nothing, may be nothing at all, and
 has no distribution worth a test: a packet that is copied once more is copied once more in every
-block. So no logarithms and no intervals here. A count has changed where all of one session's blocks
-lie beyond all of the other's by more than its tolerance.
+block. So no logarithms and no intervals here.
+
+What disturbs a block hides some of what is done for a packet and never adds to it. So a session's
+worst blocks are nearest to the truth: it is worse than another where more than half of its blocks
+are worse than all of the other's by more than the tolerance, and then one disturbed block of either
+hides nothing. Where fewer are, or medians alone differ, nobody can tell.
 """
 
 from __future__ import annotations
@@ -55,9 +59,9 @@ TOLERANCES: dict[str, Tolerance] = {
 class CountRow(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of counts compared. `old` and `new` are medians of block values, in `unit`.
 
-    change: new - old. tolerance: by so much all new blocks must lie beyond all old ones to be told
-    from them, and so the smallest change that is seen.
-    reason: why there is no verdict, else empty.
+    change: new - old. tolerance: by more than this a block must lie beyond those of the other
+    session to be told from them; so the largest change that is none.
+    reason: why there is no verdict, else empty. doubtful: it has none, and may have got worse.
     """
 
     variant: str
@@ -72,6 +76,7 @@ class CountRow(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float
     verdict: CountVerdict
     reason: str
+    doubtful: bool = False
 
 
 def judge_counts(pairs: Sequence[Pair]) -> list[CountRow]:
@@ -80,27 +85,41 @@ def judge_counts(pairs: Sequence[Pair]) -> list[CountRow]:
 
 
 def _judge(pair: Pair) -> CountRow:
-    before, after = list(pair.old.blocks.values()), list(pair.new.blocks.values())
+    metric = METRICS[pair.cell.metric]
+    # Turned so that more is worse.
+    sign = -1 if metric.better == "higher" else 1
+    before, after = ([sign * n for n in s.blocks.values()] for s in (pair.old, pair.new))
     old, new = statistics.median(before), statistics.median(after)
     tolerance = TOLERANCES[pair.cell.metric].of(old)
+    risen = sum(n - max(before) > tolerance for n in after)
+    fallen = sum(n - max(after) > tolerance for n in before)
     verdict: CountVerdict = "same"
-    if abs(new - old) > tolerance:
-        gap = max(min(after) - max(before), min(before) - max(after))
-        apart = gap > tolerance
-        verdict = _direction(pair.cell.metric, new - old) if apart else "cannot tell"
+    if 2 * risen > len(after):
+        verdict = "worse"
+    elif 2 * fallen > len(before):
+        verdict = "better"
+    elif risen or abs(new - old) > tolerance:
+        verdict = "cannot tell"
+    doubtful = verdict == "cannot tell" and (risen > 0 or new > old)
     return CountRow(
         **pair.cell._asdict(),
         unit=pair.old.unit,
-        old=old,
-        new=new,
+        old=sign * old,
+        new=sign * new,
         old_blocks=len(before),
         new_blocks=len(after),
-        change=new - old,
+        change=sign * (new - old),
         tolerance=tolerance,
         verdict=verdict,
-        reason="some blocks of the two sessions are alike" if verdict == "cannot tell" else "",
+        reason=_reason(risen, doubtful) if verdict == "cannot tell" else "",
+        doubtful=doubtful,
     )
 
 
-def _direction(metric: str, change: float) -> CountVerdict:
-    return "better" if (change > 0) == (METRICS[metric].better == "higher") else "worse"
+def _reason(risen: int, doubtful: bool) -> str:
+    """Why nobody can tell."""
+    if risen:
+        return "got worse in some blocks only"
+    if doubtful:
+        return "got worse by the median, but an old block was as bad"
+    return "some blocks of the two sessions are alike"

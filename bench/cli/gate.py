@@ -205,7 +205,8 @@ class Looking:
             return None, "the budget has no time left for blocks enough to show anything"
         blocks = int(min(fit, run.asked.blocks))
         click.echo(
-            f"{len(keys)} of what was measured got worse; measuring that once more", err=True
+            f"{len(keys)} of what was measured got worse, or may have; measuring that once more",
+            err=True,
         )
         again = confirmation(run, keys, run.asked.seed + 1, blocks)
         over = self.clock.second_is_over()

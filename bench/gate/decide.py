@@ -1,7 +1,8 @@
 """From a baseline, what was measured now, and a second look at what got worse: passed or failed.
 
 A regression must be seen twice, in two independent runs, before it fails the gate. Each run is
-compared with the baseline by itself (`session.py`).
+compared with the baseline by itself (`session.py`). What either cannot tell of neither fails nor
+passes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bench.gate.rules import MARGIN, STAGES
 from bench.gate.session import Finding, Session, beside
 from bench.results import Cell, ResultSet
 
-_LOST = "got worse, and was not measured once more"
+_LOST = "and was not measured once more"
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,19 +110,38 @@ def _second(baseline: ResultSet, confirmation: ResultSet | None, margin: float) 
 
 def _confirmed(found: Finding, second: Session) -> Finding:
     """The finding with what the second look says of it."""
-    if not found.suspicious:
+    if not found.suspicious or (again := _again(found, second)) is None:
         return found
-    again = [each for each in second.findings if each.name == found.name]
-    seen = any(each.suspicious for each in again)
-    known = seen or (bool(again) and found.name not in second.unjudged)
-    return msgspec.structs.replace(found, confirmed=seen if known else None)
+    confirmed: bool | None
+    if again.suspicious:
+        confirmed = True if found.verdict == again.verdict == "worse" else None
+    else:
+        confirmed = None if found.name in second.unjudged else False
+    return msgspec.structs.replace(found, confirmed=confirmed)
+
+
+def _again(found: Finding, second: Session) -> Finding | None:
+    """The same cell in the second look."""
+    return next((each for each in second.findings if each.name == found.name), None)
 
 
 def _lost(findings: list[Finding], second: Session, unconfirmed: str) -> list[LeftOut]:
-    """What the second look should have said something of, and could not."""
-    lost = [found.name for found in findings if found.suspicious and found.confirmed is None]
-    reasons = {name: second.unjudged.get(name, unconfirmed) for name in lost}
+    """What neither passed nor failed the second look, which could not tell or saw nothing of it."""
+    lost = [found for found in findings if found.suspicious and found.confirmed is None]
     return [
-        *(LeftOut(name, f"{_LOST}: {why}" if why else _LOST) for name, why in reasons.items()),
+        *(LeftOut(found.name, _why_lost(found, second, unconfirmed)) for found in lost),
         *second.failed,
     ]
+
+
+def _why_lost(found: Finding, second: Session, unconfirmed: str) -> str:
+    again = _again(found, second)
+    if again is not None and again.suspicious:
+        return f"{_seen(found)}, and in the second look {_seen(again)}"
+    why = second.unjudged.get(found.name, unconfirmed)
+    return f"{_seen(found)}, {_LOST}: {why}" if why else f"{_seen(found)}, {_LOST}"
+
+
+def _seen(found: Finding) -> str:
+    """What a look saw of what is suspicious in it."""
+    return found.reason if found.doubtful else "got worse"

@@ -22,7 +22,7 @@ def markdown(decision: Decision) -> str:
 def _lines(decision: Decision) -> Iterator[str]:
     yield f"### vnetbench gate {headline(decision)}"
     yield ""
-    loud = [found for found in decision.findings if found.verdict in ("worse", "better")]
+    loud = [f for f in decision.findings if f.suspicious or f.verdict in ("worse", "better")]
     if loud:
         yield from _table(loud)
         yield ""

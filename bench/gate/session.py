@@ -31,7 +31,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     the old one is 0. Of what was timed, low and high: its 95 % interval; visible: the smallest
     relative change that would have had a verdict, None: none would. Of what was counted,
     tolerance: the largest difference, in `unit`, that is none.
-    confirmed: whether the second run showed the same regression; None: there was no second look.
+    doubtful: it cannot tell of a count that may have got worse.
+    confirmed: whether the second run showed the same regression; None: there was no second look, or
+    one of the two cannot tell.
     """
 
     stage: str
@@ -48,6 +50,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float | None = None
     verdict: Verdict
     reason: str
+    doubtful: bool = False
     confirmed: bool | None = None
 
     @property
@@ -57,8 +60,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def suspicious(self) -> bool:
-        """Whether it fails the gate if it is confirmed."""
-        return self.verdict == "worse" and stage_of(self.metric).fails
+        """Whether it got worse, or may have, and so must not pass without a second look."""
+        return (self.verdict == "worse" or self.doubtful) and stage_of(self.metric).fails
 
     @property
     def fails(self) -> bool:
@@ -209,6 +212,7 @@ def _of_count(row: CountRow) -> Finding:
         tolerance=row.tolerance,
         verdict=row.verdict,
         reason=row.reason,
+        doubtful=row.doubtful,
     )
 
 

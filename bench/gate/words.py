@@ -48,7 +48,7 @@ def row(found: Finding) -> tuple[str, ...]:
 def verdict(found: Finding) -> str:
     """The verdict, and what the second look made of it."""
     if found.verdict != "worse":
-        return found.verdict
+        return f"{found.verdict}, once" if found.confirmed is False else found.verdict
     if not found.suspicious:
         return "worse (advice)"
     return {True: "worse, twice", False: "worse, once", None: "worse"}[found.confirmed]
