@@ -12,6 +12,7 @@ hides nothing. Where fewer are, or medians alone differ, nobody can tell.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,14 +30,24 @@ CountVerdict = Literal["better", "worse", "same", "cannot tell"]
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far counts of the same thing may lie apart: `absolute` + `relative` · the old one."""
+    """How far counts of the same thing may lie apart: `absolute` + `relative` · the old one.
+
+    most: of that for the worse. What a pump does once more it does once more for each packet, and
+    no disturbance adds to a count; so half of one is no more than a baseline may have lost, however
+    many there are. For the better it is as it is: a busy machine looks better by more than one.
+    """
 
     absolute: float
     relative: float = 0.01
+    most: float = 0.5
 
-    def of(self, old: float) -> float:
-        """The largest difference from `old` that is none."""
+    def better(self, old: float) -> float:
+        """The largest change of `old` for the better that is none."""
         return self.absolute + self.relative * abs(old)
+
+    def worse(self, old: float) -> float:
+        """The largest change of `old` for the worse that is none."""
+        return min(self.better(old), self.most)
 
 
 TOLERANCES: dict[str, Tolerance] = {
@@ -44,7 +55,7 @@ TOLERANCES: dict[str, Tolerance] = {
     "working_calls": Tolerance(0.1),
     "copies": Tolerance(0.1),
     "memory_copies": Tolerance(0.1),
-    "copied_bytes": Tolerance(8.0),
+    "copied_bytes": Tolerance(8.0, most=math.inf),
     "traversals": Tolerance(0.1),
     "segments_per_skb": Tolerance(0.02),
     # What also hangs on when a program gets a CPU: one that is late finds two packets at once,
@@ -59,8 +70,8 @@ TOLERANCES: dict[str, Tolerance] = {
 class CountRow(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of counts compared. `old` and `new` are medians of block values, in `unit`.
 
-    change: new - old. tolerance: by more than this a block must lie beyond those of the other
-    session to be told from them; so the largest change that is none.
+    change: new - old. tolerance: the largest change that way that is none, and of no change, for
+    the worse: by more a block must lie beyond those of the other session to be told from them.
     reason: why there is no verdict, else empty. doubtful: it has none, and may have got worse.
     """
 
@@ -90,9 +101,11 @@ def _judge(pair: Pair) -> CountRow:
     sign = -1 if metric.better == "higher" else 1
     before, after = ([sign * n for n in s.blocks.values()] for s in (pair.old, pair.new))
     old, new = statistics.median(before), statistics.median(after)
-    tolerance = TOLERANCES[pair.cell.metric].of(old)
-    risen = sum(n - max(before) > tolerance for n in after)
-    fallen = sum(n - max(after) > tolerance for n in before)
+    allowed = TOLERANCES[pair.cell.metric]
+    worse, better = allowed.worse(old), allowed.better(old)
+    tolerance = better if new < old else worse
+    risen = sum(n - max(before) > worse for n in after)
+    fallen = sum(n - max(after) > better for n in before)
     verdict: CountVerdict = "same"
     if 2 * risen > len(after):
         verdict = "worse"

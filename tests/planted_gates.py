@@ -25,10 +25,10 @@ PLANTED = {
 """Handicap, of which one more is planted for each packet → the metrics that must show it."""
 
 
-def a_scenario(folder: Path) -> Path:
+def a_scenario(folder: Path, name: str = "tun-relay") -> Path:
     """A scenario file of one's own, with a pump."""
     file = folder / "mine.toml"
-    file.write_text(text_of("tun-relay"))
+    file.write_text(text_of(name))
     return file
 
 
@@ -74,3 +74,9 @@ def plant(scenario: Path, handicap: str) -> None:
     text = scenario.read_text()
     assert "[parameters]\n" in text
     scenario.write_text(text.replace("[parameters]\n", f"[parameters]\n{handicap} = 1\n"))
+
+
+def plant_in_one_pump(scenario: Path, handicap: str) -> None:
+    """The same in the first pump alone, where a packet passes several."""
+    first, pump, rest = scenario.read_text().partition('kind = "pump"\n')
+    scenario.write_text(f"{first}{pump}switches = {{ {handicap} = 1 }}\n{rest}")

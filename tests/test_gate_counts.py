@@ -1,8 +1,10 @@
 """Counts whose blocks disagree: what the majority of them says, and what is left in doubt."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
+from files import ROOT
 from gated import COUNTS, a_ledger_run
 from imagined import imagine
 
@@ -12,7 +14,7 @@ from bench.gate.decide import Decision, decide, suspects
 from bench.gate.github import workflow_commands
 from bench.gate.markdown import markdown
 from bench.gate.words import headline
-from bench.results import ResultSet
+from bench.results import ResultSet, load
 
 ASKED = {("tun-relay", "native", "ledger")}
 
@@ -79,6 +81,51 @@ def test_fewer_segments_of_some_blocks_are_in_doubt_and_of_most_worse() -> None:
     assert judged(old, segments("new", 5, 5, 10), "segments_per_skb").verdict == "worse"
     more = judged(old, segments("new", 20, 10, 10), "segments_per_skb")
     assert (more.verdict, more.doubtful) == ("same", False)
+
+
+# ---- how much more is seen ----------------------------------------------------------------------
+
+
+def kept(name: str) -> ResultSet:
+    return load(ROOT / "results" / name)
+
+
+def with_one_more(results: ResultSet, metric: str) -> ResultSet:
+    """The set, had the path one more of it for each packet."""
+    more = tuple(
+        s._replace(value=s.value + 1) if s.metric == metric else s for s in results.samples
+    )
+    return dataclasses.replace(results, samples=more)
+
+
+@pytest.mark.parametrize("session", ["ledger-baseline", "reference-loaded"])
+@pytest.mark.parametrize("metric", ["syscalls", "wakeups", "working_calls", "copies"])
+def test_one_more_for_each_packet_is_seen_beside_the_kept_baseline(
+    session: str, metric: str
+) -> None:
+    """On the machine of the baseline, and on one that was measured while others loaded it."""
+    old = kept("ledger-baseline")
+    unchanged = compare(old, kept(session)).counts
+    assert {row.verdict for row in unchanged} == {"same"}
+    rows = compare(old, with_one_more(kept(session), metric)).counts
+    assert {row.verdict for row in rows if row.metric == metric} == {"worse"}
+    assert {row.verdict for row in rows if row.metric != metric} == {"same"}
+
+
+def test_one_more_is_seen_however_many_there_are() -> None:
+    for metric in COUNTS.keys() - {"copied_bytes", "segments_per_skb"}:
+        old, new = blocks("old", [1000] * 3, metric), blocks("new", [1001] * 3, metric)
+        assert judged(old, new, metric).verdict == "worse", metric
+
+
+def test_a_busy_machine_looks_better_by_more_than_what_would_be_worse() -> None:
+    quiet = blocks("quiet", [14, 14, 14], "syscalls")
+    busy = blocks("busy", [13.2, 13.3, 13.4], "syscalls")
+    assert judged(quiet, busy, "syscalls").verdict == "same"
+    assert judged(quiet, busy, "syscalls").tolerance == pytest.approx(0.9)
+    assert judged(busy, quiet, "syscalls").verdict == "worse"
+    assert judged(busy, quiet, "syscalls").tolerance == 0.5
+    assert judged(quiet, quiet, "syscalls").tolerance == 0.5
 
 
 # ---- both looks ---------------------------------------------------------------------------------

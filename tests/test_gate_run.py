@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from capabilities import require
-from planted_gates import LEDGER, PLANTED, a_baseline, a_scenario, gate, plant
+from planted_gates import (
+    LEDGER,
+    PLANTED,
+    a_baseline,
+    a_scenario,
+    gate,
+    plant,
+    plant_in_one_pump,
+)
 
 from bench.ledger import trace
 from bench.results import load
@@ -56,6 +64,19 @@ def test_one_more_of_anything_for_each_packet_fails(
     assert metrics - unseen
     assert f"mine has other parameters: {handicap} 0 → 1" in decision["differences"]
     assert load(tmp_path / "new-again").run.asked.seed == load(tmp_path / "new").run.asked.seed + 1
+
+
+def test_one_more_call_in_vain_in_one_of_flannels_pumps_does_not_pass(tmp_path: Path) -> None:
+    scenario = a_scenario(tmp_path, "flannel-udp")
+    baseline = a_baseline(scenario, tmp_path)
+    plant_in_one_pump(scenario, "vain_receives")
+    done = gate("--baseline", baseline, "--json", "-o", tmp_path / "new")
+    [found] = [f for f in json.loads(done.stdout)["findings"] if f["metric"] == "syscalls"]
+    # A busy machine hides calls that wait, and with them some of what is planted, or all of it.
+    if found["new"] - found["old"] < 0.7:
+        pytest.skip(f"the machine is too busy: {found['old']} calls became {found['new']}")
+    assert found["verdict"] == "worse" or found["doubtful"]
+    assert done.returncode != 0 or found["confirmed"] is False
 
 
 def test_on_github_it_annotates_summarises_and_exports(

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from bench.compare import Comparison, LeftOut, Partly, compare
-from bench.counts import CountRow
+from bench.counts import TOLERANCES, CountRow
 from bench.gate.drift import slowdown
 from bench.gate.rules import MOST_DRIFT, STAGES, stage_of
 from bench.probes import PROBES
@@ -30,7 +30,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     old, new: medians of the block values, in `unit`. change: relative (0.08: 8 % more), None where
     the old one is 0. Of what was timed, low and high: its 95 % interval; visible: the smallest
     relative change that would have had a verdict, None: none would. Of what was counted,
-    tolerance: the largest difference, in `unit`, that is none.
+    tolerance: the largest change for the worse, in `unit`, that is none.
     doubtful: it cannot tell of a count that may have got worse.
     confirmed: whether the second run showed the same regression; None: there was no second look, or
     one of the two cannot tell.
@@ -209,7 +209,7 @@ def _of_count(row: CountRow) -> Finding:
         old=row.old,
         new=row.new,
         change=row.change / row.old if row.old else None,
-        tolerance=row.tolerance,
+        tolerance=TOLERANCES[row.metric].worse(row.old),
         verdict=row.verdict,
         reason=row.reason,
         doubtful=row.doubtful,
