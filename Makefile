@@ -20,10 +20,11 @@ report: setup ## a page of the newest results, or of ARGS="RUN…", opened where
 why: setup-trace ## why UDP overlays are slow: prices, counts, a picture (under 20 minutes)
 	@$(BIN)/vnetbench why $(ARGS)
 
-# Where the machine lacks something (the tracer, a permission) status 3 is a skip, its reasons printed.
+# Status 3 is what the tracer could not observe on this machine: a skip, its reasons printed. Whatever
+# else has no verdict is status 4: a change may have caused it.
 gate-ledger: setup-trace ## whether the pump does more for a packet than it did: counts, under a minute
 	@$(BIN)/vnetbench gate --baseline results/ledger-baseline --ledger-only $(ARGS) || \
-		{ status=$$?; test $$status -eq 3 && echo 'skipped: not everything could be counted, see above'; }
+		{ status=$$?; test $$status -eq 3 && echo 'skipped: the tracer could not observe everything, see above'; }
 
 selftest: setup ## how often ab cries wolf here, and catches what is planted (20 minutes)
 	@$(BIN)/vnetbench selftest $(ARGS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-SUCCESS, REGRESSION, BAD_USAGE, NOT_MEASURED = 0, 1, 2, 3
+SUCCESS, REGRESSION, BAD_USAGE, NOT_MEASURED, UNDECIDED = 0, 1, 2, 3, 4
 DEFECT, INTERRUPTED, READER_GONE = 70, 130, 141
 
 EXIT_STATUSES = {
@@ -17,6 +17,7 @@ EXIT_STATUSES = {
     REGRESSION: "a regression (doctor: data is harmed; selftest: ab errs too often)",
     BAD_USAGE: "bad usage or input: a wrong option, name, file or value",
     NOT_MEASURED: "valid, but something could not be measured or compared on this machine",
+    UNDECIDED: "gate: something has no verdict, and the machine is not the reason",
     DEFECT: "a defect of vnetbench itself; please report it",
     INTERRUPTED: "interrupted (Ctrl-C, SIGTERM, SIGHUP); what was measured is kept",
     READER_GONE: "whoever read standard output has closed it, as head does",

@@ -219,7 +219,7 @@ def test_what_is_not_observed_any_more_is_no_success() -> None:
         new.path, new.run, tuple(s for s in new.samples if s.metric != "wakeups"), False
     )
     decision = decide(old, blind)
-    assert (decision.exit_code, decision.verdict) == (3, "incomplete")
+    assert (decision.exit_code, decision.verdict) == (4, "incomplete")
     assert [item.name for item in decision.problems] == ["wakeups[tun-relay,native]"]
     worse = decide(old, counted("new", copies=1), counted("again", copies=1))
     assert worse.exit_code == 1
@@ -232,7 +232,7 @@ def test_what_got_worse_and_could_not_be_measured_again_is_no_success() -> None:
         again.path, again.run, tuple(s for s in again.samples if s.metric != "wakeups"), False
     )
     decision = decide(old, new, blind)
-    assert decision.exit_code == 3
+    assert decision.exit_code == 4
     assert "got worse, and was not measured once more" in decision.problems[0].reason
 
 

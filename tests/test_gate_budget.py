@@ -84,7 +84,7 @@ def test_what_got_worse_when_the_budget_is_spent_is_no_success() -> None:
     again, why = late(old).second(new)
     assert again is None
     decision = decide(old, new, again, unconfirmed=why)
-    assert (decision.exit_code, decision.confirmation) == (3, None)
+    assert (decision.exit_code, decision.confirmation) == (4, None)
     assert [(problem.name, problem.reason) for problem in decision.problems] == [
         (
             "rtt[veth,native]",

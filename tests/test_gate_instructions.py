@@ -128,7 +128,7 @@ def test_fewer_instructions_are_better(planted: Planted) -> None:
 def test_instructions_that_are_not_observed_any_more_are_no_success(planted: Planted) -> None:
     old, new = planted.session("old"), planted.session("new", unseen={INSTRUCTIONS: ALL})
     decision = decide(old, new)
-    assert (decision.exit_code, decision.verdict) == (3, "incomplete")
+    assert (decision.exit_code, decision.verdict) == (4, "incomplete")
     assert [(problem.name, problem.reason) for problem in decision.problems] == [
         (CELL, f"{new.path}: is not observed any more, cpu was measured")
     ]
@@ -149,7 +149,7 @@ def test_instructions_of_too_few_blocks_are_no_success_and_of_most_a_warning(
     most = decide(old, planted.session("most", unseen={INSTRUCTIONS: {2}}))
     assert (most.exit_code, [part.name for part in most.partly]) == (0, [CELL])
     few = decide(old, planted.session("few", unseen={INSTRUCTIONS: range(1, BLOCKS)}))
-    assert (few.exit_code, [problem.name for problem in few.problems]) == (3, [CELL])
+    assert (few.exit_code, [problem.name for problem in few.problems]) == (4, [CELL])
 
 
 def test_what_neither_session_has_observed_is_said(planted: Planted) -> None:

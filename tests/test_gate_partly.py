@@ -70,7 +70,7 @@ def test_a_count_of_fewer_than_half_of_the_blocks_of_either_side_is_incomplete(s
     sets = {name: counted(name, 4) for name in ("old", "new")}
     sets[side] = without(sets[side], "wakeups", {1, 2, 3})
     decision = decide(sets["old"], sets["new"])
-    assert (decision.exit_code, decision.verdict, decision.partly) == (3, "incomplete", [])
+    assert (decision.exit_code, decision.verdict, decision.partly) == (4, "incomplete", [])
     [problem] = decision.problems
     assert problem.name == "wakeups[tun-relay,native]"
     assert f"{side}: only in 1 of 4 blocks" in problem.reason
@@ -81,7 +81,7 @@ def test_a_time_of_too_few_blocks_for_a_verdict_is_incomplete_and_of_enough_a_wa
     enough = decide(old, without(new, "rtt", {1}))
     assert (enough.exit_code, [p.name for p in enough.partly]) == (0, ["rtt[veth,native]"])
     decision = decide(old, without(new, "rtt", range(1, 8)))
-    assert (decision.exit_code, decision.partly) == (3, [])
+    assert (decision.exit_code, decision.partly) == (4, [])
     [problem] = decision.problems
     assert problem.name == "rtt[veth,native]"
     assert problem.reason.startswith("too few blocks: no change can be shown with fewer than ")
@@ -94,7 +94,7 @@ def test_a_second_look_that_saw_too_little_neither_confirms_nor_clears() -> None
     cleared = decide(old, worse, timed("again", 3, 6))
     assert cleared.exit_code == 0
     blind = decide(old, worse, without(timed("again", 3, 6), "rtt", range(1, 6)))
-    assert blind.exit_code == 3
+    assert blind.exit_code == 4
     [problem] = blind.problems
     assert problem.reason.startswith("got worse, and was not measured once more: too few blocks")
     assert "again: only in 1 of 6 blocks" in problem.reason

@@ -133,8 +133,9 @@ def gate(
     worse is measured once more, and fails the gate only if it is worse again. docs/ci.md has a
     workflow that is ready for use.
 
-    Exit status 1: a regression was confirmed. 3: nothing got worse, but something could not be
-    measured or compared. 130: interrupted, nothing was decided.
+    Exit status 1: a regression was confirmed. 3: nothing got worse, but the tracer could not
+    observe something here, or the machine drifted too far. 4: something was not measured or
+    compared for another reason, or may have got worse. 130: interrupted, nothing was decided.
     """
     if ledger_only and probes:
         raise UsageError("--ledger-only is --probe ledger; give one of them")

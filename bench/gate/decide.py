@@ -11,8 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from bench.compare import Key, LeftOut, Partly
-from bench.errors import UsageError
+from bench.compare import Key, Partly
+from bench.errors import NOT_MEASURED, REGRESSION, SUCCESS, UNDECIDED, UsageError
+from bench.gate.problems import Problem
 from bench.gate.rules import MARGIN, STAGES
 from bench.gate.session import Finding, Session, beside
 from bench.results import Cell, ResultSet
@@ -37,15 +38,22 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Literal["passed", "failed", "incomplete"]
     decided_by: str | None
     findings: list[Finding]
-    problems: list[LeftOut]
+    problems: list[Problem]
     partly: list[Partly]
     differences: list[str]
     notes: list[str]
 
     @property
     def exit_code(self) -> int:
-        """0 passed, 1 failed, 3 something could not be measured or compared."""
-        return {"passed": 0, "failed": 1, "incomplete": 3}[self.verdict]
+        """0 passed, 1 failed, 3 incomplete for the machine's sake alone, 4 for any other reason."""
+        if self.verdict == "incomplete":
+            return NOT_MEASURED if self.excused else UNDECIDED
+        return REGRESSION if self.verdict == "failed" else SUCCESS
+
+    @property
+    def excused(self) -> bool:
+        """Whether nothing but the machine is the reason of any problem."""
+        return all(problem.kind == "machine" for problem in self.problems)
 
 
 def suspects(baseline: ResultSet, new: ResultSet, margin: float = MARGIN) -> set[Key]:
@@ -105,7 +113,7 @@ def _second(baseline: ResultSet, confirmation: ResultSet | None, margin: float) 
     try:
         return beside(baseline, confirmation, margin)
     except UsageError as error:
-        return Session(failed=[LeftOut("confirmation", str(error))])
+        return Session(failed=[Problem("confirmation", str(error), "broken")])
 
 
 def _confirmed(found: Finding, second: Session) -> Finding:
@@ -125,11 +133,11 @@ def _again(found: Finding, second: Session) -> Finding | None:
     return next((each for each in second.findings if each.name == found.name), None)
 
 
-def _lost(findings: list[Finding], second: Session, unconfirmed: str) -> list[LeftOut]:
+def _lost(findings: list[Finding], second: Session, unconfirmed: str) -> list[Problem]:
     """What neither passed nor failed the second look, which could not tell or saw nothing of it."""
     lost = [found for found in findings if found.suspicious and found.confirmed is None]
     return [
-        *(LeftOut(found.name, _why_lost(found, second, unconfirmed)) for found in lost),
+        *(Problem(f.name, _why_lost(f, second, unconfirmed), "doubtful") for f in lost),
         *second.failed,
     ]
 

@@ -12,9 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from bench.compare import Comparison, LeftOut, Partly, compare
+from bench.compare import Comparison, Partly, compare
 from bench.counts import TOLERANCES, CountRow
 from bench.gate.drift import slowdown
+from bench.gate.problems import Problem, untraced
 from bench.gate.rules import MOST_DRIFT, STAGES, stage_of
 from bench.probes import PROBES
 from bench.results import Cell, ResultSet
@@ -81,8 +82,8 @@ class Session:
 
     findings: list[Finding] = field(default_factory=list)
     unjudged: dict[str, str] = field(default_factory=dict)
-    problems: list[LeftOut] = field(default_factory=list)
-    failed: list[LeftOut] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    failed: list[Problem] = field(default_factory=list)
     partly: list[Partly] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -103,25 +104,29 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
     # pays for the number of cells at the margin, and costs less power than a correction there.
     comparison = compare(baseline, new, margin, family=family, null=0.0, changed=True)
     findings = _findings(comparison)
-    unjudged = dict(_unjudged(findings, comparison.partly))
-    problems = [LeftOut(name, reason) for name, reason in unjudged.items()]
+    problems = list(_unjudged(findings, comparison.partly, new))
+    unjudged = {problem.name: problem.reason for problem in problems}
+    refused, failed = (
+        [Problem(item.name, item.reason, "broken") for item in items]
+        for items in (comparison.refused, comparison.failed)
+    )
     if too_far:
         reason = f"the machine itself drifted by {slower:.0%}: times not judged"
         findings = [_left_alone(found, reason) for found in findings]
         if drifted := [f.name for f in findings if f.reason == reason and stage_of(f.metric).fails]:
             problems = [p for p in problems if p.name not in drifted]
-            problems.append(LeftOut("times", f"{new.path}: {reason}"))
+            problems.append(Problem("times", f"{new.path}: {reason}", "machine"))
             unjudged |= dict.fromkeys(drifted, reason)
     return Session(
         findings=findings,
         unjudged=unjudged,
         problems=[
-            *comparison.refused,
-            *comparison.failed,
+            *refused,
+            *failed,
             *_vanished(baseline, new),
             *problems,
         ],
-        failed=comparison.failed,
+        failed=failed,
         partly=[missed for missed in comparison.partly if missed.name not in unjudged],
         differences=comparison.differences,
         notes=[
@@ -162,7 +167,7 @@ def _ended_early(new: ResultSet) -> list[str]:
     return [f"{new.path}: the budget ended it after {blocks} of {planned} blocks"]
 
 
-def _unjudged(findings: list[Finding], partly: list[Partly]) -> Iterator[tuple[str, str]]:
+def _unjudged(findings: list[Finding], partly: list[Partly], new: ResultSet) -> Iterator[Problem]:
     """What may fail the gate and could not have, whatever it did, with the reason.
 
     A time in too few blocks cannot have a verdict. A count has one from a single block; where more
@@ -175,18 +180,33 @@ def _unjudged(findings: list[Finding], partly: list[Partly]) -> Iterator[tuple[s
         said = [part.said for part in missed]
         if found.tolerance is None:
             if found.visible is None:
-                yield found.name, "; ".join([found.reason, *said])
-        elif any(2 * part.blocks < part.planned for part in missed):
-            yield found.name, "; ".join(said)
+                yield Problem(found.name, "; ".join([found.reason, *said]), "broken")
+        elif few := [part for part in missed if 2 * part.blocks < part.planned]:
+            why = ""
+            # What a baseline lacks it lacks on any machine.
+            if all(part.path == str(new.path) for part in few):
+                why = untraced(new, Cell(found.variant, found.arm, found.metric))
+            yield _absent(found.name, "; ".join(said), why)
 
 
-def _vanished(baseline: ResultSet, new: ResultSet) -> list[LeftOut]:
+def _absent(name: str, reason: str, untraced: str) -> Problem:
+    """What was not observed, with why the tracer is the reason, if it is."""
+    if untraced:
+        return Problem(name, f"{reason}: {untraced}", "machine")
+    return Problem(name, reason, "broken")
+
+
+def _vanished(baseline: ResultSet, new: ResultSet) -> list[Problem]:
     """What the baseline has, and a probe that was measured now has not observed."""
     before, after = baseline.series(), new.series()
     planned = {(t.variant, t.arm, t.probe) for t in new.run.plan}
     measured = {(cell.variant, cell.arm, series.probe) for cell, series in after.items()}
     return [
-        LeftOut(str(cell), f"{new.path}: is not observed any more, {series.probe} was measured")
+        _absent(
+            str(cell),
+            f"{new.path}: is not observed any more, {series.probe} was measured",
+            untraced(new, cell),
+        )
         for cell, series in before.items()
         if cell not in after and (cell.variant, cell.arm, series.probe) in planned & measured
     ]

@@ -24,7 +24,11 @@ def headline(decision: Decision) -> str:
         return f"failed: {_count(failed, 'confirmed regression')}, decided by {title}"
     if decision.verdict == "incomplete":
         problems = _count(len(decision.problems), "thing")
-        return f"incomplete: {problems} could not be measured or compared, nothing else got worse"
+        where = " on this machine" if decision.excused else ""
+        return (
+            f"incomplete: {problems} could not be measured or compared{where}, nothing else got "
+            "worse"
+        )
     unconfirmed = sum(found.confirmed is False for found in decision.findings)
     if unconfirmed:
         return f"passed: {unconfirmed} of {count} cells got worse once and not again"
