@@ -97,14 +97,39 @@ def test_on_github_it_annotates_summarises_and_exports(
     assert json.loads(bencher.read_text())["mine/native"]["working_calls"]["value"] > 1
 
 
-def test_what_cannot_be_written_keeps_nothing_from_being_said(
-    baseline: Path, tmp_path: Path
+@pytest.mark.parametrize("planted", [False, True])
+def test_what_cannot_be_written_keeps_nothing_from_being_said_and_written(
+    planted: bool, baseline: Path, scenario: Path, tmp_path: Path
 ) -> None:
-    done = gate("--baseline", baseline, "-o", tmp_path / "new", "--markdown", "/proc/gate.md")
-    assert done.returncode == 2
-    words = "cannot be written: No such file or directory; name another place with --markdown\n"
-    assert done.stderr.endswith(f"/proc/gate.md: {words}")
+    if planted:
+        plant(scenario, "null_calls")
+    bencher, folder = tmp_path / "bencher.json", tmp_path / "a folder"
+    folder.mkdir()
+    done = gate(
+        *("--baseline", baseline, "-o", tmp_path / "new", "--markdown", "/proc/gate.md"),
+        *("--export", "openmetrics=/proc/metrics", "--export", f"bencher={bencher}"),
+        environment={"GITHUB_STEP_SUMMARY": str(folder)},
+    )
     assert "\nGate " in done.stdout
+    gone, elsewhere = "cannot be written: No such file or directory", "name another place with"
+    says = [
+        f"vnetbench: /proc/gate.md: {gone}; {elsewhere} --markdown",
+        f"vnetbench: {folder}: cannot be written: Is a directory",
+        f"vnetbench: /proc/metrics: {gone}; {elsewhere} --export",
+    ]
+    assert done.stderr.splitlines()[-3:] == says
+    assert "mine/native" in json.loads(bencher.read_text())
+    # Where nothing is planted, a machine that is too busy leaves some without a verdict.
+    incomplete = "\nGate incomplete: " in done.stdout
+    assert done.returncode in ({1} if planted else {3, 4} if incomplete else {2}), done.stdout
+
+
+def test_a_summary_without_a_folder_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+    summary = tmp_path / "gone" / "summary.md"
+    done = gate("--baseline", "x", environment={"GITHUB_STEP_SUMMARY": str(summary)})
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert f"{summary}: cannot be written: there is no folder {summary.parent}" in line
 
 
 def test_where_the_tracer_is_missing_it_says_what_is_not_observed(

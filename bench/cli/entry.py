@@ -58,25 +58,25 @@ def _status() -> int:
     try:
         return _carry_out()
     except (click.ClickException, VnetbenchError) as error:
-        _say(_words(error) if isinstance(error, click.ClickException) else str(error))
+        say(_words(error) if isinstance(error, click.ClickException) else str(error))
         return error.exit_code
     except (KeyboardInterrupt, EOFError, click.Abort):
         with suppress(OSError):
             if sys.stderr.isatty():  # the line has ^C in it
                 click.echo(err=True)
-        _say("interrupted")
+        say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         _give_up_output()
         return READER_GONE
     except OSError as error:
-        _say(_trouble(error))
+        say(_trouble(error))
         _give_up_output()
         return BAD_USAGE
     except Exception as error:  # what is left is our own fault, and no regression of anybody's
         place = traceback.extract_tb(error.__traceback__)[-1]
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        _say(f"internal error, please report: {text} ({Path(place.filename).name}:{place.lineno})")
+        say(f"internal error, please report: {text} ({Path(place.filename).name}:{place.lineno})")
         return DEFECT
 
 
@@ -145,7 +145,8 @@ def _naming_output() -> Iterator[None]:
         raise OSError(error.errno, f"cannot be written: {error.strerror}", _STDOUT) from None
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """An error, in one line on standard error."""
     with suppress(OSError):  # there is nobody left to tell
         click.echo(f"{PROGRAM}: {one_line(text)}", err=True)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import click
 
 from bench import run as runner
 from bench.cli.completers import one_of, result_sets
+from bench.cli.entry import say
 from bench.cli.measuring import carry_out, default_folder
 from bench.cli.options import (
     Finite,
@@ -25,7 +27,7 @@ from bench.cli.options import (
     seed_option,
 )
 from bench.cli.streams import messages, output
-from bench.errors import INTERRUPTED, UsageError, did_you_mean
+from bench.errors import BAD_USAGE, INTERRUPTED, SUCCESS, UsageError, did_you_mean
 from bench.export import EXPORTS
 from bench.gate.budget import MINUTE, Clock, needed
 from bench.gate.plan import confirmation, measure_again
@@ -141,7 +143,8 @@ def gate(
         raise UsageError("--ledger-only is --probe ledger; give one of them")
     if as_json and markdown == _STDOUT:
         raise UsageError("--json and --markdown - both print; give the Markdown a file")
-    _check_files(markdown, [file for _, file in exports])
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    _check_files(markdown, [file for _, file in exports], Path(summary) if summary else None)
     folder = folder or default_folder("gate")
     if _again(folder).exists():
         raise UsageError(f"{_again(folder)}: exists, and is never overwritten; name another")
@@ -161,14 +164,35 @@ def gate(
     from bench.gate.decide import decide  # noqa: PLC0415
 
     decision = decide(before, now, again, margin / 100, unconfirmed=unconfirmed)
-    _Report(decision, markdown, as_json).give(os.environ)
-    for format_, file in exports:
-        save(file, EXPORTS[format_](now).encode(), option="--export")
-    context.exit(decision.exit_code)
+    unwritten = [
+        *_Report(decision, markdown, as_json).give(os.environ),
+        *_attempted(partial(_export, format_, file, now) for format_, file in exports),
+    ]
+    for line in unwritten:
+        say(line)
+    # A file without room takes nothing away from what was decided.
+    context.exit(decision.exit_code or (BAD_USAGE if unwritten else SUCCESS))
 
 
-def _check_files(markdown: Path | None, exports: list[Path]) -> None:
+def _export(format_: str, file: Path, results: ResultSet) -> None:
+    save(file, EXPORTS[format_](results).encode(), option="--export")
+
+
+def _attempted(writers: Iterable[Callable[[], object]]) -> list[str]:
+    """Have all of them write, and return what each could not."""
+    unwritten = []
+    for attempt in writers:
+        try:
+            attempt()
+        except UsageError as error:
+            unwritten.append(str(error))
+    return unwritten
+
+
+def _check_files(markdown: Path | None, exports: list[Path], summary: Path | None) -> None:
     """Say before anything is measured that a file cannot be where it was asked for."""
+    if summary and not summary.absolute().parent.is_dir():
+        raise UsageError(f"{summary}: cannot be written: there is no folder {summary.parent}")
     if markdown not in (None, _STDOUT):
         check(markdown, option="--markdown")
     for file in exports:
@@ -256,8 +280,8 @@ class _Report:
     markdown: Path | None
     as_json: bool
 
-    def give(self, environment: Mapping[str, str]) -> None:
-        """Say it everywhere."""
+    def give(self, environment: Mapping[str, str]) -> list[str]:
+        """Say it everywhere. Returns a line for each file that could not be written."""
         from bench.cli.gate_table import render_decision  # noqa: PLC0415
         from bench.gate.github import workflow_commands  # noqa: PLC0415
         from bench.gate.markdown import markdown  # noqa: PLC0415
@@ -274,11 +298,12 @@ class _Report:
             # GitHub reads both streams; the document on standard output stays whole.
             for line in workflow_commands(self.decision):
                 click.echo(line, err=self.as_json or on_screen)
-        # Last: where a file cannot be written, all has been said nevertheless.
+        files: list[Callable[[], object]] = []
         if self.markdown is not None and not on_screen:
-            save(self.markdown, text.encode(), option="--markdown")
+            files.append(partial(save, self.markdown, text.encode(), option="--markdown"))
         if summary := environment.get("GITHUB_STEP_SUMMARY"):
-            _append(Path(summary), text)
+            files.append(partial(_append, Path(summary), text))
+        return _attempted(files)
 
 
 def _append(file: Path, text: str) -> None:
