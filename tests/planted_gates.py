@@ -6,6 +6,7 @@ Shared by the tests of the gate (`test_gate_run.py`) and its benchmark (`bench_g
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 from files import ROOT, text_of
@@ -13,7 +14,9 @@ from msgspec.structs import replace
 from sets import a_run
 
 from bench import run as runner
-from bench.results import ResultWriter, load
+from bench.errors import CannotMeasure
+from bench.quality.rule import REPEATS
+from bench.results import ResultSet, ResultWriter, load
 from bench.scenario import load as load_scenario
 
 LEDGER = {"kind": "udp", "packets": 300, "size": 64, "rate": 1000.0}
@@ -24,6 +27,10 @@ PLANTED = {
 }
 """Handicap, of which one more is planted for each packet → the metrics that must show it."""
 
+HIDDEN = ("wakeups", "segments_per_skb")
+"""Metrics without a value where the tracer missed too much."""
+_BLOCKS, _TRIES = 2, 3
+
 
 def a_scenario(folder: Path, name: str = "tun-relay") -> Path:
     """A scenario file of one's own, with a pump."""
@@ -33,25 +40,38 @@ def a_scenario(folder: Path, name: str = "tun-relay") -> Path:
 
 
 def a_baseline(scenario: Path, folder: Path) -> Path:
-    """Its ledger, measured; twice, for a busy machine hides some counts from the tracer."""
+    """Its ledger, with a value of each of `HIDDEN` in both blocks.
+
+    On a busy machine the tracer misses events and hides them; then it is measured anew. Raises
+    CannotMeasure where that does not help either.
+    """
+    for number in range(_TRIES):
+        results = _measured(scenario, folder / f"old-{number}")
+        seen = Counter(sample.metric for sample in results.samples)
+        if all(seen[metric] == _BLOCKS for metric in HIDDEN):
+            return results.path
+    raise CannotMeasure("the machine is too busy for the tracer to see all wake-ups")
+
+
+def _measured(scenario: Path, folder: Path) -> ResultSet:
     variant = load_scenario(scenario)
     run = a_run(
         variants=("mine",),
         arms=("native",),
         probes=("ledger",),
-        blocks=2,
+        blocks=_BLOCKS,
         settings={"ledger": LEDGER},
     )
     run = replace(
         run,
-        asked=replace(run.asked, scenarios=(str(scenario),)),
+        asked=replace(run.asked, scenarios=(str(scenario),), repeats=REPEATS),
         variants=runner.records({"mine": variant}),
     )
-    with ResultWriter.create(folder / "old", run) as writer:
+    with ResultWriter.create(folder, run) as writer:
         runner.run({"mine": variant}, {"ledger": LEDGER}, writer, lambda *_: None)
         results = load(writer.finish())
     assert not results.run.failures
-    return results.path
+    return results
 
 
 def gate(

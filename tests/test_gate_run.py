@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from capabilities import require
 from planted_gates import (
+    HIDDEN,
     LEDGER,
     PLANTED,
     a_baseline,
@@ -16,6 +19,7 @@ from planted_gates import (
     plant_in_one_pump,
 )
 
+from bench.errors import CannotMeasure
 from bench.ledger import trace
 from bench.results import load
 
@@ -35,7 +39,17 @@ def scenario(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def baseline(scenario: Path, tmp_path: Path) -> Path:
-    return a_baseline(scenario, tmp_path)
+    try:
+        return a_baseline(scenario, tmp_path)
+    except CannotMeasure as error:
+        pytest.skip(str(error))
+
+
+def unseen(decision: dict[str, Any]) -> set[str]:
+    """Metrics that the gate could not judge, which are those that a busy machine hides."""
+    metrics = {item["name"].partition("[")[0] for item in decision["problems"]}
+    assert metrics <= set(HIDDEN)
+    return metrics
 
 
 def test_what_has_not_changed_passes(baseline: Path, tmp_path: Path) -> None:
@@ -44,8 +58,10 @@ def test_what_has_not_changed_passes(baseline: Path, tmp_path: Path) -> None:
         assert done.returncode == 3
         pytest.skip("the machine is too busy for the tracer to see all wake-ups")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Gate passed: no regression shown in " in done.stdout
-    assert not (tmp_path / "new-again").exists()
+    # What a busy machine makes worse once, a second look does not confirm.
+    second = (tmp_path / "new-again").exists()
+    shown = r"\d+ of \d+ cells got worse once and not again" if second else "no regression shown"
+    assert re.search(f"^Gate passed: {shown}", done.stdout, re.MULTILINE), done.stdout
     assert load(tmp_path / "new").run.asked.settings == {"ledger": LEDGER}
 
 
@@ -59,9 +75,9 @@ def test_one_more_of_anything_for_each_packet_fails(
     decision = json.loads(done.stdout)
     assert (decision["verdict"], decision["decided_by"]) == ("failed", "ledger")
     # On a busy machine the tracer may miss too much to tell of wake-ups; the gate then says so.
-    unseen = {item["name"].partition("[")[0] for item in decision["problems"]}
-    assert metrics <= {f["metric"] for f in decision["findings"] if f["confirmed"]} | unseen
-    assert metrics - unseen
+    hidden = unseen(decision)
+    assert metrics <= {f["metric"] for f in decision["findings"] if f["confirmed"]} | hidden
+    assert metrics - hidden
     assert f"mine has other parameters: {handicap} 0 → 1" in decision["differences"]
     assert load(tmp_path / "new-again").run.asked.seed == load(tmp_path / "new").run.asked.seed + 1
 
