@@ -309,13 +309,15 @@ def _answer(
         verdict=verdict,
         cleared=cleared,
         visible=seen if math.isfinite(seen) else None,
-        reason="" if verdict != "cannot tell" else _reason(cleared, limits),
+        reason="" if verdict != "cannot tell" else _reason(cleared, share, limits),
     )
 
 
-def _reason(cleared: bool, limits: Limits) -> str:
+def _reason(cleared: bool, share: Fraction, limits: Limits) -> str:
     if cleared:
         return f"a slowdown of {100 * limits.look_for:g} % or more is ruled out"
+    if not share:
+        return "no verdict yet: it was interrupted before the next look"
     return "the change, if any, is smaller than what could be seen"
 
 

@@ -96,9 +96,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     blocks: in which both sides were measured. ratio: new over old, Hodges and Lehmann's estimate;
     low, high: an interval that holds at all looks together with 95 %, None where there are too few
     blocks for one. p: of the verdict's own direction, adjusted for all metrics; to be held against
-    the look's share of the budget, which is `level`. cleared: a slowdown as large as was looked for
-    is ruled out. visible: the smallest slowdown that would have had a verdict at this look, None
-    where none would. reason: why there is no verdict, else empty.
+    the look's share of the budget, which is `level`, 0 of a mere glance. cleared: a slowdown as
+    large as was looked for is ruled out. visible: the smallest slowdown that would have had a
+    verdict at this look, None where none would. reason: why there is no verdict, else empty.
     """
 
     variant: str
@@ -173,6 +173,18 @@ def cut_short(looks: Sequence[Look], blocks: int) -> tuple[Look, ...]:
     """
     taken = [look for look in looks if look.blocks < blocks]
     return (*taken, Look(blocks, 1 - sum((look.share for look in taken), Fraction(0))))
+
+
+def glance(looks: Sequence[Look], blocks: int) -> tuple[Look, ...]:
+    """The looks of a session that was interrupted after so many blocks and can go on.
+
+    Those taken, and one at what has come since, which spends nothing and so decides nothing: all
+    that is left is for the looks to come, however often it is interrupted.
+    """
+    taken = tuple(look for look in looks if look.blocks <= blocks)
+    if taken and taken[-1].blocks == blocks:
+        return taken
+    return (*taken, Look(blocks, Fraction(0)))
 
 
 def why_enough(answers: Sequence[Answer], last: bool) -> str:

@@ -15,10 +15,12 @@ from program import begin, vnetbench
 from screens import complaint
 from sets import a_run, asking, interrupted_set, noisy, write_set
 
+from bench.ab import blocks as kept
 from bench.ab import revisions
 from bench.ab.blocks import block_folder
-from bench.ab.model import ASKED, AbAsked, read_asked, write
+from bench.ab.model import ANSWER, ASKED, AbAsked, read_asked, write
 from bench.ab.pairs import Side, not_measured, pairs
+from bench.ab.session import conclude
 from bench.errors import UsageError
 from bench.probes import Measurement
 from bench.results import PlannedTrial, ResultWriter, load
@@ -208,6 +210,36 @@ def test_going_on_with_revisions_whose_answer_is_open_measures_on(tmp_path: Path
     require_program("git")
     done = ab("--resume", measured_revisions(tmp_path / "out", 3), status=3)
     assert "git worktree" in done.stderr
+
+
+def test_an_interrupted_comparison_has_no_verdict_however_large_the_change(tmp_path: Path) -> None:
+    """Else each of many interruptions would be another look, and none of them planned."""
+    folder = measured_revisions(tmp_path / "out", 9)
+    said = json.loads(ab("--from", folder, "--json", status=0).stdout)
+    assert said["stopped"] == "it was interrupted"
+    assert (said["blocks"], said["looks"]) == (9, 0)
+    [answer] = said["answers"]
+    assert answer["ratio"] == pytest.approx(2, rel=0.1)
+    assert (answer["verdict"], answer["low"], answer["level"]) == ("cannot tell", None, 0)
+    table = " ".join(ab("--from", folder, status=0).stdout.split())
+    assert "not yet" in table
+    assert "it ended because it was interrupted: no verdict yet, --resume goes on." in table
+
+
+def test_when_the_time_was_up_there_is_no_going_on(tmp_path: Path) -> None:
+    """Its budgets are spent, so that another look would be one too many."""
+    require_program("git")
+    folder = measured_revisions(tmp_path / "out", 9)
+    asked = read_asked(folder)
+    given = kept.sides(folder, asked, kept.whole_blocks(folder, asked))
+    report = conclude(
+        asked, ("a", "b"), folder, given, 9, seconds=1.0, interrupted=False, disturbed_load=False
+    )
+    write(folder / ANSWER, report)
+    for word in ("--resume", "--from", "--resume"):
+        said = json.loads(ab(word, folder, "--json", status=1).stdout)
+        assert (said["stopped"], said["blocks"]) == ("the time was up", 9)
+        assert said["answers"][0]["verdict"] == "slower"
 
 
 def test_a_revision_that_never_repeats_a_trial_is_named(tmp_path: Path) -> None:

@@ -12,7 +12,16 @@ from bench import paired, sequential
 from bench.errors import UsageError
 from bench.paired import centre, conclude, flipped, interval, judge, own_p, score_chances
 from bench.results import Cell, Series
-from bench.sequential import Conclusion, Limits, Look, Paired, cut_short, fewest, plan_looks
+from bench.sequential import (
+    Conclusion,
+    Limits,
+    Look,
+    Paired,
+    cut_short,
+    fewest,
+    glance,
+    plan_looks,
+)
 
 ONCE = Fraction(1)
 ANY_CHANGE = Limits(margin=0)
@@ -187,6 +196,35 @@ def test_a_session_cut_short_spends_what_is_left_at_its_end() -> None:
         assert cut[-1].blocks == blocks
         assert sum(look.share for look in cut) == 1
         assert all(look in looks for look in cut[:-1])
+
+
+def test_an_interrupted_session_spends_no_more_than_the_looks_it_had() -> None:
+    looks = plan_looks(40, 1)
+    for blocks in (3, looks[0].blocks, looks[1].blocks + 1, 39):
+        seen = glance(looks, blocks)
+        assert seen[-1].blocks == blocks
+        assert [look for look in seen if look.share] == [x for x in looks if x.blocks <= blocks]
+
+
+def test_a_glance_estimates_and_decides_nothing() -> None:
+    blocks = plan_looks(40, 1)[0].blocks - 1
+    much_worse = pair([0.5 + 0.01 * i for i in range(blocks)])
+    concluded = conclude([much_worse], glance(plan_looks(40, 1), blocks), Limits())
+    [answer] = concluded.answers
+    assert answer.ratio > 1.6
+    assert (answer.verdict, answer.cleared, concluded.stopped) == ("cannot tell", False, "")
+    assert (answer.low, answer.high, answer.visible, answer.level) == (None, None, None, 0)
+    assert answer.reason == "no verdict yet: it was interrupted before the next look"
+
+
+def test_what_an_earlier_look_has_shown_is_not_lost_by_an_interruption() -> None:
+    looks = plan_looks(40, 2)
+    blocks = looks[0].blocks + 1
+    better = pair([-0.3 - 0.01 * i for i in range(blocks)])
+    unsettled = pair([0.5 * (-1) ** i for i in range(blocks)], "packet_time")
+    faster, unclear = conclude([better, unsettled], glance(looks, blocks), Limits()).answers
+    assert (faster.verdict, faster.level > 0) == ("faster", True)
+    assert (unclear.verdict, unclear.level) == ("cannot tell", 0)
 
 
 def test_where_nothing_was_measured_on_both_sides_no_metric_has_its_answer() -> None:

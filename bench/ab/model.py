@@ -28,6 +28,9 @@ from bench.sequential import (
 PROFILE = "ab"
 """What a result set of two variants has for a profile."""
 ASKED, ANSWER = "ab-asked.json", "ab.json"
+TIME_UP, INTERRUPTED = "the time was up", "it was interrupted"
+"""Why a comparison ended before its plan did: all its budgets are spent, or nothing is beyond those
+of the looks it had, and it can go on."""
 PROBE_SETTINGS = "quick"
 """The profile whose settings the probes have: many short trials say more than few long ones."""
 
@@ -92,8 +95,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it.
 
     old, new: with the commit they stood for. answers: of every metric. looks: how many were taken.
-    blocks: after how many the last of them was. stopped: why no more was measured. alarm, miss,
-    interval: the budgets of error, over all looks. notes: what else to know of it.
+    blocks: after how many the last of them was, or it was interrupted. stopped: why no more was
+    measured. alarm, miss, interval: the budgets of error, over all looks. notes: what else to know
+    of it.
     """
 
     format: int = 1
@@ -136,12 +140,24 @@ def read_asked(folder: Path) -> AbAsked:
     return asked
 
 
+def said_of(folder: Path) -> Report | None:
+    """What was said before of the comparison in `folder`, if anything was."""
+    try:
+        return msgspec.json.decode((folder / ANSWER).read_bytes(), type=Report)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 def seconds_of(folder: Path) -> float:
     """How long it took, by what was said of it before; 0 where nothing was."""
-    try:
-        return msgspec.json.decode((folder / ANSWER).read_bytes(), type=Report).seconds
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return 0.0
+    said = said_of(folder)
+    return said.seconds if said else 0.0
+
+
+def time_was_up(folder: Path) -> bool:
+    """Whether the time ended it: its budgets are spent then, and there is no going on."""
+    said = said_of(folder)
+    return said is not None and said.stopped == TIME_UP
 
 
 def write(file: Path, what: AbAsked | Report) -> None:

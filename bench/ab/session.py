@@ -12,12 +12,12 @@ import msgspec
 
 from bench import run as runner
 from bench.ab import blocks as kept
-from bench.ab.model import AbAsked, Report
+from bench.ab.model import INTERRUPTED, TIME_UP, AbAsked, Report
 from bench.ab.pairs import Side, not_measured, pairs
 from bench.ab.revisions import LABELS, Built
 from bench.process import spawn
 from bench.remaining import Remaining
-from bench.sequential import Conclusion, Limits, Look, Paired, cut_short
+from bench.sequential import Conclusion, Limits, Look, Paired, cut_short, glance
 
 _STATISTICS = 120.0
 """Seconds granted to the statistics of a look."""
@@ -100,8 +100,12 @@ def conclude(
     interrupted: bool,
     disturbed_load: bool,
 ) -> Report:
-    """What `blocks` whole blocks say. Where nothing planned ended it, all budgets are spent now.
+    """What `blocks` whole blocks say.
 
+    Where the time ended it, all budgets are spent now, and that is its end. An interruption spends
+    nothing: it goes on, and is interrupted as often as anybody likes.
+
+    interrupted: whether it can go on.
     disturbed_load: whether the load that both sides go by was found while something disturbed it.
     """
     planned = asked.looks()
@@ -111,8 +115,12 @@ def conclude(
     if taken:
         concluded = look(found, taken, asked.limits)
     if not concluded.stopped and blocks:
-        why = "it was interrupted" if interrupted else "the time was up"
-        concluded = look(found, cut_short(planned, blocks), asked.limits)
+        why, looks = (
+            (INTERRUPTED, glance(planned, blocks))
+            if interrupted
+            else (TIME_UP, cut_short(planned, blocks))
+        )
+        concluded = look(found, looks, asked.limits)
         concluded = msgspec.structs.replace(concluded, stopped=why)
     return Report(
         results=str(results),
@@ -120,7 +128,7 @@ def conclude(
         old=names[0],
         new=names[1],
         blocks=concluded.blocks,
-        looks=concluded.looks,
+        looks=min(concluded.looks, len(taken)) if interrupted else concluded.looks,
         planned_looks=[each.blocks for each in planned],
         stopped=concluded.stopped,
         seconds=seconds,

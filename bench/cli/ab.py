@@ -23,6 +23,7 @@ from bench.ab.model import (
     Report,
     read_asked,
     seconds_of,
+    time_was_up,
     write,
 )
 from bench.ab.session import conclude, is_clear, measure_revisions, stopping
@@ -129,8 +130,7 @@ def ab(
     built; these are checked out elsewhere and built first. A name of a shipped scenario or of a
     .toml file is a variant, unless --scenario says that revisions are meant.
 
-    Exit status 1: NEW is slower. 130: interrupted; what was measured is kept, and what it says is
-    printed.
+    Exit status 1: NEW is slower. 130: interrupted; what was measured is kept, and --resume goes on.
     """
     if source is not None:
         refuse_beside("source")
@@ -181,7 +181,7 @@ def _go_on(folder: Path, as_json: bool) -> None:
     asked = read_asked(partial if partial.is_dir() else folder)
     if asked.kind == "revisions":
         done = kept.whole_blocks(folder, asked)
-        if is_clear(asked, kept.sides(folder, asked, done), len(done)):
+        if time_was_up(folder) or is_clear(asked, kept.sides(folder, asked, done), len(done)):
             _answer_revisions(asked, folder, as_json)
         else:
             _measure_revisions(asked, folder, as_json)
@@ -286,6 +286,7 @@ def _answer_revisions(
     interrupted: bool = False,
 ) -> None:
     names, blocks = revisions.asked_for(asked), kept.whole_blocks(folder, asked)
+    before = seconds is None
     report = conclude(
         asked,
         (str(names[0]), str(names[1])),
@@ -293,7 +294,7 @@ def _answer_revisions(
         kept.sides(folder, asked, blocks),
         len(blocks),
         seconds=seconds_of(folder) if seconds is None else seconds,
-        interrupted=interrupted,
+        interrupted=not time_was_up(folder) if before else interrupted,
         disturbed_load=kept.disturbed_loads(folder, asked),
     )
     _finish(report, interrupted, as_json)

@@ -5,13 +5,19 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from bench.ab.model import Report
+from bench.ab.model import INTERRUPTED, Report
 from bench.arms import explained
 from bench.cli.tables import add_compared, compared, print_lines, table_of
 from bench.metrics import METRICS
 from bench.sequential import Answer
 
-_STYLES = {"faster": "green", "slower": "bold red", "no slower": "green", "cannot tell": "dim"}
+_STYLES = {
+    "faster": "green",
+    "slower": "bold red",
+    "no slower": "green",
+    "cannot tell": "dim",
+    "not yet": "dim",
+}
 
 
 def render_report(report: Report, console: Console) -> None:
@@ -54,10 +60,15 @@ def _ending(report: Report) -> str:
         return "no block was finished"
     if report.stopped.startswith("as many"):
         return "those were all"
+    if report.stopped == INTERRUPTED:
+        return f"{report.stopped}: no verdict yet, --resume goes on"
     return report.stopped
 
 
 def _word(answer: Answer) -> Text:
-    word = answer.verdict
-    text = "no slower" if word == "cannot tell" and answer.cleared else word
+    text: str = answer.verdict
+    if answer.open:
+        text = "cannot tell" if answer.level else "not yet"
+    elif answer.verdict == "cannot tell":
+        text = "no slower"
     return Text(text, style=_STYLES[text])
