@@ -148,7 +148,7 @@ def run(
     """
     trials = writer.pending()
     estimate = _Estimate(settings)
-    repeats = Repeats(writer.run)
+    repeats = Repeats.of(writer.run)
     failures: Counter[tuple[str, str, str]] = Counter()
     given_up: dict[tuple[str, str, str], Problem] = {}
     known_facts: set[tuple[str, str]] = set()

@@ -3,7 +3,7 @@
 import io
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from msgspec.structs import replace as replaced
 from bench.probes import Measurement
 from bench.results import (
     Asked,
+    Attempt,
     PlannedTrial,
     ResultSet,
     ResultWriter,
@@ -102,20 +103,25 @@ def as_json(suite: pyperf.BenchmarkSuite) -> bytes:
     return text.getvalue().encode()
 
 
-def carry_out(writer: ResultWriter, value: Value, trials: int | None = None) -> None:
-    """Record what is pending, or the first `trials` of it."""
+def carry_out(
+    writer: ResultWriter,
+    value: Value,
+    trials: int | None = None,
+    attempts: Sequence[Attempt] = (),
+) -> None:
+    """Record what is pending, or the first `trials` of it, each after such attempts."""
     for trial in writer.pending()[:trials]:
         given = value(trial)
         if isinstance(given, str):
             writer.record_failure(trial, given)
         else:
-            writer.record(trial, measurement(trial, given))
+            writer.record(trial, measurement(trial, given), attempts)
 
 
-def write_set(path: Path, run: Run, value: Value) -> ResultSet:
-    """A complete set."""
+def write_set(path: Path, run: Run, value: Value, attempts: Sequence[Attempt] = ()) -> ResultSet:
+    """A complete set, each trial after such attempts."""
     with ResultWriter.create(path, run) as writer:
-        carry_out(writer, value)
+        carry_out(writer, value, attempts=attempts)
         return load(writer.finish())
 
 

@@ -275,7 +275,7 @@ def settled(repeats: Repeats, *tries: Tried) -> tuple[float, list[Attempt]]:
 
 
 def test_a_disturbed_try_does_not_count_and_is_kept_on_record() -> None:
-    value, attempts = settled(Repeats(asking(2)), Tried(9.0, steal=0.5), Tried(1.0, steal=0.001))
+    value, attempts = settled(Repeats.of(asking(2)), Tried(9.0, steal=0.5), Tried(1.0, steal=0.001))
     assert value == 1.0
     assert attempts == [
         Attempt({"steal": 0.5}, ("steal",), {"rtt": [9.0]}),
@@ -285,14 +285,14 @@ def test_a_disturbed_try_does_not_count_and_is_kept_on_record() -> None:
 
 def test_the_last_try_counts_and_is_marked_whatever_disturbed_it() -> None:
     noisy = [Tried(float(number), other_load=0.5) for number in range(3)]
-    value, attempts = settled(Repeats(asking(2)), *noisy)
+    value, attempts = settled(Repeats.of(asking(2)), *noisy)
     assert value == 2.0
     assert [attempt.spoilt for attempt in attempts] == [("other_load",)] * 3
     assert [bool(attempt.samples) for attempt in attempts] == [True, True, False]
 
 
 def test_a_run_that_asked_for_no_repeats_has_none() -> None:
-    value, attempts = settled(Repeats(asking(0)), Tried(3.0, steal=0.9))
+    value, attempts = settled(Repeats.of(asking(0)), Tried(3.0, steal=0.9))
     assert (value, len(attempts)) == (3.0, 1)
 
 
@@ -305,11 +305,11 @@ def test_a_machine_that_is_never_quiet_costs_a_quarter_more_and_not_twice_as_muc
     run = asking(2, blocks=8)
     assert len(run.plan) == 64
     tries = iter(Tried(0.0, steal=0.5 if bad else 0.0) for bad in spoilt * 3)
-    repeats, records = Repeats(run), []
+    repeats, records = Repeats.of(run), []
     for trial in run.plan:
         if trial.trial == stop:
             ended = tuple(Completed(record.trial, "") for record in records)
-            repeats = Repeats(replaced(run, quality=tuple(records), completed=ended))
+            repeats = Repeats.of(replaced(run, quality=tuple(records), completed=ended))
         attempts: list[Attempt] = []
         repeats.settle(lambda: next(tries), attempts)
         records.append(Quality(trial.trial, tuple(attempts)))
@@ -320,7 +320,7 @@ def test_a_machine_that_is_never_quiet_costs_a_quarter_more_and_not_twice_as_muc
 
 def test_a_machine_that_is_never_quiet_has_all_repeats_that_its_trials_allow() -> None:
     run = asking(2, blocks=8)
-    repeats = Repeats(run)
+    repeats = Repeats.of(run)
     noisy = [len(settled(repeats, *[Tried(0.0, steal=0.5)] * 3)[1]) - 1 for _ in run.plan]
     assert sum(noisy) == BUDGET * 64
     assert noisy[:9] == [2, 0, 0, 0, 0, 0, 0, 0, 1]
@@ -330,7 +330,7 @@ def test_a_run_of_few_trials_has_no_more_repeats_than_a_quarter_of_them() -> Non
     """As each block of a revision, which is a run by itself."""
     run = asking(2, blocks=1, variants=("veth",), arms=("native",))
     assert len(run.plan) == 2
-    repeats = Repeats(run)
+    repeats = Repeats.of(run)
     noisy = [len(settled(repeats, *[Tried(0.0, steal=0.5)] * 3)[1]) - 1 for _ in run.plan]
     assert noisy == [1, 0]
 
@@ -344,8 +344,8 @@ def test_a_repeat_that_failed_is_spent_for_a_run_that_is_resumed() -> None:
         quality=tuple(Quality(trial.trial, (tried,)) for trial in run.plan[:2]),
         failures=tuple(Failure(**asdict(trial), reason="lost") for trial in run.plan[:2]),
     )
-    assert len(settled(Repeats(resumed), *[Tried(3.0, steal=0.9)] * 3)[1]) == 1
-    assert len(settled(Repeats(run), *[Tried(3.0, steal=0.9)] * 3)[1]) == 3
+    assert len(settled(Repeats.of(resumed), *[Tried(3.0, steal=0.9)] * 3)[1]) == 1
+    assert len(settled(Repeats.of(run), *[Tried(3.0, steal=0.9)] * 3)[1]) == 3
 
 
 # ---- on this machine ----------------------------------------------------------------------------

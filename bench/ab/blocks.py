@@ -13,7 +13,8 @@ from pathlib import Path
 from bench import loads
 from bench.ab.model import PROBE_SETTINGS, AbAsked
 from bench.ab.pairs import Side
-from bench.ab.revisions import LABELS, Built, Tell, last_line
+from bench.ab.revisions import LABELS, ONCE, Built, Tell, last_line
+from bench.ab.tries import Tried, first_tries, most_disturbed
 from bench.errors import CannotMeasure, UsageError
 from bench.probes import PROBES
 from bench.process import execute
@@ -50,7 +51,8 @@ def measure_block(side: Built, asked: AbAsked, folder: Path, block: int) -> None
     seed = random.Random(f"{asked.seed} {block}").randrange(2**32)
     for number, scenario in enumerate(asked.scenarios):
         load_set = _load_folder(folder, number)
-        words = ["--loads-of", str(load_set)] if _has_loads(load_set) else []
+        words = [ONCE] if side.once else []
+        words += ["--loads-of", str(load_set)] if _has_loads(load_set) else []
         _run(side, asked, scenario, asked.probes, target / str(number), seed, words)
 
 
@@ -94,6 +96,13 @@ def block_folder(folder: Path, label: str, block: int) -> Path:
     return folder / label / f"block-{block}"
 
 
+def tried(folder: Path, asked: AbAsked, block: int) -> Tried:
+    """What disturbed a block that both sides have measured."""
+    targets = [block_folder(folder, label, block) for label in LABELS]
+    runs = [load(t / str(number)).run for t in targets for number in range(len(asked.scenarios))]
+    return Tried(most_disturbed(runs))
+
+
 def whole_blocks(folder: Path, asked: AbAsked) -> list[int]:
     """The blocks that both sides have finished."""
     found = []
@@ -114,7 +123,7 @@ def sides(folder: Path, asked: AbAsked, blocks: list[int]) -> tuple[Side, Side]:
     for label, side in zip(LABELS, found, strict=True):
         for block in blocks:
             for number in range(len(asked.scenarios)):
-                results = load(block_folder(folder, label, block) / str(number))
+                results = first_tries(load(block_folder(folder, label, block) / str(number)))
                 names = {name: name for name in results.run.variants}
                 side.add(results, names, block)
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.ab.model import NotMeasured
+from bench.ab.tries import watched
 from bench.conditions import alike
 from bench.metrics import METRICS
 from bench.results import Cell, ResultSet, Series
@@ -22,8 +23,8 @@ class Side:
     """What there is of one side.
 
     tried, failed: how many trials, of blocks that were finished. why: the first reason of a
-    failure. settings: of each probe. conditions: all that its figures hold for. repeats: how often
-    a disturbed trial was to be repeated.
+    failure. settings: of each probe. conditions: all that its figures hold for. watched: whether it
+    tells of all trials what disturbed them.
     """
 
     series: dict[Cell, Series] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class Side:
     why: dict[Key, str] = field(default_factory=dict)
     settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     conditions: dict[Key, list[Mapping[str, float]]] = field(default_factory=dict)
-    repeats: int | None = None
+    watched: bool = True
 
     def add(self, results: ResultSet, names: Mapping[str, str], block: int | None = None) -> None:
         """Add what a result set has of some variants, all of it as of `block` where that is given.
@@ -40,7 +41,7 @@ class Side:
         names: variant → what its cells are called.
         """
         self.settings |= results.run.asked.settings
-        self.repeats = results.run.asked.repeats
+        self.watched &= watched(results.run)
         for cell, series in results.series().items():
             if cell.variant in names:
                 self._add_series(cell._replace(variant=names[cell.variant]), series, block)

@@ -23,6 +23,8 @@ from bench.errors import CannotMeasure, UsageError
 ROOT = Path(bench.__file__).resolve().parents[1]
 WORKING_TREE = "."
 LABELS = ("old", "new")
+ONCE = "--no-repeat"
+"""The option of `run` by which a trial counts at once, whatever disturbed it."""
 _LOCKS = ("requirements.lock", "requirements-build.lock")
 _BUILD = 1800.0
 """Seconds granted to building one side."""
@@ -43,12 +45,17 @@ class Revision:
 
 @dataclass(frozen=True)
 class Built:
-    """A revision that can be run. python: the interpreter that finds it, and no other."""
+    """A revision that can be run.
+
+    python: the interpreter that finds it, and no other. once: whether its `run` can be told to
+    repeat no trial.
+    """
 
     label: str
     revision: Revision
     root: Path
     python: Path
+    once: bool = False
 
 
 def revision(text: str) -> Revision | None:
@@ -87,7 +94,7 @@ def built(old: Revision, new: Revision, tell: Tell) -> Iterator[tuple[Built, Bui
             extension = _extension_of(side, old, sides)
             python = _interpreter(side, root, home, extension)
             _prove(label, python, root)
-            sides.append(Built(label, side, root, python))
+            sides.append(Built(label, side, root, python, _knows(python, root, ONCE)))
         yield sides[0], sides[1]
 
 
@@ -161,6 +168,11 @@ def _prove(label: str, python: Path, root: Path) -> None:
     where = Path(done.stdout.strip() or ".").resolve()
     if done.returncode or where.parent != (root / "bench").resolve():
         raise CannotMeasure(f"{label}: cannot be run: {last_line(done.stderr or str(where))}")
+
+
+def _knows(python: Path, root: Path, option: str) -> bool:
+    """Whether `run` of a revision has an option."""
+    return option in _run([str(python), "-P", "-m", "bench", "run", "--help"], root).stdout
 
 
 def _call(side: Revision, arguments: list[str], folder: Path) -> None:

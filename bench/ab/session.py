@@ -15,8 +15,11 @@ from bench.ab import blocks as kept
 from bench.ab.model import INTERRUPTED, TIME_UP, AbAsked, Report
 from bench.ab.pairs import Side, not_measured, pairs
 from bench.ab.revisions import LABELS, Built
+from bench.ab.tries import Tried, repeats_left, set_aside, set_aside_so_far
 from bench.process import spawn
+from bench.quality.repeats import Repeats
 from bench.remaining import Remaining
+from bench.results import Attempt
 from bench.sequential import Conclusion, Limits, Look, Paired, cut_short, glance
 
 _STATISTICS = 120.0
@@ -61,7 +64,10 @@ def measure_revisions(
     sides: tuple[Built, Built],
     tell: Callable[[str], None],
 ) -> None:
-    """Measure what `folder` has not, block by block, each side in turn in random order."""
+    """Measure what `folder` has not, block by block, each side in turn in random order.
+
+    A block that was disturbed is measured again, on both sides.
+    """
     done = kept.whole_blocks(folder, asked)
     enough = stopping(asked, lambda: kept.sides(folder, asked, done))
     if not done:  # what has been measured holds for the load there is
@@ -69,18 +75,33 @@ def measure_revisions(
     within = math.inf if asked.minutes is None else 60 * asked.minutes
     left = Remaining(asked.max_blocks - len(done), within=within)
     before = len(done)
+    repeats = repeats_left(folder, before, asked.max_blocks)
     for block in range(1, asked.max_blocks + 1):
         if block in done:
             continue
-        order = list(sides)
-        random.Random(f"{asked.seed} {block} order").shuffle(order)
-        for side in order:
-            at_most = left.after(len(done) - before)
-            tell(f"block {block} of at most {asked.max_blocks}{at_most}: {side.label}")
-            kept.measure_block(side, asked, folder, block)
+        at_most = left.after(len(done) - before)
+        tell(f"block {block} of at most {asked.max_blocks}{at_most}")
+        _measure_block(sides, asked, folder, block, repeats)
         done = sorted([*done, block])
         if enough(block):
             return
+
+
+def _measure_block(
+    sides: tuple[Built, Built], asked: AbAsked, folder: Path, block: int, repeats: Repeats
+) -> None:
+    order = list(sides)
+    random.Random(f"{asked.seed} {block} order").shuffle(order)
+    attempts: list[Attempt] = []
+
+    def measure() -> Tried:
+        if attempts:
+            set_aside(folder, block)
+        for side in order:
+            kept.measure_block(side, asked, folder, block)
+        return kept.tried(folder, asked, block)
+
+    repeats.settle(measure, attempts)
 
 
 def is_clear(asked: AbAsked, sides: Sides, blocks: int) -> bool:
@@ -134,14 +155,22 @@ def conclude(
         seconds=seconds,
         answers=concluded.answers,
         failed=not_measured(*sides),
-        notes=[*_without_repeats(names, sides), *([_DISTURBED_LOAD] if disturbed_load else [])],
+        notes=[
+            *(_on_repeats(results, names, sides) if asked.kind == "revisions" else ()),
+            *([_DISTURBED_LOAD] if disturbed_load else []),
+        ],
     )
 
 
-def _without_repeats(names: tuple[str, str], sides: Sides) -> list[str]:
-    """A note for each side that is of a time before there was such a thing."""
-    return [
-        f"{label}: {name} is from before disturbed trials were repeated: its own all count"
+def _on_repeats(folder: Path, names: tuple[str, str], sides: Sides) -> list[str]:
+    """What was made of disturbed blocks of two revisions, or why nothing could be."""
+    silent = [
+        f"{label}: {name} does not tell what disturbed its trials, so no block was measured again, "
+        "of either side"
         for label, name, side in zip(LABELS, names, sides, strict=True)
-        if side.repeats == 0
+        if not side.watched
     ]
+    again = set_aside_so_far(folder)
+    tries = "try" if again == 1 else "tries"
+    told = f"{again} {tries} at a block did not count, of both sides, because one was disturbed"
+    return [*silent, *([told] if again else [])]
