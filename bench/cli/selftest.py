@@ -181,6 +181,8 @@ def _render(found: Selftest, console: Console) -> None:
             f"{found.most} blocks at most, {found.most * found.seconds_per_block / 60:.0f} min, is "
             "drawn from them. The intervals are for the noise of this session, not for another "
             "day's.",
+            "null_calls: planted in the pump, and measured. figures x: nothing is planted in the "
+            "path, the values of the second side are made so much worse.",
             f"Margin {100 * found.margin:g} %, budget for false alarms {found.alarm:.1%}. "
             f"{ARM}: offloads as each path ships them. Blocks and time: the median.",
             *(f"Note: {text}" for text in found.notes),

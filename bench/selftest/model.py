@@ -49,8 +49,8 @@ class Selftest(msgspec.Struct, frozen=True, kw_only=True):
 
     blocks: real ones that were measured. most: blocks that a comparison may use. fresh: short A/A
     comparisons, each of blocks of its own. redrawn: A/A comparisons of sessions drawn from these
-    blocks, the two sides exchanged in some of them by chance. seconds_per_block: what a block of a
-    comparison takes.
+    blocks, the two sides exchanged by chance in some of the pieces drawn. seconds_per_block: what a
+    block of a comparison takes.
     """
 
     format: int = 1
@@ -72,8 +72,7 @@ class Selftest(msgspec.Struct, frozen=True, kw_only=True):
     def passed(self) -> bool:
         """Whether alarms are as rare, and planted handicaps caught as often, as is wanted.
 
-        Exchanging the sides by chance makes them alike, so what is drawn again says nothing of a
-        path that differs from itself; of the few fresh comparisons more than chance would be.
+        Of the few fresh comparisons more than chance would be.
         """
         real = [each for each in self.planted if each.low is not None]
         return (

@@ -129,14 +129,18 @@ class Redraw:
             yield self._conclude([(m, m.first[own], m.second[own]) for m in self.metrics], looks)
 
     def redrawn(self, planted: str | None = None, factor: float | None = None) -> Conclusion:
-        """One comparison of drawn blocks, which of the two alike is old being chance in each.
+        """One comparison of drawn blocks, which of the two alike is old being chance in each piece.
+
+        Not in each block: that would make any two sides alike, and no false alarm could come of
+        what neighbouring blocks share, or of a path that differs from itself.
 
         planted: the metric that is compared with its handicapped self; with a `factor`, whose new
         side's figures are so much worse instead.
         """
         drawn = self._drawn()
         # Of each drawing by itself: a block drawn twice would else be the same evidence twice.
-        swap = self._chance.integers(0, 2, len(drawn))
+        pieces = self._chance.integers(0, 2, math.ceil(len(drawn) / _PIECE))
+        swap = np.repeat(pieces, _PIECE)[: len(drawn)]
         sides: Sides = []
         for metric in self.metrics:
             both = [(metric.first[block], metric.second[block]) for block in drawn]
