@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from program import vnetbench
+from screens import complaint
 from sets import a_run, noisy, write_set
 
 from bench import loads
@@ -73,6 +74,29 @@ def test_a_load_is_a_share_of_what_the_sender_can_hand_over_where_the_path_carri
     assert found.warnings == (
         f"{path.name}: the path carries 1000000000 packet/s, the sender {base:.0f}",
     )
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_datagrams_are_spaced_as_run_was_told_and_the_set_says_so(tmp_path: FilePath) -> None:
+    shape = ("veth", "--probe", "delay_10", "--arm", "native", "--blocks", 1, "--no-repeat")
+    for words, poisson in (((), True), (("--spacing", "constant"), False)):
+        target = tmp_path / str(poisson)
+        vnetbench("run", *shape, *words, "-o", target)
+        results = load(target)
+        assert results.run.asked.settings["delay_10"]["poisson"] is poisson
+        kept = msgspec.json.decode((target / "delay_10/1.json").read_bytes(), type=Delay)
+        assert kept.poisson is poisson
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--spacing constant", "--spacing constant: is of delays; choose one, as --probe delay_50"),
+        ("--probe delay_10 --spacing even", "'even' is not one of 'poisson', 'constant'"),
+    ],
+)
+def test_a_spacing_that_nothing_goes_by_is_answered_in_one_line(words: str, says: str) -> None:
+    assert says in complaint("run", "veth", *words.split())
 
 
 def with_load(run: Run, rate: float) -> Run:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,6 +35,7 @@ from bench.cli.tables import render_summary
 from bench.errors import INTERRUPTED, UsageError
 from bench.peers import PROFILE as PEERS
 from bench.probes import PROBES
+from bench.probes.delay import POISSON, SPACINGS
 from bench.quality.rule import REPEATS
 from bench.results import Asked, ResultWriter, Run, load, load_unfinished
 from bench.scenario import Variant, find, variants
@@ -70,6 +73,13 @@ _OWN_COMMAND = {
     is_flag=True,
     help="Let a trial count at once, whatever disturbed it.",
 )
+@click.option(
+    "--spacing",
+    type=click.Choice(SPACINGS),
+    default=SPACINGS[0],
+    show_default=True,
+    help="Of the datagrams whose delay is measured.",
+)
 @resume_option("Go on with a run that was interrupted or killed; takes no other option.")
 @click.option(
     "--loads-of",
@@ -89,6 +99,7 @@ def run(
     blocks: int | None,
     seed: int | None,
     no_repeat: bool,
+    spacing: str,
     resume: Path | None,
     loads_of: Path | None,
     as_json: bool,
@@ -118,7 +129,7 @@ def run(
         scenarios=names,
         overrides=overrides,
         profile=profile,
-        settings={id_: dict(PROBES[id_].settings[profile]) for id_ in probes or _DEFAULT_PROBES},
+        settings=_settings(probes or _DEFAULT_PROBES, profile, spacing),
         probes=tuple(dict.fromkeys(probes or _DEFAULT_PROBES)),
         arms=tuple(dict.fromkeys(arms)) or tuple(ARMS),
         blocks=blocks or runner.BLOCKS[profile],
@@ -132,6 +143,17 @@ def run(
             raise UsageError(f"{loads_of}: has no loads of any of these scenarios")
     with ResultWriter.create(folder or default_folder(profile), begun) as writer:
         _measure(chosen, writer, as_json)
+
+
+def _settings(probes: Sequence[str], profile: str, spacing: str) -> dict[str, dict[str, Any]]:
+    """What the probes are given. Raises UsageError for a spacing of datagrams that none sends."""
+    settings = {id_: dict(PROBES[id_].settings[profile]) for id_ in probes}
+    delays = [values for values in settings.values() if POISSON in values]
+    if spacing != SPACINGS[0] and not delays:
+        raise UsageError(f"--spacing {spacing}: is of delays; choose one, as --probe delay_50")
+    for values in delays:
+        values[POISSON] = spacing == SPACINGS[0]
+    return settings
 
 
 def _variants_of(run: Run) -> dict[str, Variant]:

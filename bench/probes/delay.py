@@ -32,6 +32,8 @@ from bench.probes.ahead import shared_cpu, shared_cpu_warnings
 from bench.probes.base import Measurement, Path, Probe
 from bench.probes.paced import PATIENCE, RESTS, Found, Offer, offer
 
+POISSON, SPACINGS = "poisson", ("poisson", "constant")
+"""The setting: whether datagrams are due at the first of these distances, or the second."""
 BASE_RATE = "base_rate"
 """The condition: datagrams a second of which a load is so many per cent."""
 LOSS = 0.001
@@ -148,7 +150,7 @@ def measure(load: int, path: Path, settings: Mapping[str, Any]) -> Measurement:
     rate = base * load / 100
     count = max(1, round(rate * settings["seconds"] / SLICES)) * SLICES
     seed = random.getrandbits(32)
-    found = offer(path, Offer(rate, count, settings["poisson"], settings["sleeps"], seed))
+    found = offer(path, Offer(rate, count, settings[POISSON], settings["sleeps"], seed))
     kept = judge(found, base)
     reasons: dict[str, list[str]] = {}
     for name, percentile in kept.percentiles.items():
@@ -272,7 +274,7 @@ def _settings(seconds: float) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "rate": 0.0,
-        "poisson": True,
+        POISSON: True,
         "sleeps": False,
     }
 
