@@ -66,17 +66,22 @@ def price(path: Path) -> float:
 
 @pytest.mark.usefixtures("tuns")
 def test_work_that_a_pump_does_more_is_in_the_price_of_a_packet() -> None:
-    """A second way to know: what the scheduler gave to the pump, by the pump's count of packets."""
-    prices, given = [], []
-    for calls in (0, NULL_CALLS):
-        for path in proved("tun-relay", f"null_calls={calls}"):
-            before = pump_work(path)
-            prices.append(price(path))
-            seconds, packets = (b - a for a, b in zip(before, pump_work(path), strict=True))
-            given.append(seconds / packets)
-    planted = given[1] - given[0]
-    assert planted > 5e-6
-    assert prices[1] - prices[0] == pytest.approx(planted, rel=0.35)
+    """A second way to know: what the scheduler gave to the pump, by the pump's count of packets.
+
+    The least of up to three rounds of either, as neighbours only ever add to it.
+    """
+    prices, given = ([math.inf, math.inf] for _ in range(2))
+    for _ in range(3):
+        for more, calls in enumerate((0, NULL_CALLS)):
+            for path in proved("tun-relay", f"null_calls={calls}"):
+                before = pump_work(path)
+                prices[more] = min(prices[more], price(path))
+                seconds, packets = (b - a for a, b in zip(before, pump_work(path), strict=True))
+                given[more] = min(given[more], seconds / packets)
+        planted = given[1] - given[0]
+        if planted > 5e-6 and prices[1] - prices[0] == pytest.approx(planted, rel=0.35):
+            return
+    pytest.fail(f"seconds of CPU time a packet: {prices}, of which the pump's: {given}")
 
 
 def pump_work(path: Path) -> tuple[float, int]:
@@ -179,11 +184,11 @@ def test_meters_see_what_the_kernel_counts_by_itself() -> None:
     require(os.geteuid() == 0, "needs root to meter whole CPUs")
     with metering(CONTEXT_SWITCHES) as meters, spawn("napper", nap) as napper:
         napper.receive(5)
-        begin, before = meters.read(), switches()
+        outer, begin, inner = switches(), meters.read(), switches()
         napper.receive(5)
-        told, end = switches() - before, meters.read()
-    assert told > 2000
-    assert counted(begin, end) == pytest.approx(told, rel=0.02)
+        least, end, most = switches() - inner, meters.read(), switches() - outer
+    assert least > 2000
+    assert least <= counted(begin, end) <= most
 
 
 def nap(send: Send) -> None:
