@@ -83,13 +83,21 @@ def test_a_bare_make_names_the_two_commands() -> None:
 
 def test_a_second_set_up_says_nothing_and_takes_less_than_two_seconds(ready: Path) -> None:
     run("make", "setup-test", cwd=ready)  # a source may have been edited since
-    took = []
-    for _ in range(3):  # the machine may be busy with something else
+
+    def duration() -> float:
         start = time.monotonic()
         second = run("make", "setup-test", cwd=ready)
-        took.append(time.monotonic() - start)
         assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
-    assert min(took) < 2
+        return time.monotonic() - start
+
+    # The machine may be busy with something else; the best of some is the program's own time.
+    best = duration()
+    for _ in range(9):
+        if best < 2:
+            break
+        time.sleep(0.5)
+        best = min(best, duration())
+    assert best < 2
 
 
 def test_no_python_at_all_is_said_in_one_line(copy: Path, tmp_path: Path) -> None:
