@@ -69,7 +69,7 @@ bench-agreement: setup ## our goodput beside iperf3's, our round-trip time besid
 bench-gate: setup-test ## how often the gate errs, by simulation, as the table of docs/trust.md (minutes)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate.py $(ARGS)
 
-bench-gate-sessions: setup-trace ## how often the whole gate fails although nothing changed: 9 sessions (half an hour)
+bench-gate-sessions: setup-trace ## how often the whole gate fails although nothing changed: 8 sessions (half an hour)
 	@PYTHONPATH=tests $(BIN)/python tests/bench_gate_sessions.py $(ARGS)
 
 bench-gate-ledger: setup-trace ## how often the ledger's gate catches what is planted in a pump (a minute a round)

@@ -1,10 +1,11 @@
 """How often the whole gate fails although nothing changed: `make bench-gate-sessions`.
 
 `python tests/bench_gate_sessions.py [FOLDER] [SESSIONS] [NAME...]` measures sessions of everything
-a gate looks at (but searches, which take too long) in FOLDER, one after the other, or takes those
-that are there. Every session is then the baseline of every other, with every third one as the
-second look: SESSIONS * (SESSIONS - 1) * (SESSIONS - 2) gates. They share sessions, so that what is
-known of them is known of so many machines' moods as there were sessions, and no interval is given.
+that short trials can measure (no search, one load of delays) in FOLDER, one after the other, or
+takes those that are there. Every session is then the baseline of every other, with every third one
+as the second look: SESSIONS * (SESSIONS - 1) * (SESSIONS - 2) gates. They share sessions, so that
+what is known of them is known of so many machines' moods as there were sessions, and no interval is
+given.
 Ends with 1 where more than 1 % fail.
 """
 
@@ -20,19 +21,18 @@ from pathlib import Path
 from bench.gate.decide import decide
 from bench.gate.rules import MARGIN
 from bench.gate.session import beside
-from bench.probes import PROBES
 from bench.results import ResultSet, load
 
 NAMES = ["veth", "flannel-udp"]
+PROBES = ("ledger", "rtt", "tcp_goodput", "serial", "stream", "delay_50", "forwarding_rate_64")
 BLOCKS = 4
 MOST = 0.01
 
 
 def measure(folder: Path, names: list[str], loads_of: Path | None) -> None:
     """A session, as `vnetbench run` would be asked for one."""
-    probes = [probe for probe in PROBES if not probe.startswith("packet_rate")]
     command = [sys.executable, "-m", "bench", "run", *names, "--arm", "native", "-o", str(folder)]
-    command += [word for probe in probes for word in ("--probe", probe)]
+    command += [word for probe in PROBES for word in ("--probe", probe)]
     command += ["--blocks", str(BLOCKS), "--json"]
     if loads_of:
         command += ["--loads-of", str(loads_of)]
@@ -77,6 +77,6 @@ if __name__ == "__main__":
     asked = sys.argv[1:]
     main(
         Path(asked[0]) if asked else Path(tempfile.mkdtemp(prefix="gate-sessions-")),
-        int(asked[1]) if len(asked) > 1 else 9,
+        int(asked[1]) if len(asked) > 1 else 8,
         asked[2:] or NAMES,
     )
