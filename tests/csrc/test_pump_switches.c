@@ -191,6 +191,7 @@ static void gives_up_a_full_queue_when_told(enum vnb_port_kind kind, int64_t io,
 {
 	struct rig rig;
 	uint8_t packet[SIZE];
+	uint64_t received = 0, delivered = 0;
 	unsigned int idle = 0;
 	double begin;
 
@@ -200,7 +201,10 @@ static void gives_up_a_full_queue_when_told(enum vnb_port_kind kind, int64_t io,
 	rig.settings[SWITCH_IO] = io;
 	rig_start(&rig);
 	test_packet(packet, SIZE, HERE, THERE, 64);
-	while (idle < 50) { /* nobody takes what the pump writes: at last everything is full */
+	/* Nobody takes what the pump writes: at last everything is full, the pump's hands too. */
+	while (idle < 50 || (idle < 5000 && received == delivered)) {
+		received = __atomic_load_n(&rig.counters[PORT0_RX_PACKETS], __ATOMIC_RELAXED);
+		delivered = __atomic_load_n(&rig.counters[PORT1_TX_PACKETS], __ATOMIC_RELAXED);
 		if (send(rig.end[0], packet, SIZE, MSG_DONTWAIT) == SIZE)
 			idle = 0;
 		else
@@ -231,7 +235,7 @@ static void *change_routes(void *argument)
 	while (!__atomic_load_n(changer->done, __ATOMIC_RELAXED)) {
 		NEED(vnb_router_replace(changer->rig->pump.router, changer->routes,
 					1 + changer->changes % 2) == 0);
-		changer->changes++;
+		__atomic_fetch_add(&changer->changes, 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -255,7 +259,10 @@ static void changes_routes_without_loss(int64_t io, int64_t udp_offload)
 	changer.routes[1] = rig_route(THERE, 32, &peer);
 	rig_start(&rig);
 	NEED(pthread_create(&thread, NULL, change_routes, &changer) == 0);
-	for (unsigned int i = 0; i < MANY && unchanged; i += AT_ONCE) {
+	/* On until the routes were replaced meanwhile, however late that thread gets a CPU. */
+	for (unsigned int i = 0; unchanged && i < 100 * MANY &&
+				 (i < MANY || __atomic_load_n(&changer.changes, __ATOMIC_RELAXED) < 2);
+	     i += AT_ONCE) {
 		for (unsigned int k = i; k < i + AT_ONCE; k++)
 			rig_put_number(&rig, 0, SIZE, (uint16_t)k);
 		for (unsigned int k = i; k < i + AT_ONCE; k++)
