@@ -48,16 +48,18 @@ def proved(name: str, *overrides: str) -> Iterator[Path]:
 def observed(name: str, *overrides: str, load: Load = LOAD) -> Evidence:
     """What was counted on a path, which is gone.
 
-    Where other programs load the machine the tracer may miss too much. Then it is done again, as a
-    run does and by its rule: on a path built anew, so often and no more. Only what the tracer says
-    that it missed decides, never what was counted, and the last try counts whatever it missed.
+    Where other programs load the machine the tracer may miss too much, or not come to its end in
+    time. Then it is done again, as a run does and by its rule: on a path built anew, so often and
+    no more. Only what the tracer says of itself decides, never what was counted, and the last try
+    counts whatever it missed.
     """
     for left in reversed(range(1 + REPEATS)):
         (evidence,) = (observe(path, load) for path in proved(name, *overrides))
-        missed = evidence.seen.trace.missed_share if evidence.seen.trace else None
-        if missed is None or not judge({"missed": missed}):
+        found = evidence.seen.trace
+        if found and not judge({"missed": found.missed_share}):
             break
-        warnings.warn(f"{name}: the tracer missed {missed:.2%}; {left} tries left", stacklevel=2)
+        said = f"missed {found.missed_share:.2%}" if found else evidence.seen.reasons["trace"]
+        warnings.warn(f"{name}: the tracer: {said}; {left} tries left", stacklevel=2)
     return evidence
 
 
