@@ -119,6 +119,11 @@ def test_a_reference_has_only_what_its_readers_need(name: str) -> None:
         assert file.relative_to(RESULTS / name).parts[0] not in {"iperf3", "pump", "pyperf"}, file
 
 
+def test_what_why_found_names_the_set_as_it_is_kept() -> None:
+    answer = json.loads((RESULTS / "reference-why" / "why.json").read_text())
+    assert answer["results"] == "results/reference-why"
+
+
 # ---- old ones -----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from steps import ROOT
 
 RUN = "run.json"
-WHOLE = ("samples.csv", "summary.json", "why.json", "claims.json")
+ANSWER = "why.json"
+WHOLE = ("samples.csv", "summary.json", ANSWER, "claims.json")
 FOLDERS = ("delay_*", "ledger")
 KEPT = "KEPT"
 """The file by which `vnetbench report` knows that nobody measured a set here."""
@@ -45,6 +46,13 @@ def with_fewer_facts(text: str) -> str:
     return json.dumps(run, indent=1, ensure_ascii=False) + "\n"
 
 
+def name_anew(answer: Path, name: str) -> None:
+    """Have what `why` found name the set as it is kept, not the folder of the machine it was in."""
+    text = answer.read_text(encoding="utf-8")
+    was = json.dumps(json.loads(text)["results"], ensure_ascii=False)
+    answer.write_text(text.replace(was, json.dumps(name), 1), encoding="utf-8")
+
+
 def keep(source: Path, target: Path) -> int:
     """Copy what is needed, in place of what was there; returns how many bytes that is."""
     temporary = target.with_name(f".{target.name}.new")
@@ -55,6 +63,8 @@ def keep(source: Path, target: Path) -> int:
     for name in needed(source):
         (temporary / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(source / name, temporary / name)
+    if (answer := temporary / ANSWER).exists():
+        name_anew(answer, f"results/{target.name}")
     (temporary / KEPT).write_text("Kept with the project, see ../README.md.\n", encoding="utf-8")
     total = sum(file.stat().st_size for file in temporary.rglob("*") if file.is_file())
     shutil.rmtree(target, ignore_errors=True)
