@@ -96,7 +96,8 @@ def _measure_block(
 
     def measure() -> Tried:
         if attempts:
-            set_aside(folder, block)
+            for label in LABELS:
+                set_aside(kept.block_folder(folder, label, block))
         for side in order:
             kept.measure_block(side, asked, folder, block)
         return kept.tried(folder, asked, block)

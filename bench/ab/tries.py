@@ -77,12 +77,10 @@ def repeats_left(folder: Path, blocks: int, most: int) -> Repeats:
     )
 
 
-def set_aside(folder: Path, block: int) -> None:
-    """Keep a try at a block that does not count, of both sides, beside the one that will."""
-    for label in LABELS:
-        target = folder / label / f"block-{block}"
-        before = len(list(target.parent.glob(f"{target.name}-{_ASIDE}-*")))
-        target.rename(f"{target}-{_ASIDE}-{before + 1}")
+def set_aside(block: Path) -> None:
+    """Keep one side's try at a block that does not count beside the one that will."""
+    before = len(list(block.parent.glob(f"{block.name}-{_ASIDE}-*")))
+    block.rename(f"{block}-{_ASIDE}-{before + 1}")
 
 
 def set_aside_so_far(folder: Path) -> int:
