@@ -24,8 +24,8 @@ from bench.verdict import Pair, Row, judge
 Key = tuple[str, str, str]
 """Variant, arm and probe: what is planned, before it is known which cells come of it."""
 
-Family = Callable[[str], tuple[str, float]]
-"""Metric → the family of cells that its cells are judged with, and that family's margin."""
+Family = Callable[[Cell], tuple[str, float]]
+"""Cell → the family of cells that it is judged with, and that family's margin."""
 
 MARGIN = 0.05
 _SHOWN_FACTS = 10
@@ -189,7 +189,7 @@ def _judged(pairs: list[Pair], family: Family, null: float | None) -> tuple[list
     """Judge each family by itself; rows in the order of `pairs`."""
     families: dict[tuple[str, float], list[Pair]] = {}
     for pair in pairs:
-        families.setdefault(family(pair.cell.metric), []).append(pair)
+        families.setdefault(family(pair.cell), []).append(pair)
     rows: dict[Cell, Row] = {}
     notes: list[str] = []
     for (_, margin), members in families.items():

@@ -45,11 +45,13 @@ def measure(folder: Path, names: list[str], loads_of: Path | None) -> None:
 def report(sessions: list[ResultSet]) -> bool:
     """Gate every session by every other; whether few enough fail."""
     verdicts, reasons, cells = Counter[str](), Counter[str](), Counter[str]()
+    statuses = Counter[int]()
     for baseline, new, again in itertools.permutations(sessions, 3):
         decision = decide(baseline, new, again)
         verdicts[decision.verdict] += 1
+        statuses[decision.exit_code] += 1
         cells.update(found.name for found in decision.findings if found.fails)
-        reasons.update(problem.name for problem in decision.problems)
+        reasons.update(f"{each.name} ({each.kind})" for each in decision.problems)
     first = Counter(
         any(found.suspicious for found in beside(baseline, new, MARGIN).findings)
         for baseline, new in itertools.permutations(sessions, 2)
@@ -59,6 +61,7 @@ def report(sessions: list[ResultSet]) -> bool:
     print(f"{len(sessions)} sessions, cells: {dict(judged)}")
     print(f"first looks in which something got worse: {first[True]} of {first.total()}")
     print(f"gates: {dict(verdicts)}; bar: at most {MOST:.0%} of {gates} fail")
+    print(*(f"    exit status {status}: {n}" for status, n in sorted(statuses.items())), sep="\n")
     for what, counted in (("failed by", cells), ("not judged", reasons)):
         print(*(f"    {what}: {name}, {n} times" for name, n in counted.most_common()), sep="\n")
     return verdicts["failed"] <= MOST * gates

@@ -1,19 +1,23 @@
 """Cells that miss blocks of a session: said by `compare`, never passed over by the gate."""
 
+import random
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from comparing import run_command
 from gated import counted, timed
+from imagined import imagine
 from sets import a_run, noisy, write_set
 
 from bench.compare import compare
 from bench.gate.decide import decide, suspects
 from bench.gate.github import workflow_commands
 from bench.gate.markdown import markdown
-from bench.results import PlannedTrial, ResultSet, load
+from bench.metrics import delay_id
+from bench.results import Failure, PlannedTrial, ResultSet, load
 
 
 def without(results: ResultSet, metric: str, blocks: Collection[int]) -> ResultSet:
@@ -86,6 +90,82 @@ def test_a_time_of_too_few_blocks_for_a_verdict_is_incomplete_and_of_enough_a_wa
     assert problem.name == "rtt[veth,native]"
     assert problem.reason.startswith("too few blocks: no change can be shown with fewer than ")
     assert problem.reason.count("new: only in 1 of 8 blocks") == 1
+
+
+def without_all(results: ResultSet, metric: str) -> ResultSet:
+    return without(results, metric, range(1, results.run.asked.blocks + 1))
+
+
+@pytest.mark.parametrize("now", ["whole", "in one block", "not at all"])
+def test_a_time_that_the_baseline_itself_has_too_seldom_is_a_note_and_no_problem(now: str) -> None:
+    """Its probe left it out without failing: no gate against this baseline could judge it."""
+    old = without(timed("old", 1, 8), "rtt", range(1, 8))
+    new = timed("new", 2, 8, rtt=3.0)
+    if now != "whole":
+        new = without(new, "rtt", range(1, 8 if now == "in one block" else 9))
+    decision = decide(old, new)
+    assert (decision.exit_code, decision.problems, decision.partly) == (0, [], [])
+    name = "rtt[veth,native]"
+    assert [note for note in decision.notes if name in note and note.startswith("not gated: ")]
+
+
+def test_a_probe_that_gave_the_baseline_nothing_and_did_not_fail_is_a_note() -> None:
+    old, new = without_all(timed("old", 1, 8), "rtt"), timed("new", 2, 8)
+    decision = decide(old, new)
+    assert (decision.exit_code, decision.problems) == (0, [])
+    assert (
+        "not gated: rtt[veth,native]: old: gave no figure, its warnings say why" in decision.notes
+    )
+
+
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_what_failed_on_either_side_is_a_problem_however_seldom_the_baseline_has_it(
+    side: str,
+) -> None:
+    sets = {"old": without(timed("old", 1, 8), "rtt", range(1, 8)), "new": timed("new", 2, 8)}
+    sets[side] = failing(without_all(timed(side, 1, 8), "rtt"), "rtt")
+    decision = decide(sets["old"], sets["new"])
+    assert decision.exit_code == 4
+    assert any("the server died" in problem.reason for problem in decision.problems)
+
+
+def failing(results: ResultSet, probe: str) -> ResultSet:
+    """The set, had all trials of a probe failed."""
+    failures = tuple(
+        Failure(t.trial, t.block, t.variant, t.arm, t.probe, "the server died")
+        for t in results.run.plan
+        if t.probe == probe
+    )
+    assert failures
+    return replace(results, run=msgspec.structs.replace(results.run, failures=failures))
+
+
+def test_what_the_baseline_lacks_costs_the_other_cells_no_power() -> None:
+    """Whatever misses blocks takes a part of the allowed error, where it is to be judged."""
+
+    def visible(old: ResultSet, new: ResultSet) -> float | None:
+        found = {f.metric: f.visible for f in decide(old, new).findings}
+        return found["tcp_goodput"]
+
+    old, new = timed("old", 1, 4), timed("new", 2, 4)
+    alone = visible(without_all(old, "rtt"), without_all(new, "rtt"))
+    assert alone is not None
+    assert visible(without(old, "rtt", {1, 2}), new) == alone
+
+
+def test_a_tail_that_is_not_observed_any_more_is_a_note() -> None:
+    """Tails advise, and cannot fail a gate: nor can there be a lack of them."""
+    run = a_run(variants=("veth",), arms=("native",), probes=("delay_50",), blocks=6)
+    draw = random.Random(1)
+
+    def session(name: str, *metrics: str) -> ResultSet:
+        return imagine(name, run, lambda _: {m: 1e-5 * draw.uniform(0.9, 1.1) for m in metrics})
+
+    p50, p99 = delay_id(50, "p50"), delay_id(50, "p99")
+    decision = decide(session("old", p50, p99), session("new", p50))
+    assert (decision.exit_code, decision.problems) == (0, [])
+    note = f"{p99}[veth,native]: new: is not observed any more, delay_50 was measured"
+    assert note in decision.notes
 
 
 def test_a_second_look_that_saw_too_little_neither_confirms_nor_clears() -> None:

@@ -6,7 +6,7 @@ nobody anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +17,7 @@ from bench.counts import TOLERANCES, CountRow
 from bench.gate.drift import slowdown
 from bench.gate.problems import Problem, untraced
 from bench.gate.rules import MOST_DRIFT, STAGES, stage_of
+from bench.gate.ungated import ungated, ungated_keys
 from bench.probes import PROBES
 from bench.results import Cell, ResultSet
 from bench.verdict import Row
@@ -55,9 +56,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: bool | None = None
 
     @property
+    def cell(self) -> Cell:
+        """What it is of."""
+        return Cell(self.variant, self.arm, self.metric)
+
+    @property
     def name(self) -> str:
         """As cells are named everywhere."""
-        return str(Cell(self.variant, self.arm, self.metric))
+        return str(self.cell)
 
     @property
     def suspicious(self) -> bool:
@@ -95,25 +101,32 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
     slower = slowdown(baseline, new)
     too_far = slower > MOST_DRIFT
     covering = margin if too_far else (1 + margin) * (1 + slower) - 1
+    idle = ungated(baseline)
 
-    def family(metric: str) -> tuple[str, float]:
-        stage = stage_of(metric)
-        return stage.id, covering if stage.margin is None else stage.margin
+    def family(cell: Cell) -> tuple[str, float]:
+        stage = stage_of(cell.metric)
+        apart = " not gated" if cell in idle else ""
+        return stage.id + apart, covering if stage.margin is None else stage.margin
 
     # What is worse has to be worse once more, by the margin with its whole interval each time: that
     # pays for the number of cells at the margin, and costs less power than a correction there.
     comparison = compare(baseline, new, margin, family=family, null=0.0, changed=True)
     findings = _findings(comparison)
-    problems = list(_unjudged(findings, comparison.partly, new))
+    gated = [f for f in findings if stage_of(f.metric).fails and f.cell not in idle]
+    problems = list(_unjudged(gated, comparison.partly, new))
     unjudged = {problem.name: problem.reason for problem in problems}
+    never = _never_given(comparison, baseline, new, idle)
+    aside = {str(cell): reason for cell, reason in idle.items()} | never
+    vanished = _vanished(baseline, new, idle)
     refused, failed = (
-        [Problem(item.name, item.reason, "broken") for item in items]
+        [Problem(item.name, item.reason, "broken") for item in items if item.name not in never]
         for items in (comparison.refused, comparison.failed)
     )
     if too_far:
         reason = f"the machine itself drifted by {slower:.0%}: times not judged"
         findings = [_left_alone(found, reason) for found in findings]
-        if drifted := [f.name for f in findings if f.reason == reason and stage_of(f.metric).fails]:
+        judged = {found.cell for found in gated}
+        if drifted := [f.name for f in findings if f.reason == reason and f.cell in judged]:
             problems = [p for p in problems if p.name not in drifted]
             problems.append(Problem("times", f"{new.path}: {reason}", "machine"))
             unjudged |= dict.fromkeys(drifted, reason)
@@ -123,17 +136,19 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
         problems=[
             *refused,
             *failed,
-            *_vanished(baseline, new),
+            *(problem for cell, problem in vanished if stage_of(cell.metric).fails),
             *problems,
         ],
         failed=failed,
-        partly=[missed for missed in comparison.partly if missed.name not in unjudged],
+        partly=[missed for missed in comparison.partly if missed.name not in {*unjudged, *aside}],
         differences=comparison.differences,
         notes=[
             *comparison.notes,
             *_ended_early(new),
             *_never_observed(baseline, new),
             *(f"not gated: {item.name}: {item.reason}" for item in comparison.unknown),
+            *(f"not gated: {name}: {reason}" for name, reason in aside.items()),
+            *(f"{p.name}: {p.reason}" for cell, p in vanished if not stage_of(cell.metric).fails),
         ],
         drifts=[
             f"{new.path}: the machine itself was {slower:.0%} slower than in the baseline's "
@@ -152,6 +167,15 @@ def _never_observed(baseline: ResultSet, new: ResultSet) -> list[str]:
     return [f"observed in neither session, so not gated: {', '.join(unseen)}"] if unseen else []
 
 
+def _never_given(
+    comparison: Comparison, baseline: ResultSet, new: ResultSet, idle: dict[Cell, str]
+) -> dict[str, str]:
+    """What is absent, could not have been judged anyway, and did not fail now; with the reason."""
+    failed = {(f.variant, f.arm, f.probe) for f in new.run.failures}
+    names = {"{2}[{0},{1}]".format(*key) for key in ungated_keys(baseline, idle) - failed}
+    return {item.name: item.reason for item in comparison.failed if item.name in names}
+
+
 def _left_alone(found: Finding, reason: str) -> Finding:
     """A time without its verdict, whose margin would have to be wider than any use; else as is."""
     if found.tolerance is not None or stage_of(found.metric).margin is not None:
@@ -168,14 +192,12 @@ def _ended_early(new: ResultSet) -> list[str]:
 
 
 def _unjudged(findings: list[Finding], partly: list[Partly], new: ResultSet) -> Iterator[Problem]:
-    """What may fail the gate and could not have, whatever it did, with the reason.
+    """Of `findings`, what could not have failed the gate, whatever it did, with the reason.
 
     A time in too few blocks cannot have a verdict. A count has one from a single block; where more
     than half of them are missing it is the machine that chose which are left.
     """
     for found in findings:
-        if not stage_of(found.metric).fails:
-            continue
         missed = [part for part in partly if part.name == found.name]
         said = [part.said for part in missed]
         if found.tolerance is None:
@@ -196,19 +218,26 @@ def _absent(name: str, reason: str, untraced: str) -> Problem:
     return Problem(name, reason, "broken")
 
 
-def _vanished(baseline: ResultSet, new: ResultSet) -> list[Problem]:
-    """What the baseline has, and a probe that was measured now has not observed."""
+def _vanished(
+    baseline: ResultSet, new: ResultSet, idle: Collection[Cell]
+) -> list[tuple[Cell, Problem]]:
+    """What the baseline has, but for `idle`, and a probe that was measured now has not observed."""
     before, after = baseline.series(), new.series()
     planned = {(t.variant, t.arm, t.probe) for t in new.run.plan}
     measured = {(cell.variant, cell.arm, series.probe) for cell, series in after.items()}
     return [
-        _absent(
-            str(cell),
-            f"{new.path}: is not observed any more, {series.probe} was measured",
-            untraced(new, cell),
+        (
+            cell,
+            _absent(
+                str(cell),
+                f"{new.path}: is not observed any more, {series.probe} was measured",
+                untraced(new, cell),
+            ),
         )
         for cell, series in before.items()
-        if cell not in after and (cell.variant, cell.arm, series.probe) in planned & measured
+        if cell not in after
+        and cell not in idle
+        and (cell.variant, cell.arm, series.probe) in planned & measured
     ]
 
 
