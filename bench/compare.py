@@ -164,8 +164,7 @@ def compare(
         counts=judge_counts([pair for pair in pairs if pair.cell.metric in TOLERANCES]),
         refused=refused,
         failed=[
-            LeftOut("{2}[{0},{1}]".format(*key), reason)
-            for key, reason in (*absent.items(), *worse.items())
+            LeftOut(key_name(key), reason) for key, reason in (*absent.items(), *worse.items())
         ],
         partly=[
             missed
@@ -204,7 +203,7 @@ def _judged(pairs: list[Pair], family: Family, null: float | None) -> tuple[list
 
 def _common_keys(old: ResultSet, new: ResultSet) -> list[Key]:
     """What both sets have planned, in the old one's order of variants."""
-    plans = [dict.fromkeys(map(_planned, results.run.plan)) for results in (old, new)]
+    plans = [dict.fromkeys(map(key_of, results.run.plan)) for results in (old, new)]
     common = [key for key in plans[0] if key in plans[1]]
     if common:
         order = list(old.run.variants)
@@ -243,7 +242,7 @@ def _stopped(results: ResultSet) -> set[int]:
 def _missed(cell: Cell, results: ResultSet, series: Series) -> Partly | None:
     """In how many of its whole blocks a cell has a value, if not in all of them."""
     key = (cell.variant, cell.arm, series.probe)
-    planned = {t.block for t in results.run.plan if _planned(t) == key} - _stopped(results)
+    planned = {t.block for t in results.run.plan if key_of(t) == key} - _stopped(results)
     if len(series.blocks) == len(planned):
         return None
     reason = next(iter(_reasons(results).get(key, ())), "")
@@ -301,7 +300,7 @@ def _absent(keys: list[Key], *sets: tuple[ResultSet, dict[Cell, Series]]) -> dic
     for results, cells in sets:
         measured = {_key(cell, cells) for cell in cells}
         said = _reasons(results)
-        ended = set(map(_planned, results.run.ended()))
+        ended = set(map(key_of, results.run.ended()))
         for key in keys:
             if key not in measured:
                 without = "gave no figure, its warnings say why" if key in ended else "not reached"
@@ -313,7 +312,7 @@ def _absent(keys: list[Key], *sets: tuple[ResultSet, dict[Cell, Series]]) -> dic
 def _failing_more(keys: list[Key], old: ResultSet, new: ResultSet) -> dict[Key, str]:
     """What failed in a larger share of its trials in the new set than in the old one, and why."""
     before, after = _reasons(old), _reasons(new)
-    tried = [Counter(map(_planned, results.run.ended())) for results in (old, new)]
+    tried = [Counter(map(key_of, results.run.ended())) for results in (old, new)]
     return {
         key: f"{new.path}: {len(after[key])} of {tried[1][key]} trials failed: {after[key][0]}"
         for key in keys
@@ -327,12 +326,19 @@ def _reasons(results: ResultSet) -> dict[Key, list[str]]:
     """Why each failed trial failed."""
     found: dict[Key, list[str]] = {}
     for failure in results.run.failures:
-        found.setdefault(_planned(failure), []).append(failure.reason)
+        found.setdefault(key_of(failure), []).append(failure.reason)
     return found
 
 
-def _planned(trial: PlannedTrial | Failure) -> Key:
+def key_of(trial: PlannedTrial | Failure) -> Key:
+    """What kind of trial it is."""
     return trial.variant, trial.arm, trial.probe
+
+
+def key_name(key: Key) -> str:
+    """As kinds of trials are named beside cells."""
+    variant, arm, probe = key
+    return f"{probe}[{variant},{arm}]"
 
 
 def _key(cell: Cell, cells: dict[Cell, Series]) -> Key:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from bench.compare import Comparison, Partly, compare
+from bench.compare import Comparison, Partly, compare, key_name, key_of
 from bench.counts import TOLERANCES, CountRow
 from bench.gate.drift import slowdown
 from bench.gate.problems import Problem, untraced
@@ -171,8 +171,8 @@ def _never_given(
     comparison: Comparison, baseline: ResultSet, new: ResultSet, idle: dict[Cell, str]
 ) -> dict[str, str]:
     """What is absent, could not have been judged anyway, and did not fail now; with the reason."""
-    failed = {(f.variant, f.arm, f.probe) for f in new.run.failures}
-    names = {"{2}[{0},{1}]".format(*key) for key in ungated_keys(baseline, idle) - failed}
+    failed = set(map(key_of, new.run.failures))
+    names = set(map(key_name, ungated_keys(baseline, idle) - failed))
     return {item.name: item.reason for item in comparison.failed if item.name in names}
 
 
@@ -223,7 +223,7 @@ def _vanished(
 ) -> list[tuple[Cell, Problem]]:
     """What the baseline has, but for `idle`, and a probe that was measured now has not observed."""
     before, after = baseline.series(), new.series()
-    planned = {(t.variant, t.arm, t.probe) for t in new.run.plan}
+    planned = set(map(key_of, new.run.plan))
     measured = {(cell.variant, cell.arm, series.probe) for cell, series in after.items()}
     return [
         (

@@ -8,7 +8,7 @@ counts, which a quiet machine has, are missing from a baseline by accident: that
 
 from __future__ import annotations
 
-from bench.compare import Key
+from bench.compare import Key, key_of
 from bench.counts import TOLERANCES
 from bench.gate.rules import stage_of
 from bench.labelings import can_show
@@ -45,10 +45,10 @@ def ungated_keys(baseline: ResultSet, cells: dict[Cell, str]) -> set[Key]:
 
 def _planned(results: ResultSet) -> dict[Key, set[int]]:
     """The blocks that were planned of each kind of trial; none where one of its trials failed."""
-    failed = {(f.variant, f.arm, f.probe) for f in results.run.failures}
+    failed = set(map(key_of, results.run.failures))
     blocks: dict[Key, set[int]] = {}
     for trial in results.run.plan:
-        key = (trial.variant, trial.arm, trial.probe)
+        key = key_of(trial)
         blocks.setdefault(key, set()).update(() if key in failed else (trial.block,))
     return blocks
 
