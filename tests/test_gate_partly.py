@@ -118,6 +118,14 @@ def test_a_probe_that_gave_the_baseline_nothing_and_did_not_fail_is_a_note() -> 
     )
 
 
+def test_counts_that_the_baseline_has_none_of_are_a_problem() -> None:
+    """A quiet machine has them: such a baseline is to be made anew."""
+    old = replace(counted("old", 4), samples=())
+    decision = decide(old, counted("new", 4))
+    assert decision.exit_code == 4
+    assert [problem.name for problem in decision.problems] == ["ledger[tun-relay,native]"]
+
+
 @pytest.mark.parametrize("side", ["old", "new"])
 def test_what_failed_on_either_side_is_a_problem_however_seldom_the_baseline_has_it(
     side: str,

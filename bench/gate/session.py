@@ -118,9 +118,10 @@ def beside(baseline: ResultSet, new: ResultSet, margin: float) -> Session:
     never = _never_given(comparison, baseline, new, idle)
     aside = {str(cell): reason for cell, reason in idle.items()} | never
     vanished = _vanished(baseline, new, idle)
+    missing = [item for item in comparison.failed if item.name not in never]
     refused, failed = (
-        [Problem(item.name, item.reason, "broken") for item in items if item.name not in never]
-        for items in (comparison.refused, comparison.failed)
+        [Problem(item.name, item.reason, "broken") for item in items]
+        for items in (comparison.refused, missing)
     )
     if too_far:
         reason = f"the machine itself drifted by {slower:.0%}: times not judged"

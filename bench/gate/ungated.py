@@ -12,6 +12,7 @@ from bench.compare import Key, key_of
 from bench.counts import TOLERANCES
 from bench.gate.rules import stage_of
 from bench.labelings import can_show
+from bench.probes import PROBES
 from bench.results import Cell, ResultSet
 
 
@@ -31,7 +32,7 @@ def ungated(baseline: ResultSet) -> dict[Cell, str]:
 
 
 def ungated_keys(baseline: ResultSet, cells: dict[Cell, str]) -> set[Key]:
-    """What `baseline` measured without failing and without any cell that may fail a gate.
+    """Times that `baseline` measured without failing and without any cell that may fail a gate.
 
     cells: what is not gated of it.
     """
@@ -40,7 +41,13 @@ def ungated_keys(baseline: ResultSet, cells: dict[Cell, str]) -> set[Key]:
         for cell, series in baseline.series().items()
         if cell not in cells and stage_of(cell.metric).fails
     }
-    return {key for key, blocks in _planned(baseline).items() if blocks} - gated
+    measured = {key for key, blocks in _planned(baseline).items() if blocks}
+    return {key for key in measured - gated if not _counts(key)}
+
+
+def _counts(key: Key) -> bool:
+    """Whether what it gives is counted."""
+    return not TOLERANCES.keys().isdisjoint(PROBES[key[2]].metrics)
 
 
 def _planned(results: ResultSet) -> dict[Key, set[int]]:
