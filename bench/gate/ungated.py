@@ -46,8 +46,9 @@ def ungated_keys(baseline: ResultSet, cells: dict[Cell, str]) -> set[Key]:
 
 
 def _counts(key: Key) -> bool:
-    """Whether what it gives is counted."""
-    return not TOLERANCES.keys().isdisjoint(PROBES[key[2]].metrics)
+    """Whether what it gives is counted. What a probe that is not of this version gives is not."""
+    probe = PROBES.get(key[2])
+    return probe is not None and not TOLERANCES.keys().isdisjoint(probe.metrics)
 
 
 def _planned(results: ResultSet) -> dict[Key, set[int]]:
