@@ -28,6 +28,7 @@
 #include "descriptor.h"
 #include "pace.h"
 #include "pattern.h"
+#include "transfer.h"
 #include "vnetbench.h"
 
 #ifndef UDP_SEGMENT
@@ -239,6 +240,8 @@ static int send_all(struct sender *sender, struct vnb_sent *sent, int stop_fd)
 	uint64_t count = stream->count ? stream->count : UINT64_MAX, due;
 	struct stop_watch stop = {.fd = stop_fd};
 	struct pace pace = pace_begin(stream->pace_ns, &sent->pace);
+	struct transfer transfer =
+		transfer_begin(stream->heard, stream->transfer_ns, &sent->transfer);
 	int64_t begin_ns = now_ns(), now = begin_ns;
 	int result = 0;
 
@@ -254,6 +257,7 @@ static int send_all(struct sender *sender, struct vnb_sent *sent, int stop_fd)
 		now = now_ns();
 		sent->end_ns = now;
 		pace_sample(&pace, now);
+		transfer_sample(&transfer, now);
 	}
 	return result > 0 ? 0 : result;
 }

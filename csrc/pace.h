@@ -56,21 +56,23 @@ static inline struct pace pace_begin(int64_t usual_ns, struct vnb_pace *kept)
 	return (struct pace){.slow_ns = usual_ns * PACE_SLOW_PERCENT / 100, .kept = kept};
 }
 
+/* Count one more that took so long; slow_ns: what takes longer is slow, 0: that is not known. */
+static inline void pace_note(struct vnb_pace *kept, int64_t slow_ns, int64_t took_ns)
+{
+	kept->samples++;
+	kept->slow += slow_ns && took_ns > slow_ns;
+	if (kept->least_ns == 0 || took_ns < kept->least_ns)
+		kept->least_ns = took_ns;
+}
+
 /* Call at will with the time that it is: takes a sample when one is due. */
 static inline void pace_sample(struct pace *pace, int64_t now)
 {
-	struct vnb_pace *kept = pace->kept;
-	int64_t took_ns;
-
 	if (now < pace->next_ns)
 		return;
 	pace->next_ns = now + PACE_EVERY_NS;
 	pace_witness(); /* whatever ran before has its own code and data in the caches */
-	took_ns = pace_witness();
-	kept->samples++;
-	kept->slow += pace->slow_ns && took_ns > pace->slow_ns;
-	if (kept->least_ns == 0 || took_ns < kept->least_ns)
-		kept->least_ns = took_ns;
+	pace_note(pace->kept, pace->slow_ns, pace_witness());
 }
 
 #endif

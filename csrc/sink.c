@@ -229,6 +229,7 @@ static int nap(struct receiver *receiver, struct stop_watch *stop)
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
 	stop_was_seen(stop);
+	receiver->received->naps++;
 	pace_sample(&receiver->pace, now_ns());
 	return ready ? stop_from_poll(fd.revents) : is_idle(receiver);
 }

@@ -66,15 +66,21 @@ struct vnb_stream {
 	int verify;
 	int sleeps;        /* sleep until a datagram is due, however soon; else spin at the end of a wait */
 	int64_t pace_ns;   /* what the witness of pace.h takes on a core of its own; 0: not known */
+	/* A word that the receiver's core writes as datagrams come (transfer.h); NULL: there is none. */
+	const uint64_t *heard;
+	int64_t transfer_ns; /* what it takes to get here from a core that is near; 0: not known */
 	/* NULL: the socket is connected. Else messages go to these in turn. */
 	const struct vnb_destination *destinations;
 	uint32_t destination_count;
 };
 
-/* Whether the core that a sender or a receiver ran on was its alone (pace.h). */
+/*
+ * Whether the core that a sender or a receiver ran on was its alone (pace.h), or how near that of the
+ * other one was (transfer.h).
+ */
 struct vnb_pace {
 	uint64_t samples; /* one a millisecond, while there is something to do */
-	uint64_t slow;    /* of these, that took 1.2 times pace_ns or more */
+	uint64_t slow;    /* of these, that took 1.2 times pace_ns, or twice transfer_ns, or more */
 	int64_t least_ns; /* the least that one took; 0: there were none */
 };
 
@@ -91,6 +97,7 @@ struct vnb_sent {
 	int64_t begin_ns;  /* when the first was due */
 	int64_t end_ns;    /* when the last was handed over, or the time was up */
 	struct vnb_pace pace;
+	struct vnb_pace transfer; /* none without `heard` */
 };
 
 /*
@@ -142,6 +149,7 @@ struct vnb_received {
 	uint32_t corrupt_size;     /* its size, */
 	uint32_t corrupt_offset;   /* and the first wrong byte (0: the header) */
 	struct vnb_pace pace;      /* with nap_us alone */
+	uint64_t naps;             /* times that nothing was there, with nap_us */
 };
 
 /*

@@ -142,8 +142,8 @@ def test_what_happens_to_datagrams_is_told_apart(
 # ---- reports --------------------------------------------------------------------------------
 
 PACE = Pace(0, 0, 0)
-SENT = Sent(100, 6400, 10, 0, 0, 0, 1, PACE)
-RECEIVED = Received(100, 6400, 10, 0, 100, 0, 0, 0, 0, 0, 100, 0, 0, 1, 2, 0, 0, 0, PACE)
+SENT = Sent(100, 6400, 10, 0, 0, 0, 1, PACE, PACE)
+RECEIVED = Received(100, 6400, 10, 0, 100, 0, 0, 0, 0, 0, 100, 0, 0, 1, 2, 0, 0, 0, PACE, 0)
 
 
 def test_a_device_that_cannot_segment_is_a_skip_and_any_other_error_a_problem() -> None:

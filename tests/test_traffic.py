@@ -30,6 +30,7 @@ def test_the_names_here_are_those_of_the_c_structs() -> None:
     assert {*members} - {field.name for field in fields(Stream)} == {
         "destinations",
         "destination_count",
+        "heard",
     }
 
 

@@ -49,6 +49,7 @@ class Stream:
     verify: bool = False
     sleeps: bool = False
     pace_ns: int = 0
+    transfer_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Sink:
 
 @dataclass(frozen=True)
 class Pace:
-    """Whether a core was its user's alone (struct vnb_pace)."""
+    """Whether a core was its user's alone, or how near another one was (struct vnb_pace)."""
 
     samples: int
     slow: int
@@ -91,6 +92,7 @@ class Sent:
     begin_ns: int
     end_ns: int
     pace: Pace
+    transfer: Pace
 
     @property
     def seconds(self) -> float:
@@ -126,6 +128,7 @@ class Received:
     corrupt_size: int
     corrupt_offset: int
     pace: Pace
+    naps: int
 
     @property
     def accounted(self) -> int:
@@ -178,10 +181,12 @@ def send(
     tally: Tally[Sent],
     stop_fd: int,
     destinations: Sequence[tuple[str, int]] = (),
+    heard: Tally[Received] | None = None,
 ) -> None:
     """Send `stream` on a UDP socket until it ends or `stop_fd` is readable.
 
     destinations: address and port of those that take turns; none: the socket is connected.
+    heard: what the receiver counts meanwhile, on another core: to see how far that is.
     Raises OSError: see vnb_send.
     """
     struct = filled("struct vnb_stream *", stream)
@@ -191,6 +196,8 @@ def send(
         fill_port(entry, port)
     struct.destinations = array if destinations else ffi.NULL
     struct.destination_count = len(destinations)
+    if heard is not None:
+        struct.heard = ffi.addressof(heard.pointer, "naps")
     check(lib.vnb_send(fd, struct, tally.pointer, stop_fd))
 
 

@@ -351,6 +351,57 @@ static void tells_a_shared_core(void)
 	CLAIM(faster.samples > 0 && faster.slow == 0, "nothing is, where it is more");
 }
 
+struct writer {
+	uint64_t word;
+	int ended;
+};
+
+/* Another thread, that writes a word as a receiver does. */
+static void *write_on(void *argument)
+{
+	struct writer *writer = argument;
+
+	while (!__atomic_load_n(&writer->ended, __ATOMIC_ACQUIRE)) {
+		__atomic_add_fetch(&writer->word, 1, __ATOMIC_RELEASE);
+		usleep(100);
+	}
+	return NULL;
+}
+
+/* Send for 50 ms beside a thread that writes, or does not, a word that is `usual_ns` away. */
+static struct vnb_pace heard(int writes, int64_t usual_ns)
+{
+	struct writer writer = {.word = 0, .ended = !writes};
+	struct vnb_stream stream = FEW;
+	struct vnb_sent sent;
+	pthread_t thread;
+
+	stream.rate = 10000, stream.seconds = 0.05, stream.count = 0;
+	stream.heard = &writer.word, stream.transfer_ns = usual_ns;
+	NEED(pthread_create(&thread, NULL, write_on, &writer) == 0);
+	seconds_of(&stream, &sent);
+	__atomic_store_n(&writer.ended, 1, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	return sent.transfer;
+}
+
+static void tells_how_far_a_core_is(void)
+{
+	struct vnb_pace nearer = heard(1, 1), further = heard(1, INT32_MAX), unknown, silent;
+	int tries = 0;
+
+	do /* who is not let run does not look */
+		unknown = heard(1, 0);
+	while (unknown.samples <= 5 && ++tries < TRIES);
+	silent = heard(0, 1);
+	CLAIM(unknown.samples > 5, "what another core has written is looked at");
+	CLAIM(unknown.least_ns > 0, "which takes some time");
+	CLAIM(unknown.slow == 0, "nothing is far where nobody knows what is near");
+	CLAIM(nearer.slow == nearer.samples, "all is, where it is further than usual");
+	CLAIM(further.slow == 0, "nothing is, where it is nearer");
+	CLAIM(silent.samples == 0, "what nobody has written says nothing");
+}
+
 static void reports_trouble(void)
 {
 	struct pair pair = connected();
@@ -380,5 +431,6 @@ void test_generator(void)
 	takes_turns();
 	speaks_ipv6();
 	tells_a_shared_core();
+	tells_how_far_a_core_is();
 	reports_trouble();
 }
