@@ -12,6 +12,7 @@ import pytest
 from files import shipped
 from live import live
 from msgspec.structs import replace
+from searching import CAPACITY, OPTIONS, QUICK, path_of
 
 from bench.errors import CannotMeasure, MissingCapability
 from bench.forwarders import forwarding
@@ -23,26 +24,6 @@ from bench.search.limit import generator_limit
 from bench.search.single import switch_segmentation
 from bench.search.tester import ready_for_trials
 from bench.topology import Arm, build, facts
-
-CAPACITY = 200_000.0
-"""Datagrams a second that the paths below carry."""
-OPTIONS = Options(first=0.125, final=0.25, duration_sum=0.75, time_limit=60)
-QUICK = Options(first=0.0625, final=0.0625, duration_sum=0.1875, width=0.1, preceding=1)
-
-
-def path_of(
-    capacity: float, sender: float = 1e6, unlucky: Callable[[], bool] = lambda: False
-) -> Callable[[float, float], Trial]:
-    """A path that loses what exceeds its capacity, and a sender with a limit of its own."""
-
-    def attempt(rate: float, seconds: float) -> Trial:
-        offered = min(rate, sender)
-        sent = round(offered * seconds)
-        received = min(sent, int(capacity * seconds)) - unlucky()
-        return Trial(asked=rate, offered=offered, seconds=seconds, sent=sent, received=received)
-
-    return attempt
-
 
 # ---- paths of which everything is known -----------------------------------------------------
 
@@ -126,33 +107,6 @@ def test_a_sender_that_is_late_now_and_then_is_asked_again_and_does_not_lower_th
     assert found.rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
     assert found.limited_by == "path"
     assert any(trial.discarded for trial in result.trials)
-
-
-def test_trials_on_a_shared_core_are_made_again_and_do_not_lower_the_rate() -> None:
-    draw = random.Random(1)
-    alone, crowded = path_of(CAPACITY), path_of(0.7 * CAPACITY)
-
-    def attempt(rate: float, seconds: float) -> Trial:
-        if draw.random() < 0.6:
-            return alone(rate, seconds)
-        return replace(crowded(rate, seconds), shared=0.5)
-
-    result = search(attempt, replace(OPTIONS, patience=1.0), lambda: None)
-    assert result.of(0.0).rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
-    searching = [trial for trial in result.trials if trial.purpose == "search"]
-    assert all(trial.discarded == (trial.shared > 0) for trial in searching)
-    assert not any("shared a core" in warning for warning in result.warnings())
-
-
-def test_a_core_that_is_always_shared_costs_no_more_than_patience_and_is_told() -> None:
-    def attempt(rate: float, seconds: float) -> Trial:
-        return replace(path_of(CAPACITY)(rate, seconds), shared=0.5)
-
-    result = search(attempt, replace(OPTIONS, patience=2 / OPTIONS.time_limit), lambda: None)
-    spent = sum(trial.seconds for trial in result.trials if trial.discarded)
-    assert 2.0 <= spent < 2.0 + OPTIONS.final
-    assert result.of(0.0).rate == pytest.approx(CAPACITY, rel=2 * OPTIONS.width)
-    assert any("shared a core" in warning for warning in result.warnings())
 
 
 def test_a_tenth_of_the_trials_may_be_unlucky_without_changing_the_answer() -> None:

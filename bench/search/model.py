@@ -10,9 +10,14 @@ LATE = 0.01
 """Share of the asked rate that a sender may lack before its trial says nothing of the path."""
 
 SHARED = 0.1
-"""Share of a trial in which somebody else may be on the same core before the trial says nothing:
+"""Share of a trial in which somebody else may be on the same core before its failing says nothing:
 what is shared takes a third longer."""
 
+APART = 0.25
+"""The same of cores that are further apart than they can be: a packet takes half as long again."""
+
+LOWEST = 1000.0
+"""Datagrams a second that every path is expected to carry."""
 
 FLOOD = 20e6
 """Datagrams a second that no generator reaches."""
@@ -27,7 +32,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     exceed_ratio: share of these that may be bad at a rate that counts as passed.
     width: relative, between the bounds in the end. preceding: coarser steps that lead there.
     time_limit: seconds after which the search ends with what it has.
-    patience: share of these that may go to trials in which somebody else was on our cores.
+    patience: share of these that may go to trials in which somebody else was on our cores, and as
+        much to those in which our cores were apart.
     stability: trials at a tenth of what a flood brings, which must lose nothing.
     buffer: bytes of socket buffer at the receiver. batch: see `traffic.Stream`.
     gather: seconds; what falls due meanwhile is handed to the kernel at once, which cuts it apart
@@ -59,8 +65,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     lost: place → datagrams that were dropped there.
     shared: share of it in which the sender or the receiver had to share its core with a neighbour,
         as far as known.
-    discarded: said nothing of the path, and it was tried again: the sender was late, or `shared`
-        was more than SHARED.
+    apart: share of it in which these two cores were further apart than before, as far as known.
+    discarded: said nothing of the path, and it was tried again: the sender was late, or the trial
+        failed and was disturbed.
     """
 
     purpose: str = "search"
@@ -72,12 +79,24 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     overdue: int = 0
     lost: dict[str, int] = {}
     shared: float = 0.0
+    apart: float = 0.0
     discarded: bool = False
 
     @property
     def missing(self) -> int:
         """What did not arrive in time."""
         return self.sent - self.received + self.overdue
+
+    @property
+    def failed(self) -> bool:
+        """Whether it had any loss, or was late: a machine in disorder may be why, not the path."""
+        return self.missing > 0 or self.late
+
+    @property
+    def disturbed_by(self) -> tuple[str, ...]:
+        """Which of `shared` and `apart` may be why it failed; none where it did not."""
+        most = {"apart": APART, "shared": SHARED}
+        return tuple(by for by in most if self.failed and getattr(self, by) > most[by])
 
     @property
     def late(self) -> bool:
@@ -119,6 +138,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     limited_by: str
 
 
+_DISTURBANCES = {
+    "shared": "somebody else was on our cores",
+    "apart": "the CPUs of sender and receiver were further apart than in others",
+}
+
+
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a search found, and all it saw.
 
@@ -158,11 +183,13 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
         if not self.complete:
             said.append(f"{name}: the search ran out of time, its bounds are wider than asked")
         counted = [t for t in self.trials if t.purpose == "search" and not t.discarded]
-        if shared := sum(trial.shared > SHARED for trial in counted):
-            said.append(
-                f"{name}: {shared} of {len(counted)} trials shared a core with somebody else and "
-                "count all the same, as trying again did not help: the path may carry more"
-            )
+        failed = sum(trial.failed for trial in counted)
+        for by, what in _DISTURBANCES.items():
+            if disturbed := sum(by in trial.disturbed_by for trial in counted):
+                said.append(
+                    f"{name}: in {disturbed} of the {failed} trials that failed {what}; they count "
+                    "all the same, as trying again did not help: the path may carry more"
+                )
         for found in self.found:
             if found.rate is None:
                 said.append(f"{name}: no rate was found at which at most {found.goal:.1%} are lost")

@@ -12,13 +12,13 @@ from bench.errors import CannotMeasure
 from bench.probes.base import Path
 from bench.search import bounds, library
 from bench.search.limit import generator_limit
-from bench.search.model import FLOOD, SHARED, Attempt, Found, Options, SearchResult, Trial
+from bench.search.model import FLOOD, LOWEST, Attempt, Found, Options, SearchResult, Trial
 from bench.search.tester import ready_for_trials
 
-LOWEST = 1000.0
-"""Datagrams a second that every path is expected to carry."""
 _AGAIN = 2
 """Times that a trial with a late sender is repeated."""
+_LEAST_DISTURBED = 4
+"""One trial in so many counts, however much of a neighbour was on its cores."""
 _NEAR = 0.9
 """Share of the generator's limit above which it may be what limits."""
 _MARGIN = 1.2
@@ -104,7 +104,8 @@ class _Log:
     def __init__(self, attempt: Attempt, options: Options) -> None:
         self.trials: list[Trial] = []
         self._attempt, self._most = attempt, max(options.goals)
-        self._patience = options.patience * options.time_limit
+        patience = options.patience * options.time_limit
+        self._patience = {"apart": patience, "shared": patience}
         self._unreached = float("inf")
 
     def used(self) -> list[Trial]:
@@ -120,8 +121,8 @@ class _Log:
         again = _AGAIN if rate < self._unreached else 0
         while True:
             trial = self.try_once(purpose, rate, seconds)
-            if self._was_shared(trial):
-                self._patience -= trial.seconds
+            if by := self._to_be_repeated(trial):
+                self._patience[by] -= trial.seconds
             elif self._was_late(trial) and again > 0:
                 again -= 1
             else:
@@ -139,13 +140,18 @@ class _Log:
         """
         return trial.late and trial.missing <= self._most * trial.sent
 
-    def _was_shared(self, trial: Trial) -> bool:
-        """Whether somebody else was on our cores; of a trial of the search that alone matters.
+    def _to_be_repeated(self, trial: Trial) -> str | None:
+        """What disturbed a trial that failed, if trials may still be made again for that.
 
-        On a machine where that never ends, what there is counts when patience does.
+        A disturbance makes no trial succeed. Where neighbours are never gone, the least disturbed
+        quarter of the trials counts all the same; and where patience is at its end, all do.
         """
-        matters = trial.purpose == "search" or trial.missing > 0
-        return matters and trial.shared > SHARED and self._patience > 0
+        shares = sorted(t.shared for t in self.trials)
+        usual = {"shared": shares[len(shares) // _LEAST_DISTURBED]}
+        for by in trial.disturbed_by:
+            if self._patience[by] > 0 and getattr(trial, by) > usual.get(by, 0.0):
+                return by
+        return None
 
     def for_search(self, rate: float, seconds: float) -> Trial:
         """A trial that the library asks for."""

@@ -20,7 +20,7 @@ from bench.native.traffic import Pace, Received, Sent, Sink, Stream, Tally
 from bench.probes.base import Path
 from bench.probes.flow import Connected, Flow, Order, flowing, forth, settle
 from bench.search import losses
-from bench.search.model import Options, Trial
+from bench.search.model import APART, LOWEST, Options, Trial
 from bench.search.single import cut_before_device, gathered
 
 _NAP_US = 100
@@ -32,6 +32,12 @@ _QUIET = 0.15
 """Seconds without any news after which to go on: a search has many trials that lose something."""
 _PATIENCE = 1.0
 """And with news: it came too late anyway."""
+_PAUSE, _LOOK = 0.01, 0.02
+"""Seconds to sleep, and then to look how near the cores of both ends are, until they are near."""
+_LOOKS = 5
+"""Times to look before the first trial, when it is not known how near they can be."""
+_WAITING = 5.0
+"""Seconds to wait for that in all."""
 
 
 def stream_of(
@@ -44,8 +50,13 @@ def stream_of(
     rate: float,
     seconds: float,
     pace_ns: int = 0,
+    transfer_ns: int = 0,
 ) -> Stream:
-    """What the sender sends; segments: 0, or how many datagrams it hands over at once."""
+    """What the sender sends.
+
+    segments: 0, or how many datagrams it hands over at once. pace_ns, transfer_ns: what the
+        witnesses usually take.
+    """
     return Stream(
         seed,
         id,
@@ -56,20 +67,21 @@ def stream_of(
         rate=rate,
         seconds=seconds,
         pace_ns=pace_ns,
+        transfer_ns=transfer_ns,
     )
 
 
 @dataclass
 class Witness:
-    """What the witness of an end's core says; see csrc/pace.h.
+    """What tells of an end's core; see csrc/pace.h and csrc/transfer.h.
 
     usual_ns: the least that it took so far; 0: no trial yet.
     """
 
     usual_ns: int = 0
 
-    def shared(self, pace: Pace) -> float:
-        """Share of a trial in which this end had to share its core."""
+    def slow(self, pace: Pace) -> float:
+        """Share of a trial in which it took longer than that."""
         if pace.samples and pace.least_ns < (self.usual_ns or pace.least_ns + 1):
             self.usual_ns = pace.least_ns
         return pace.slow / pace.samples if pace.samples else 0.0
@@ -87,6 +99,9 @@ class Tester:
     streams: int = 0
     sending: Witness = field(default_factory=Witness)
     receiving: Witness = field(default_factory=Witness)
+    between: Witness = field(default_factory=Witness)
+    waiting: float = _WAITING
+    _apart: bool = False
 
     @property
     def realtime(self) -> bool:
@@ -94,13 +109,45 @@ class Tester:
         return self.flow.sender.ahead
 
     def run(self, rate: float, seconds: float) -> Trial:
-        """Offer `rate` datagrams a second for some seconds. Raises CannotMeasure."""
+        """Offer `rate` datagrams a second for some seconds. Raises CannotMeasure.
+
+        Where the cores were apart at the last trial, not before they are together again, if that
+        can be.
+        """
+        if self._apart:
+            self._come_together()
+        trial = self._try(rate, seconds)
+        self._apart = trial.apart > APART
+        return trial
+
+    def learn(self) -> None:
+        """Learn how near to each other the cores of both ends can be."""
+        for _ in range(_LOOKS):
+            self._look()
+
+    def _come_together(self) -> None:
+        """Sleep and wake until the cores are near each other, or there was enough waiting.
+
+        A hypervisor leaves CPUs that are busy where they are, for seconds; one that wakes up it
+        places anew, near the one that woke it if it can.
+        """
+        begin = time.monotonic()
+        while time.monotonic() - begin < self.waiting and self._look().apart > APART:
+            pass
+        self.waiting -= time.monotonic() - begin
+
+    def _look(self) -> Trial:
+        time.sleep(_PAUSE)
+        return self._try(LOWEST, _LOOK)
+
+    def _try(self, rate: float, seconds: float) -> Trial:
         self.sent.clear()
         self.received.clear()
         self.streams += 1
         dropped = self.flow.drops()  # the sink's own count may begin when packets come already
         self.flow.begin(id=self.streams, pace_ns=self.receiving.usual_ns)
-        stream = {"rate": rate, "seconds": seconds, "pace_ns": self.sending.usual_ns}
+        usual = {"pace_ns": self.sending.usual_ns, "transfer_ns": self.between.usual_ns}
+        stream = {"rate": rate, "seconds": seconds, **usual}
         self.flow.send(seconds, id=self.streams, port=self.flow.port, **stream)
         sent = self.sent.read()
         _sleep_until(sent.end_ns / 1e9 + _DRAIN * seconds)
@@ -117,7 +164,8 @@ class Tester:
             received=received.unique,
             overdue=received.unique - in_time,
             lost=losses.places(before, self.before, sent.packets - received.unique, dropped),
-            shared=max(self.sending.shared(sent.pace), self.receiving.shared(received.pace)),
+            shared=max(self.sending.slow(sent.pace), self.receiving.slow(received.pace)),
+            apart=self.between.slow(sent.transfer),
         )
 
     def _dropped(self, missing: int) -> bool:
@@ -150,19 +198,21 @@ def ready_for_trials(
         segments = gathered(order["rate"], size, options.gather if can_gather else 0.0)
         stream = stream_of(options, size, segments, seed=seed, **order)
         try:
-            traffic.send(fd, stream, sent, stop, turns)
+            traffic.send(fd, stream, sent, stop, turns, received)
         except OSError as error:
             if not segments or error.errno not in (errno.EIO, errno.EINVAL):
                 raise
             can_gather = False  # not here: an old kernel, or a datagram above the MTU
             alone = stream_of(options, size, 0, seed=seed, **order)
-            traffic.send(fd, alone, sent, stop, turns)
+            traffic.send(fd, alone, sent, stop, turns, received)
 
     connected: Connected = "neither" if destinations else "both"
     with cut_before_device(path) as cut:
         can_gather = can_gather and cut
         with flowing(forth(path), send, receive, connected=connected, ahead=True) as flow:
-            yield Tester(path, flow, sent, received, before=losses.count(path))
+            tester = Tester(path, flow, sent, received, before=losses.count(path))
+            tester.learn()
+            yield tester
 
 
 def _sleep_until(moment: float) -> None:
