@@ -18,7 +18,7 @@ from bench.forwarders import forwarding
 from bench.probes import PROBES, Path
 from bench.probes.forwarding_rate import rate_of
 from bench.process import Send, spawn
-from bench.search import Options, Trial
+from bench.search import Options, Trial, model
 from bench.search.model import FLOOD
 from bench.search.tester import ready_for_trials
 from bench.topology import build
@@ -79,9 +79,21 @@ def test_every_flood_has_a_value_and_is_kept() -> None:
     assert list(measured.samples) == ["forwarding_rate_64"]
     assert len(measured.samples["forwarding_rate_64"]) == 3
     floods = msgspec.json.decode(measured.raw["forwarding_rate_64"], type=list[Trial])
-    assert [flood.asked for flood in floods] == [FLOOD] * 3
+    assert [flood.asked for flood in floods if not flood.discarded] == [FLOOD] * 3
     for flood in floods:
         assert flood.sent - flood.received == sum(flood.lost.values())
+
+
+@pytest.mark.usefixtures("namespaces")
+def test_floods_of_cores_that_are_apart_are_made_again_and_no_more_often_than_there_are_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model, "APART", -1.0)  # always
+    with live(shipped("veth").scenario) as topology:
+        measured = PROBE.measure(Path(topology, "veth"), SHORT)
+    floods = msgspec.json.decode(measured.raw["forwarding_rate_64"], type=list[Trial])
+    assert [flood.discarded for flood in floods] == [True] * 3 + [False] * 3
+    assert len(measured.samples["forwarding_rate_64"]) == 3
 
 
 @pytest.mark.usefixtures("tuns")
