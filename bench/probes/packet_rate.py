@@ -46,7 +46,7 @@ _PROFILES: dict[str, dict[str, Any]] = {
         "time_limit": 38.0,
     },
 }
-_SECONDS = {0.375: 7.0, 1.25: 18.0, 1.75: 25.0}
+_SECONDS = {0.375: 7.0, 1.25: 20.0, 1.75: 27.0}
 """Sum of trials at a load → seconds of a search, roughly."""
 
 

@@ -89,7 +89,11 @@ class Witness:
 
 @dataclass
 class Tester:
-    """Carries out trials. Use through `ready_for_trials`."""
+    """Carries out trials. Use through `ready_for_trials`.
+
+    sending, receiving, between: whether these cores were their ends' alone, and near each other.
+    waiting: seconds that may still go to having them come together.
+    """
 
     path: Path
     flow: Flow
