@@ -76,6 +76,7 @@ def test_a_load_is_a_share_of_what_the_sender_can_hand_over_where_the_path_carri
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("namespaces")
 def test_datagrams_are_spaced_as_run_was_told_and_the_set_says_so(tmp_path: FilePath) -> None:
     shape = ("veth", "--probe", "delay_10", "--arm", "native", "--blocks", 1, "--no-repeat")
