@@ -24,8 +24,8 @@ set -e
 mount -t tmpfs none /run
 """
 TRY = """
-end=$((SECONDS + 10))
-until {echo} 1 56 0.2; do test $SECONDS -lt $end; done   # a pump needs a moment to start
+end=$((SECONDS + 50))   # a pump needs a moment; fastd sends a lost handshake again after 20 s
+until {echo} 1 56 0.2; do test $SECONDS -lt $end; done
 {echo} 3 {size} 3
 """
 TRY_PROXIED = """
@@ -59,7 +59,7 @@ def typed(variant: Variant, arm: Arm = Arm.NATIVE) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stdout
