@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path as File
 
 from files import shipped
-from live import entering, inside_run, live
+from live import ECHO, entering, inside_run, live
 
 from bench.probes.base import Path
 
@@ -25,6 +25,10 @@ def harmful(fault: str, period: int) -> Iterator[Path]:
             assert hub.stdout
             try:
                 assert hub.stdout.readline() == b"ready\n"
-                yield Path(topology, fault)
+                path = Path(topology, fault)
+                # What waits for a neighbour's address is dropped where that is late: not our harm.
+                client = topology.netns(path.client.host)
+                inside_run(client, *ECHO, path.server_address, "1", "56", "5")
+                yield path
             finally:
                 hub.kill()
